@@ -1,0 +1,99 @@
+"""Convolutions with equalised learning rate, and the [1, 3, 3, 1] blur, in plain PyTorch (StyleGAN2's building blocks)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+SLOPE = 0.2
+GAIN = math.sqrt(2.0)  # keeps the variance of activations through leaky ReLU and through sums of two branches
+
+
+class EqualConv2d(nn.Module):
+    """Convolution whose stored weights are unit-variance and are scaled by 1/sqrt(fan-in) when used (equalised learning rate).
+
+    Weights are stored (out, in, k, k), also for :class:`EqualConvTranspose2d`.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, *, stride: int = 1, padding: int = 0, bias: bool = True):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel, kernel))
+        self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
+        self.scale = 1 / math.sqrt(in_channels * kernel**2)
+        self.stride, self.padding = stride, padding
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.weight * self.scale, self.bias, self.stride, self.padding)
+
+
+class EqualConvTranspose2d(EqualConv2d):
+    """Stride-2 transposed convolution without padding: h x w -> (2h + 1) x (2w + 1)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv_transpose2d(x, (self.weight * self.scale).transpose(0, 1), self.bias, stride=2)
+
+
+class EqualLinear(nn.Module):
+    """Fully connected layer with equalised learning rate; optionally followed by the scaled leaky ReLU."""
+
+    def __init__(self, in_features: int, out_features: int, *, activate: bool = False):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(out_features, in_features))
+        self.bias = nn.Parameter(torch.zeros(out_features))
+        self.scale = 1 / math.sqrt(in_features)
+        self.activate = activate
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.linear(x, self.weight * self.scale, self.bias)
+        return F.leaky_relu(x, SLOPE) * GAIN if self.activate else x
+
+
+class BiasedLeakyReLU(nn.Module):
+    """Per-channel bias, leaky ReLU 0.2, times sqrt 2."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.leaky_relu(x + self.bias.view(-1, 1, 1), SLOPE) * GAIN
+
+
+def binomial_kernel(gain: float = 1.0) -> Tensor:
+    """The 4x4 outer product of [1, 3, 3, 1], normalised to sum to ``gain``."""
+    line = torch.tensor([1.0, 3.0, 3.0, 1.0])
+    kernel = torch.outer(line, line)
+    return kernel / kernel.sum() * gain
+
+
+class Blur(nn.Module):
+    """Zero-pad by ``padding`` on every side, then the 4x4 binomial filter on each channel (one depthwise convolution).
+
+    ``gain`` is 4 after a zero-inserting upsampling, which spreads each pixel over four.
+    """
+
+    def __init__(self, padding: int, gain: float = 1.0):
+        super().__init__()
+        self.register_buffer("kernel", binomial_kernel(gain))
+        self.padding = padding
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, _depthwise(self.kernel, x), padding=self.padding, groups=x.shape[1])
+
+
+class Upsample(nn.Module):
+    """Twice the size by zero insertion and the binomial filter, as one depthwise transposed convolution."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("kernel", binomial_kernel(gain=4.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv_transpose2d(x, _depthwise(self.kernel, x), stride=2, padding=1, groups=x.shape[1])
+
+
+def _depthwise(kernel: Tensor, x: Tensor) -> Tensor:
+    return kernel.to(x.dtype).expand(x.shape[1], 1, 4, 4)
