@@ -1,0 +1,182 @@
+"""People as 18 joints: names, limbs, colours, the 18-row text format, and the conditioning map the model reads."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+JOINTS = (
+    "nose", "neck", "right shoulder", "right elbow", "right wrist", "left shoulder", "left elbow", "left wrist",
+    "right hip", "right knee", "right ankle", "left hip", "left knee", "left ankle",
+    "right eye", "left eye", "right ear", "left ear",
+)  # fmt: skip
+"""OpenPose/COCO-18 order; right and left are the person's own."""
+
+LIMBS = (
+    (1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10), (1, 11), (11, 12), (12, 13),
+    (1, 0), (0, 14), (14, 16), (0, 15), (15, 17),
+)  # fmt: skip
+"""The 17 limbs that are drawn, as pairs of joint indices. (OpenPose lists two more, ear to shoulder, drawn by nobody.)"""
+
+LIMB_COLOURS = (
+    (255, 0, 0), (255, 85, 0), (255, 170, 0), (255, 255, 0), (170, 255, 0), (85, 255, 0), (0, 255, 0), (0, 255, 85),
+    (0, 255, 170), (0, 255, 255), (0, 170, 255), (0, 85, 255), (0, 0, 255), (85, 0, 255), (170, 0, 255), (255, 0, 255),
+    (255, 0, 170), (255, 0, 85),
+)  # fmt: skip
+"""OpenPose's rainbow: one colour per joint, and one per limb in the same order. RGB."""
+
+RADIUS = 4  # pixels; discs and limbs are drawn with it at every canvas size, as the published model was trained
+BASE_SIZE = (256, 176)  # H, W of the canvas in which pose text files are written
+FRAME_OFFSET = 40  # pose text files count x on a 256-wide white-padded frame around the 176-wide canvas
+
+
+class PoseError(ValueError):
+    """A pose that cannot be used; the message is one line that says what is wrong and where."""
+
+
+@dataclass(frozen=True)
+class Pose:
+    """18 joints on a canvas.
+
+    Attributes:
+        xy: 18 x 2 float32, (x, y) in canvas pixels; rows of hidden joints have no meaning.
+        visible: 18 bool.
+    """
+
+    xy: np.ndarray
+    visible: np.ndarray
+
+    def __post_init__(self) -> None:
+        xy = np.array(self.xy, dtype=np.float32)  # a copy: frozen means that nobody else holds the arrays
+        visible = np.array(self.visible, dtype=bool)
+        if xy.shape != (18, 2) or visible.shape != (18,):
+            raise PoseError(f"a pose has 18 joints of x and y, not arrays of shape {xy.shape} and {visible.shape}")
+        if not np.isfinite(xy[visible]).all():
+            raise PoseError(f"joint {JOINTS[_first(visible & ~np.isfinite(xy).all(1))]!r} is not a finite number")
+        xy[~visible] = -1
+        xy.setflags(write=False)
+        visible.setflags(write=False)
+        object.__setattr__(self, "xy", xy)
+        object.__setattr__(self, "visible", visible)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Pose) and np.array_equal(self.xy, other.xy) and np.array_equal(self.visible, other.visible)
+
+    def __hash__(self) -> int:
+        return hash((self.xy.tobytes(), self.visible.tobytes()))
+
+    def require_drawable(self, size: tuple[int, int]) -> Pose:
+        """Itself, if at least one limb can be drawn and every visible joint lies on the canvas. Raises PoseError."""
+        if not any(self.visible[a] and self.visible[b] for a, b in LIMBS):
+            raise PoseError("the pose shows no limb: at least two connected joints must be visible")
+        height, width = size
+        x, y = self.xy[:, 0], self.xy[:, 1]
+        outside = self.visible & ((x < 0) | (y < 0) | (x > width) | (y > height))
+        if outside.any():
+            joint = _first(outside)
+            raise PoseError(f"joint {JOINTS[joint]!r} at ({x[joint]:g}, {y[joint]:g}) lies outside the {width}x{height} canvas")
+        return self
+
+    def scaled(self, old: tuple[int, int], new: tuple[int, int]) -> Pose:
+        """The same pose on a canvas of another size (H, W)."""
+        return Pose(self.xy * (new[1] / old[1], new[0] / old[0]), self.visible)
+
+    @classmethod
+    def from_text(cls, text: str, size: tuple[int, int] = BASE_SIZE, name: str = "pose") -> Pose:
+        """Read 18 rows ``x y`` (DeepFashion in GFLA's split): x on the padded 256-wide frame, -1 for a missing joint.
+
+        ``name`` is what errors call the text, its file name for example. Raises PoseError.
+        """
+        rows = [line.split() for line in text.splitlines() if line.strip()]
+        if len(rows) != 18:
+            raise PoseError(f"{name}: expected 18 rows of 'x y', found {len(rows)}")
+        try:
+            points = np.array([[float(value) for value in row] for row in rows])
+        except ValueError:
+            raise PoseError(f"{name}: every row must be two numbers, 'x y'") from None
+        if points.shape != (18, 2):
+            raise PoseError(f"{name}: every row must be two numbers, 'x y'")
+        if not np.isfinite(points).all():
+            raise PoseError(f"{name}: joint {JOINTS[_first(~np.isfinite(points).all(1))]!r} is not a finite number")
+        visible = ~(points == -1).any(axis=1)
+        height, width = size
+        scale = (width / BASE_SIZE[1], height / BASE_SIZE[0])
+        return cls((points - (FRAME_OFFSET, 0)) * scale, visible)
+
+    def to_text(self, size: tuple[int, int] = BASE_SIZE) -> str:
+        """The inverse of :meth:`from_text`."""
+        height, width = size
+        points = self.xy.astype(np.float64) * (BASE_SIZE[1] / width, BASE_SIZE[0] / height) + (FRAME_OFFSET, 0)
+        return "".join(f"{x:.9g} {y:.9g}\n" if seen else "-1 -1\n" for (x, y), seen in zip(points, self.visible, strict=True))
+
+
+def _first(mask: np.ndarray) -> int:
+    return int(np.flatnonzero(mask)[0])
+
+
+def load_pose_text(path: str | Path, size: tuple[int, int] = BASE_SIZE) -> Pose:
+    """Read a pose text file. Raises PoseError with the file's name."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PoseError(f"{path}: cannot be read as a pose text file ({getattr(error, 'strerror', None) or 'not text'})") from None
+    return Pose.from_text(text, size, str(path))
+
+
+def skeleton_map(pose: Pose, size: tuple[int, int]) -> Tensor:
+    """The conditioning map of the generator: 20 x H x W float32 in [0, 1].
+
+    Channels 0-2 are the drawn figure, 3-19 the L1 distance to each limb divided by 3; all are quantised to 8 bits, as
+    in the published data pipeline. A limb with a missing end is all ones.
+    """
+    return torch.from_numpy(skeleton_u8(pose, size)).float() / 255
+
+
+def skeleton_u8(pose: Pose, size: tuple[int, int]) -> np.ndarray:
+    """:func:`skeleton_map` as 20 x H x W uint8, the form in which training stores and moves it."""
+    out = np.empty((3 + len(LIMBS), *size), np.uint8)
+    out[:3] = draw_figure(pose, size).transpose(2, 0, 1)
+    for channel, (a, b) in zip(out[3:], LIMBS, strict=True):
+        channel[:] = 255
+        if pose.visible[a] and pose.visible[b]:
+            away = channel.copy()
+            cv2.fillConvexPoly(away, _limb_polygon(pose.xy[a], pose.xy[b]), 0)
+            distance = cv2.distanceTransform(away, cv2.DIST_L1, 3)
+            channel[:] = np.minimum(distance / 3, 255).astype(np.uint8)
+    return out
+
+
+def draw_figure(pose: Pose, size: tuple[int, int]) -> np.ndarray:
+    """The OpenPose figure as H x W x 3 uint8: discs at the joints, limbs blended over them.
+
+    The published pipeline draws the RGB rainbow into a BGR image and swaps; the model expects that order.
+    """
+    canvas = np.zeros((*size, 3), np.uint8)
+    for (x, y), seen, colour in zip(pose.xy, pose.visible, LIMB_COLOURS, strict=True):
+        if seen:
+            cv2.circle(canvas, (int(x), int(y)), RADIUS, colour, thickness=-1)
+    for (a, b), colour in zip(LIMBS, LIMB_COLOURS, strict=False):
+        if pose.visible[a] and pose.visible[b]:
+            limb = canvas.copy()
+            cv2.fillConvexPoly(limb, _limb_polygon(pose.xy[a], pose.xy[b]), colour)
+            canvas = cv2.addWeighted(canvas, 0.4, limb, 0.6, 0)
+    return canvas[:, :, ::-1]
+
+
+def _limb_polygon(start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """An ellipse from joint to joint, RADIUS to each side."""
+    (x0, y0), (x1, y1) = start.tolist(), end.tolist()
+    centre = (int((x0 + x1) / 2), int((y0 + y1) / 2))
+    axes = (int(math.hypot(x0 - x1, y0 - y1) / 2), RADIUS)
+    return cv2.ellipse2Poly(centre, axes, int(math.degrees(math.atan2(y0 - y1, x0 - x1))), 0, 360, 1)
+
+
+def face_box(pose: Pose) -> np.ndarray:
+    """(x, y) of the right eye and of the left eye, float32; -1 four times when either is hidden."""
+    return pose.xy[[14, 15]].reshape(4) if pose.visible[[14, 15]].all() else np.full(4, -1, np.float32)

@@ -1,0 +1,180 @@
+"""Weights on disk: ``config.json`` and ``model.safetensors`` in a folder or a Hub repository."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_safetensors
+from safetensors.torch import save as save_safetensors
+from torch import Tensor
+
+from nted_step.config import NTEDStepConfig
+from nted_step.generator import Generator
+
+CONFIG_NAME = "config.json"
+WEIGHTS_NAME = "model.safetensors"
+CARD_NAME = "README.md"
+
+
+class WeightsError(ValueError):
+    """Weights that cannot be used; the message is one line that names the file and the remedy."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A generator's state and what is known of it.
+
+    Attributes:
+        config: the model's shape.
+        state: parameter and buffer name -> tensor, in the stored dtype.
+        training: what the weights were trained on, for how long, with which result; shown to users.
+        origin: folder or repository, for messages.
+        sha256: of ``model.safetensors``.
+    """
+
+    config: NTEDStepConfig
+    state: Mapping[str, Tensor]
+    training: Mapping[str, Any] = field(default_factory=dict)
+    origin: str = ""
+    sha256: str = ""
+
+    def build(self) -> Generator:
+        """A generator with these weights, float32, in evaluation mode, gradients off."""
+        generator = Generator(self.config).eval().requires_grad_(False)
+        load_strict(generator, self.state, self.origin)
+        return generator
+
+
+def load_weights(name: str | Path, revision: str | None = None) -> Weights:
+    """Read weights from a folder, or from a Hub repository (``user/repo``) at a revision.
+
+    A repository that was fetched before is read from the Hub's cache when there is no network.
+    Raises WeightsError.
+    """
+    folder = find_weights(name, revision)
+    document = _read_config(folder / CONFIG_NAME)
+    path = folder / WEIGHTS_NAME
+    data = _read_bytes(path)
+    digest = hashlib.sha256(data).hexdigest()
+    if document.get("sha256") not in (None, digest):
+        raise WeightsError(f"{path}: damaged: its SHA-256 is not the one in {CONFIG_NAME}; fetch the file again")
+    try:
+        config = NTEDStepConfig.from_dict(document["model"])
+    except (KeyError, TypeError):
+        raise WeightsError(f"{folder / CONFIG_NAME}: the key 'model' is missing or no table") from None
+    except ValueError as error:
+        raise WeightsError(f"{folder / CONFIG_NAME}: {error}") from None
+    try:
+        state = load_safetensors(data)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise WeightsError(f"{path}: not a safetensors file, or cut short ({error})") from None
+    weights = Weights(config, state, document.get("training", {}), str(name), digest)
+    check_state(config, state, str(path))
+    return weights
+
+
+def save_weights(folder: str | Path, generator: Generator, training: Mapping[str, Any], dtype: torch.dtype = torch.float16) -> Path:
+    """Write ``config.json`` and ``model.safetensors``; each is complete under another name before it takes its own."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {key: value.detach().to("cpu", dtype).contiguous() for key, value in generator.state_dict().items()}
+    data = save_safetensors(state)
+    document = {
+        "format": "nted_step",
+        "model": generator.config.to_dict(),
+        "dtype": str(dtype).removeprefix("torch."),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "training": dict(training),
+    }
+    write_atomically(folder / WEIGHTS_NAME, data)
+    write_atomically(folder / CONFIG_NAME, (json.dumps(document, indent=2) + "\n").encode())
+    return folder
+
+
+def find_weights(name: str | Path, revision: str | None = None) -> Path:
+    """The local folder of a folder name or Hub repository, fetched if need be. Raises WeightsError."""
+    if Path(name).is_dir():
+        return Path(name)
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", str(name)) or str(name).startswith(("./", "../")):
+        raise WeightsError(f"{name}: no such folder, and not a Hub repository of the form user/name")
+    return _fetch(str(name), revision)
+
+
+def _fetch(repository: str, revision: str | None) -> Path:
+    # Imported here because a folder of weights needs neither the package's import time nor the network.
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
+
+    where = repository + (f"@{revision}" if revision else "")
+    try:
+        return Path(snapshot_download(repository, revision=revision, allow_patterns=[CONFIG_NAME, WEIGHTS_NAME, CARD_NAME]))
+    except RepositoryNotFoundError:
+        raise WeightsError(f"{where}: no such folder here, and no such repository on the Hub") from None
+    except RevisionNotFoundError:
+        raise WeightsError(f"{where}: the repository has no such revision") from None
+    except LocalEntryNotFoundError:
+        raise WeightsError(f"{where}: no such folder, not in the Hub's cache, and the Hub cannot be reached; connect once, or give a folder") from None
+    except Exception as error:
+        first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise WeightsError(f"{where}: cannot be fetched from the Hub ({first_line})") from None
+
+
+def check_state(config: NTEDStepConfig, state: Mapping[str, Tensor], origin: str) -> None:
+    """Names and shapes of a state dict against the configuration. Raises WeightsError naming the first difference."""
+    with torch.device("meta"):
+        expected = {key: tuple(value.shape) for key, value in Generator(config).state_dict().items()}
+    for key, shape in expected.items():
+        if key not in state:
+            raise WeightsError(f"{origin}: the tensor {key!r} is missing")
+        if tuple(state[key].shape) != shape:
+            raise WeightsError(f"{origin}: {key!r} has shape {tuple(state[key].shape)}, the configuration needs {shape}")
+    if unknown := sorted(set(state) - set(expected)):
+        raise WeightsError(f"{origin}: {unknown[0]!r} does not belong to this model")
+    for key, value in state.items():
+        if not torch.isfinite(value).all():
+            raise WeightsError(f"{origin}: {key!r} holds numbers that are not finite")
+
+
+def load_strict(generator: Generator, state: Mapping[str, Tensor], origin: str) -> None:
+    """Load every tensor, by name and shape, converted to the generator's dtype. Raises WeightsError."""
+    check_state(generator.config, state, origin)
+    generator.load_state_dict(dict(state), strict=True)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write beside, flush to disk, rename: a reader sees the old file or the new one, never a part."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with open(beside, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"{path}: {error.strerror}; a weights folder holds {CONFIG_NAME} and {WEIGHTS_NAME}") from None
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(_read_bytes(path))
+    except ValueError:
+        raise WeightsError(f"{path}: not valid JSON") from None
+    if not isinstance(document, dict):
+        raise WeightsError(f"{path}: not a JSON object")
+    return document
