@@ -1,0 +1,82 @@
+"""Progressive growing of the generator (after Karras et al., 2018): start on a small canvas, double it, keep what was learned.
+
+A stage is the finished model without its finest levels. Growing does not change the function at the moment it happens:
+the new front of each encoder passes its input on (blurred and halved), the new renderer level adds nothing to the
+upsampled image, and the level that now receives textures receives zeros.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import torch
+from torch import Tensor
+
+from nted_step.config import COARSEST_LEVEL, NTEDStepConfig
+from nted_step.generator import DownLevel, Encoder, Generator
+from nted_step.layers import GAIN
+
+PASS_OFFSET = 2.5  # added to inputs so that the pass-through stays in the linear part of leaky ReLU
+
+
+def stage_config(final: NTEDStepConfig, height: int) -> NTEDStepConfig:
+    """The configuration of the stage with canvas height ``height``; the final one itself when the heights agree."""
+    if height == final.size[0]:
+        return final
+    if height not in final.levels or height <= COARSEST_LEVEL:
+        raise ValueError(f"a stage's height must be one of {final.levels[1:]}, not {height}")
+    levels = [level for level in final.levels if level <= height]
+    return dataclasses.replace(
+        final,
+        size=(height, final.size[1] * height // final.size[0]),
+        channels={level: final.channels[level] for level in levels},
+        labels={level: final.labels[level] if level < height else 0 for level in levels},
+        kernels={level: final.kernels[level] for level in levels},
+        grows_to=final.size,
+    )
+
+
+@torch.no_grad()
+def grow(small: Generator, config: NTEDStepConfig) -> Generator:
+    """A generator of twice the canvas that computes the same images (up to the border, which blur darkens)."""
+    if config.size != (2 * small.config.size[0], 2 * small.config.size[1]):
+        raise ValueError(f"growing doubles the canvas: {small.config.size} cannot become {config.size}")
+    large = Generator(config)
+    _grow_encoder(small.reference_encoder, large.reference_encoder)
+    _grow_encoder(small.skeleton_encoder, large.skeleton_encoder)
+    _grow_renderer(small, large)
+    return large
+
+
+def _grow_encoder(small: Encoder, large: Encoder) -> None:
+    inputs = small.first.conv.weight.shape[1]
+    first, front = large.first, large.convs[0]
+    if len(first.conv.weight) < inputs:
+        raise ValueError(f"the new canvas level needs at least {inputs} channels to pass the input on")
+    first.conv.weight[:inputs] = torch.eye(inputs)[:, :, None, None] / first.conv.scale
+    first.activate.bias[:inputs] = PASS_OFFSET
+    _pass_through(front, small.first.conv.weight * small.first.conv.scale, small.first.activate.bias)
+    for old, new in zip(small.convs, large.convs[1:], strict=True):
+        new.load_state_dict(old.state_dict())
+    for operation in getattr(front, "extraction_operations", ()):
+        operation.value_conv.weight.zero_()
+
+
+def _pass_through(front: DownLevel, pixel_weight: Tensor, bias: Tensor) -> None:
+    """Make blur and stride-2 convolution act as the old 1x1 convolution on the halved input."""
+    inputs = pixel_weight.shape[1]
+    front.conv.weight.zero_()
+    front.conv.weight[:, :inputs, 1:2, 1:2] = pixel_weight / GAIN / front.conv.scale
+    front.activate.bias.copy_(bias - PASS_OFFSET * pixel_weight.sum(dim=(1, 2, 3)))
+
+
+def _grow_renderer(small: Generator, large: Generator) -> None:
+    old_levels, new_levels = small.target_image_renderer.convs, large.target_image_renderer.convs
+    for old, new in zip(old_levels, new_levels, strict=False):
+        new.load_state_dict(old.state_dict(), strict=False)
+    top = new_levels[len(old_levels) - 1]
+    for conv in (top.conv0, top.conv1):
+        if conv.distribution_operation is not None:
+            conv.conv.weight.mul_(math.sqrt(2))  # (x + textures)/sqrt 2 with textures still zero
+    new_levels[-1].to_rgb.conv.weight.zero_()

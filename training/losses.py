@@ -1,0 +1,93 @@
+"""The losses of the training step, each a pure function of tensors; only the loop calls backward."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from training.discriminator import Verdict
+
+
+def discriminator_gan(real_logit: Tensor, fake_logit: Tensor) -> Tensor:
+    """Logistic loss of D: softplus(-D(real)) + softplus(D(fake)), means over the batch (Goodfellow et al., 2014)."""
+    return F.softplus(-real_logit).mean() + F.softplus(fake_logit).mean()
+
+
+def generator_gan(fake_logit: Tensor) -> Tensor:
+    """Non-saturating loss of G: softplus(-D(fake))."""
+    return F.softplus(-fake_logit).mean()
+
+
+def step_prediction(step_logprob: Tensor, t: Tensor) -> Tensor:
+    """Negative log-likelihood of the step an image belongs to (the auxiliary classifier of ACGAN).
+
+    step_logprob B x steps, t B with classes 0..steps-1.
+    """
+    return F.nll_loss(step_logprob.float(), t)
+
+
+def r1_penalty(output: Tensor, images: Tensor) -> Tensor:
+    """Squared norm of d(sum of output)/d(images), mean over the batch (Mescheder et al., 2018).
+
+    ``output`` is the logit, or the step head's log-probability of the true class; ``images`` must require gradients.
+    """
+    (gradient,) = torch.autograd.grad(output.sum(), images, create_graph=True)
+    return gradient.square().flatten(1).sum(1).mean()
+
+
+def true_step_logprob(verdict: Verdict, t: Tensor) -> Tensor:
+    """Log-probability of each sample's own step, B."""
+    return verdict.step_logprob.gather(1, t[:, None])[:, 0]
+
+
+def feature_matching(real: tuple[Tensor, ...], fake: tuple[Tensor, ...]) -> Tensor:
+    """L1 between the discriminator's features of the target and of the output, mean over blocks (Wang et al., pix2pixHD).
+
+    The offline substitute for a perceptual loss: it needs no pretrained network.
+    """
+    return torch.stack([F.l1_loss(f, r.detach()) for r, f in zip(real, fake, strict=True)]).mean()
+
+
+def warp_by_attention(source: Tensor, attention: Tensor, distribution: Tensor, mode: str = "nearest") -> Tensor:
+    """The source carried to the target pose by extraction x distribution (NTED, the attention reconstruction loss).
+
+    Args:
+        source: B x 3 x H x W.
+        attention: B x K x h' x w' extraction map, summing to 1 over positions.
+        distribution: B x K x h x w logits over labels.
+        mode: how the source is resized to h' x w': ``nearest`` as published, or ``area``.
+
+    Returns:
+        B x 3 x h x w.
+    """
+    small = F.interpolate(source, size=attention.shape[-2:], mode=mode)
+    colours = torch.bmm(small.flatten(2), attention.flatten(2).transpose(1, 2))  # B x 3 x K: the mean colour of each label
+    mixture = distribution.float().softmax(dim=1).to(colours.dtype)
+    return torch.bmm(colours, mixture.flatten(2)).view(len(source), 3, *distribution.shape[-2:])
+
+
+def attention_reconstruction(
+    source: Tensor, target: Tensor, attention: tuple[Tensor, ...], distribution: tuple[Tensor, ...], mode: str = "nearest"
+) -> Tensor:
+    """Mean over operations of the L1 between the warped source and the target, both resized to the operation's level."""
+    losses = []
+    for extraction, logits in zip(attention, distribution, strict=True):
+        truth = F.interpolate(target, size=logits.shape[-2:], mode=mode)
+        losses.append(F.l1_loss(warp_by_attention(source, extraction, logits, mode), truth))
+    return torch.stack(losses).mean()
+
+
+def face_crop(image: Tensor, face: Tensor) -> Tensor:
+    """A square around the eyes, twice enlarged: image B x 3 x H x W, face B x 4 (x, y of both eyes) -> B x 3 x H/4 x H/4.
+
+    The square's side is H/8; pixels beyond the canvas repeat its border.
+    """
+    height, width = image.shape[-2:]
+    half, side = height // 16, height // 4
+    centre = face.view(-1, 2, 2).mean(dim=1)
+    offsets = torch.linspace(-half, half - 1, side, device=image.device)
+    x = (centre[:, :1] + offsets) / (width - 1) * 2 - 1
+    y = (centre[:, 1:] + offsets) / (height - 1) * 2 - 1
+    grid = torch.stack([x[:, None, :].expand(-1, side, -1), y[:, :, None].expand(-1, -1, side)], dim=-1)
+    return F.grid_sample(image, grid.to(image.dtype), align_corners=True, padding_mode="border")

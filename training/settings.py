@@ -1,0 +1,125 @@
+"""Training settings: YAML read into frozen dataclasses; an unknown key is an error."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+class SettingsError(ValueError):
+    """A configuration file that cannot be used; the message is one line."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LossWeights:
+    """Factor of each loss; 0 leaves it out."""
+
+    pixel: float = 10.0  # L1 between output and degraded target
+    attention: float = 15.0  # attention reconstruction
+    gan: float = 0.0  # adversarial, generator and discriminator
+    step: float = 0.0  # step prediction, generator and discriminator
+    features: float = 0.0  # discriminator feature matching
+    r1: float = 10.0  # gamma of R1 on the adversarial logit and on the step head
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """A part of the run with its own canvas and losses; stages follow each other, growing the generator where needed."""
+
+    height: int = 256  # canvas height in pixels, 16 times a power of two
+    samples: int = 100_000  # training samples (one sample is one step of one pair)
+    batch: int = 16  # pairs per iteration
+    rollout: str = "chains"  # chains | window
+    lr: float = 2e-3  # Adam learning rate of G at the start of the stage
+    lr_end: float = 5e-4  # and at its end (cosine between)
+    lr_d: float = 1e-3  # Adam learning rate of D
+    weights: LossWeights = LossWeights()
+
+
+@dataclasses.dataclass(frozen=True)
+class Figures:
+    """The rendered people."""
+
+    people: int = 3000  # number of people, seeds ``seed`` and up (below 9,000,000)
+    poses: int = 4  # poses per person
+    seed: int = 0  # first person seed
+    supersize: int = 128  # least height at which figures are drawn before they are averaged down to the canvas
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Everything a training run depends on."""
+
+    preset: str = "lite"  # model preset of nted_step.config
+    seed: int = 0  # of initial weights, noise and data order
+    data_dir: str = "runs/data"  # where rendered figures are kept
+    figures: Figures = Figures()
+    stages: tuple[Stage, ...] = ()
+    d_channels: int = 16  # discriminator channels at the canvas; doubled per level
+    d_channels_max: int = 128  # and their upper bound
+    beta1: float = 0.0  # Adam's first moment decay, G and D
+    beta2: float = 0.99  # Adam's second moment decay
+    r1_every: int = 16  # optimizer steps of D between two R1 penalties
+    ema_samples: int = 6000  # samples after which an old weight counts half in the exponential moving average
+    save_minutes: float = 5.0  # minutes between checkpoints
+    sheet_minutes: float = 10.0  # minutes between validation sheets
+
+
+def load_settings(path: str | Path, overrides: Sequence[str] = ()) -> Settings:
+    """Read a YAML file; ``overrides`` are ``key=value`` with dots into tables and lists (``stages.0.samples=1000``).
+
+    Raises SettingsError naming the file and key.
+    """
+    try:
+        document = yaml.safe_load(Path(path).read_text()) or {}
+        for override in overrides:
+            _override(document, override)
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{path}: not valid YAML ({str(error).splitlines()[0]})") from None
+    return _build(Settings, document, str(path))
+
+
+def _override(document: Any, override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator:
+        raise SettingsError(f"--set {override}: expected key=value")
+    *parents, last = key.split(".")
+    try:
+        for part in parents:
+            document = document[int(part)] if isinstance(document, list) else document.setdefault(part, {})
+        document[int(last) if isinstance(document, list) else last] = yaml.safe_load(text)
+    except (ValueError, IndexError, TypeError, AttributeError):
+        raise SettingsError(f"--set {override}: there is no {key!r}") from None
+
+
+def _build(kind: type, values: Any, where: str) -> Any:
+    if not isinstance(values, Mapping):
+        raise SettingsError(f"{where}: expected a table of settings, found {type(values).__name__}")
+    hints = typing.get_type_hints(kind)
+    if unknown := sorted(set(values) - set(hints)):
+        raise SettingsError(f"{where}: unknown setting {unknown[0]!r}")
+    return kind(**{name: _convert(hints[name], value, f"{where}: {name}") for name, value in values.items()})
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(hint):
+        return _build(hint, value, where)
+    if typing.get_origin(hint) is tuple:
+        if not isinstance(value, list):
+            raise SettingsError(f"{where}: expected a list")
+        return tuple(_convert(typing.get_args(hint)[0], item, f"{where}.{i}") for i, item in enumerate(value))
+    if hint is float and isinstance(value, (int, str)) and not isinstance(value, bool):
+        try:
+            return float(value)  # YAML reads 2e-3 as a string
+        except ValueError:
+            pass
+    if not isinstance(value, hint) or (hint is not bool and isinstance(value, bool)):
+        raise SettingsError(f"{where}: expected {hint.__name__}, found {value!r}")
+    return value

@@ -1,0 +1,45 @@
+"""Train a generator.
+
+    python -m training.train --config training/configs/lite_figures.yaml --run runs/lite
+
+Goes on from the newest checkpoint in the run's folder when there is one. Ctrl+C saves first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from nted_step.pipeline import choose_device
+from training.loop import DivergedError, Trainer
+from training.settings import SettingsError, load_settings
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m training.train", description="Train a generator on rendered figures.")
+    parser.add_argument("--config", required=True, help="YAML file, see training/configs")
+    parser.add_argument("--run", required=True, type=Path, help="folder for checkpoints and sheets")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting, e.g. stages.0.batch=8")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    options = parser.parse_args(arguments)
+    try:
+        settings = load_settings(options.config, options.set)
+        trainer = Trainer(settings, options.run, choose_device(options.device))
+    except (SettingsError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print("perceptual loss: none (VGG19 weights are not used); discriminator feature matching takes its place", flush=True)
+    try:
+        trainer.run()
+    except KeyboardInterrupt:
+        trainer._save()
+        print("stopped; saved", flush=True)
+    except DivergedError as error:
+        print(f"error: {error}; the last checkpoint is kept", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

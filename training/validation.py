@@ -1,0 +1,77 @@
+"""A quick look during training: the whole chain of steps from noise on people the model has not seen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from nted_step.generator import Generator, Textures
+from nted_step.image import to_uint8
+from nted_step.sampler import sample
+from nted_step.schedule import seeded_noise, start_image
+from nted_step.weights import write_atomically
+from training.data import FigureStore, Pairs
+
+SHOWN = 12  # people on a sheet
+SHOWN_STEPS = (1, 5, 10, 15, 20)
+
+
+def masked_psnr(image: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
+    """PSNR over person pixels, per sample, after rounding to 8 bits: B x 3 x H x W in [-1, 1], mask B x 1 x H x W -> B."""
+    error = (_rounded(image) - _rounded(truth)).square() * mask
+    mse = error.flatten(1).sum(1) / (3 * mask.flatten(1).sum(1)).clamp(min=1)
+    return -10 * torch.log10(mse.clamp(min=1e-10))
+
+
+def _rounded(image: Tensor) -> Tensor:
+    """[-1, 1] -> [0, 1] in 255 levels."""
+    return (((image.clamp(-1, 1) + 1) * 127.5).round()) / 255
+
+
+@torch.no_grad()
+def validate(generator: Generator, store: FigureStore, device: torch.device, sheet: Path) -> tuple[float, float]:
+    """Mean masked PSNR in dB of the last step and of the copied source; writes a sheet of some people."""
+    people = np.arange(store.people)
+    pairs = store.pairs(people, np.zeros_like(people), np.ones_like(people))
+    outputs = chain(generator, pairs, device)
+    psnr = masked_psnr(outputs[-1], pairs.target, pairs.mask).mean().item()
+    copied = masked_psnr(pairs.source, pairs.target, pairs.mask).mean().item()
+    save_sheet(sheet, pairs, outputs)
+    return psnr, copied
+
+
+def chain(generator: Generator, pairs: Pairs, device: torch.device, batch: int = 12) -> list[Tensor]:
+    """All steps 0..steps of every pair, from the noise of seed 0; each N x 3 x H x W on the CPU."""
+    parts = []
+    for index in torch.arange(len(pairs)).split(batch):
+        some = pairs.select(index)
+        source, skeleton = some.source.to(device), some.skeleton.to(device)
+        start = start_image(source, seeded_noise(0, generator.config.size).to(device), generator.config)
+
+        def textures(t: int, source: Tensor = source) -> Textures:
+            return generator.encode_reference(source, torch.full((len(source),), t, device=device))
+
+        parts.append([output.image.cpu() for output in sample(generator, textures, skeleton, start)])
+    return [torch.cat(step) for step in zip(*parts, strict=True)]
+
+
+def save_sheet(path: Path, pairs: Pairs, outputs: list[Tensor], shown: int = SHOWN, height: int = 256) -> None:
+    """One row a person: source, pose, some steps, truth."""
+    last = len(outputs) - 1
+    columns = [pairs.source, pairs.skeleton[:, :3] * 2 - 1, *(outputs[min(k, last)] for k in SHOWN_STEPS), pairs.target]
+    scale = max(1, height // pairs.source.shape[-2])
+    rows = []
+    for i in range(min(shown, len(pairs))):
+        cells = [F.interpolate(column[i : i + 1], scale_factor=scale, mode="nearest")[0] for column in columns]
+        rows.append(np.concatenate([to_uint8(cell) for cell in cells], axis=1))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    from io import BytesIO
+
+    buffer = BytesIO()
+    Image.fromarray(np.concatenate(rows)).save(buffer, "PNG")
+    write_atomically(path, buffer.getvalue())
