@@ -1,0 +1,397 @@
+"""The page: choose a person, drag the joints, watch the person take the new pose step by step.
+
+    python app.py [--weights FOLDER_OR_HUB_REPO[@REVISION]] [--device auto] [--port 7860]
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+import argparse
+import base64
+import html
+import io
+import json
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+from nted_step.image import MAX_BYTES, FittedPhoto, ImageError, load_photo, to_pil
+from nted_step.pipeline import DEVICES, DTYPES, NTEDStepPipeline, Person
+from nted_step.pose import Pose, PoseError, load_pose_text
+from nted_step.sampler import StepOutput
+from nted_step.weights import WeightsError
+from pose_editor import PoseEditor, formats, presets
+from pose_editor.picker import PhotoPicker
+from pose_editor.viewer import StepViewer
+
+ROOT = Path(__file__).parent
+WEIGHTS = ROOT / "assets" / "weights" / "lite"
+EXAMPLES = ROOT / "assets" / "examples"
+
+PREVIEW_SECONDS = 0.12  # how long a preview may think before it shows what it has
+WAITING = 32  # runs that may wait in the queue; more are refused
+SESSIONS = 64  # visitors whose photo is kept in memory
+IDLE_SECONDS = 3600  # after which a visitor's photo is forgotten
+LOSSLESS_HEIGHT = 130  # frames up to this height are shown as squares, where lossy compression would be seen
+OPENING = "wave"  # the preset in which the first person is shown
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A person on the page: the photo as fitted, its own pose, and the model's view of it."""
+
+    title: str
+    picture: str  # data URL of the fitted photo
+    pose: Pose
+    person: Person
+
+
+@dataclass
+class Session:
+    """What the server keeps for one visitor."""
+
+    upload: Subject | None = None
+    edit: int = 0  # newest edit seen; runs for older ones stop
+
+
+class Studio:
+    """Everything the page's events do: plain functions of the pipeline, the examples and a visitor's session."""
+
+    def __init__(self, pipeline: NTEDStepPipeline, examples: Path = EXAMPLES) -> None:
+        self.pipeline = pipeline
+        self.canvas = pipeline.config.size
+        self.model = threading.Lock()  # one step at a time: two at once would only slow each other down
+        self.claims = threading.Lock()
+        self.examples = {entry["name"]: self._example(examples, entry) for entry in _read_examples(examples)}
+
+    def _example(self, folder: Path, entry: dict[str, str]) -> Subject:
+        photo = load_photo(folder / f"{entry['name']}.png", self.canvas)
+        pose = load_pose_text(folder / f"{entry['name']}.txt", self.canvas)
+        return self._subject(entry["title"], photo, pose)
+
+    def _subject(self, title: str, photo: FittedPhoto, pose: Pose) -> Subject:
+        return Subject(title, data_url(to_pil(photo.image)), pose, self.pipeline.encode(photo.image))
+
+    def upload(self, path: str, name: str) -> Subject:
+        """A visitor's photo, with a standing pose fitted to where the photo is on the canvas. Raises ImageError."""
+        photo = load_photo(path, self.canvas, name=name)
+        return self._subject(name, photo, presets.standing(self.canvas, photo.content()))
+
+    def subject(self, chosen: str | None, session: Session) -> Subject:
+        """The person on the visitor's page: the chosen example, or else the uploaded photo."""
+        subject = self.examples[chosen] if chosen else session.upload
+        if subject is None:
+            raise gr.Error("This page was left alone for long and its photo is forgotten. Please choose it again.", title="Photo needed")
+        return subject
+
+    def claim(self, session: Session, edit: int, *, newer: bool = False) -> bool:
+        """Make ``edit`` the visitor's newest, unless it is not: a late request gives way to a newer pose."""
+        with self.claims:
+            if edit < session.edit or (newer and edit == session.edit):
+                return False
+            session.edit = edit
+            return True
+
+    def steps(self, subject: Subject, pose: Pose, session: Session, edit: int) -> Iterator[StepOutput]:
+        """Sampler steps as long as nothing newer is wanted. The model is free between two steps."""
+        outputs = self.pipeline.generate(subject.person, pose)
+        while session.edit == edit:
+            with self.model:
+                output = next(outputs, None)
+            if output is None:
+                return
+            yield output
+
+    def preview(self, value: dict[str, Any], chosen: str | None, session: Session) -> Any:
+        """While a joint is dragged: the furthest step that fits in a moment. Never raises: that would end the drag."""
+        try:
+            subject, pose = self.subject(chosen, session), formats.from_value(value)
+            if not self.claim(session, value["edit"], newer=True):
+                return gr.skip()
+            began, output = time.perf_counter(), None
+            for output in self.steps(subject, pose, session, value["edit"]):
+                if output.step and time.perf_counter() - began > PREVIEW_SECONDS:
+                    break
+        except (PoseError, gr.Error):
+            return gr.skip()  # the release that follows says what is wrong
+        if output is None:
+            return gr.skip()
+        return {"edit": value["edit"], "kind": "preview", "step": output.step, "frames": [frame(output)]}
+
+    def render(self, value: dict[str, Any], chosen: str | None, session: Session) -> Iterator[Any]:
+        """When a change is finished: all steps, each sent as soon as it is there."""
+        subject, edit = self.subject(chosen, session), value["edit"]
+        if self.claim(session, edit):
+            yield from self._frames(subject, pose_of(value), session, edit)
+
+    def _frames(self, subject: Subject, pose: Pose, session: Session, edit: int) -> Iterator[dict[str, Any]]:
+        frames: list[str] = []
+        try:
+            for output in self.steps(subject, pose, session, edit):
+                frames.append(frame(output))
+                yield {"edit": edit, "kind": "steps", "frames": list(frames)}
+        except PoseError as error:
+            raise gr.Error(sentence(error), title="Pose", print_exception=False) from None
+
+    def open_example(self, chosen: str | None, session: Session) -> Iterator[tuple[Any, ...]]:
+        """Another example was picked: show the photo with its own pose, then its steps."""
+        if chosen:
+            yield from self._open(self.subject(chosen, session), chosen, "", session)
+
+    def open_upload(self, path: str | None, session: Session) -> Iterator[tuple[Any, ...]]:
+        """A photo was given. If it cannot be used, say so beside the button and leave everything as it is."""
+        if not path:
+            return
+        name = Path(path).name
+        try:
+            session.upload = self.upload(path, name)
+        except ImageError as error:
+            yield gr.skip(), gr.skip(), notice(sentence(error), "error"), gr.skip()
+            return
+        hint = "Drag the joints onto the body in your photo, then pose it." + self._knows_only()
+        yield from self._open(session.upload, None, notice(hint), session)
+
+    def _open(self, subject: Subject, chosen: str | None, message: str, session: Session) -> Iterator[tuple[Any, ...]]:
+        """Editor, picker, notice and viewer for a new person, then the viewer alone as steps arrive."""
+        with self.claims:
+            session.edit += 1
+            edit = session.edit
+        value = formats.to_value(subject.pose, edit)
+        yield PoseEditor(value=value, photo=subject.picture, rest=value), chosen, message, gr.skip()
+        for frames in self._frames(subject, subject.pose, session, edit):
+            yield gr.skip(), gr.skip(), gr.skip(), frames
+
+    def _knows_only(self) -> str:
+        """What the weights were trained on, as a warning to whoever brings something else."""
+        limits = self.pipeline.training.get("limits")
+        return f" {limits}" if limits else ""
+
+    def generate(self, photo: str, pose: dict[str, Any], seed: float, steps: float) -> Image.Image:
+        """The API: a photo of a person and 18 joints in, the re-posed person out."""
+        try:
+            with self.model:
+                person = self.pipeline.encode(load_photo(photo or b"", self.canvas, name=Path(photo or "photo").name).image)
+            outputs = self.pipeline.generate(person, formats.from_value(pose), seed=whole(seed, "seed"), steps=whole(steps, "steps"))
+            while True:
+                with self.model:
+                    output = next(outputs, None)
+                if output is None:
+                    return to_pil(image)
+                image = output.image
+        except ValueError as error:
+            raise gr.Error(sentence(error), print_exception=False) from None
+
+    def opening(self) -> tuple[str, Pose, dict[str, Any]]:
+        """The first example in a pose of its own and all its steps, so that the page opens with a result."""
+        name, subject = next(iter(self.examples.items()))
+        pose = presets.apply(presets.PRESETS[OPENING], subject.pose, self.canvas)
+        *_, frames = self._frames(subject, pose, Session(), 0)
+        return name, pose, frames
+
+
+# --- small helpers ------------------------------------------------------------------------------------------------
+
+
+def frame(output: StepOutput) -> str:
+    """A step as a data URL at its own resolution: 8x5 is 8x5 pixels, and the page enlarges them as squares."""
+    height, width = output.size
+    # The start is noise in every pixel; averaging would hide it, so it is sampled.
+    how = Image.Resampling.BOX if output.step else Image.Resampling.NEAREST
+    return data_url(to_pil(output.image).resize((width, height), how))
+
+
+def data_url(image: Image.Image) -> str:
+    """WebP inside a URL: needs no file on the server and no request of its own."""
+    buffer = io.BytesIO()
+    image.save(buffer, "WEBP", lossless=image.height <= LOSSLESS_HEIGHT, quality=90, method=1)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def pose_of(value: dict[str, Any]) -> Pose:
+    """The pose in an editor value, as gradio wants its errors."""
+    try:
+        return formats.from_value(value)
+    except PoseError as error:
+        raise gr.Error(sentence(error), title="Pose", print_exception=False) from None
+
+
+def whole(number: float, name: str) -> int:
+    """A whole number out of a JSON number. Raises ValueError."""
+    if number is None or number != number or number != int(number) or not 0 <= number < 2**63:
+        raise ValueError(f"{name} must be a whole number, not {number}")
+    return int(number)
+
+
+def sentence(error: Exception) -> str:
+    text = str(error)
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
+
+
+def notice(text: str, kind: str = "info") -> str:
+    return f'<p class="notice {kind}" role="{"alert" if kind == "error" else "status"}">{html.escape(text)}</p>'
+
+
+def _read_examples(folder: Path) -> list[dict[str, str]]:
+    return json.loads((folder / "examples.json").read_text(encoding="utf-8"))["people"]
+
+
+# --- layout and wiring --------------------------------------------------------------------------------------------
+
+FONT = ["ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif"]
+MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
+THEME = gr.themes.Base(primary_hue="indigo", neutral_hue="zinc", font=FONT, font_mono=MONO, radius_size="lg").set(
+    body_background_fill="#fbfbfa", body_background_fill_dark="#131316", background_fill_secondary_dark="#1d1d21",
+    block_background_fill_dark="#1d1d21", border_color_primary_dark="#313138",
+    body_text_color_subdued="#62626b", body_text_color_subdued_dark="#a6a6b0",
+)  # fmt: skip
+
+CSS = """
+.gradio-container .main { padding: 0 !important; }
+#page { --stage-height: clamp(280px, calc(100vh - 232px), 704px); --stage-width: calc(var(--stage-height) * 176 / 256); max-width: 1180px; margin: 0 auto; padding: 18px 20px 4px; gap: 12px; }
+#page .html-container { padding: 0 !important; }
+#page .block { overflow: visible !important; }
+#head .prose { display: flex; flex-wrap: wrap; align-items: baseline; justify-content: center; gap: 2px 14px; }
+#head h1 { font-size: 21px; font-weight: 650; letter-spacing: -.015em; margin: 0; line-height: 28px; }
+#head p { margin: 0; color: var(--body-text-color-subdued); font-size: 15px; }
+#notice:not(:has(.notice)) { display: none; }
+#studio { display: grid; grid-template-columns: 64px var(--stage-width) var(--stage-width); justify-content: center; gap: 12px 30px; align-items: start; }
+#studio > * { min-width: 0 !important; width: auto; }
+#people { --picker-flow: column nowrap; --picker-width: 56px; gap: 10px; padding-top: 32px; align-items: center; }
+#people > * { width: auto; }
+#upload { width: 56px; min-width: 0; height: 56px; padding: 4px; font-size: 12px; line-height: 1.25; font-weight: 500; white-space: normal; border-radius: 11px; border: 1.5px dashed var(--body-text-color-subdued); background: transparent; color: var(--body-text-color); box-shadow: none; }
+#upload:hover { border-color: var(--color-accent); color: var(--color-accent); }
+.part { gap: 6px; }
+.part-title .prose { text-align: center; font-size: 14px; color: var(--body-text-color-subdued); line-height: 26px; }
+.part-title b { color: var(--body-text-color); font-weight: 600; }
+.notice { width: fit-content; max-width: 640px; margin: 0 auto; padding: 7px 14px; border-radius: 10px; font-size: 14px; background: var(--background-fill-secondary); border: 1px solid var(--border-color-primary); }
+.notice.error { border-color: #dc2626; color: #991b1b; background: #fef2f2; }
+.dark .notice.error { color: #fecaca; background: #2a1516; border-color: #b91c1c; }
+#about .prose { text-align: center; font-size: 12.5px; color: var(--body-text-color-subdued); }
+footer { margin: 0 !important; padding: 2px 0 8px !important; }
+footer .divider { display: none; }
+@media (max-width: 900px) {
+  #page { --stage-width: 100%; padding: 12px 10px 4px; gap: 10px; }
+  #head p { font-size: 14px; }
+  #studio { grid-template-columns: 1fr 1fr; gap: 8px; justify-content: stretch; }
+  #people { grid-column: 1 / -1; flex-flow: row nowrap; align-items: stretch; overflow-x: auto; padding: 5px; margin: 0 -5px; --picker-flow: row nowrap; --picker-width: 40px; --picker-gap: 7px; gap: 7px; }
+  #people > * { flex: none; }
+  #upload { width: 52px; height: auto; }
+  .part-title span { display: none; }
+  /* Photo and result side by side, so that a thumb on a joint does not cover what it does; the controls below, full width. */
+  #source, #result, #editor, #viewer, :is(#editor, #viewer) :is(.html-container, .html-container > div, .pe-root, .sv-root) { display: contents; }
+  #source .part-title { order: 1; } #result .part-title { order: 2; }
+  .pe-stage { order: 3; } .sv-stage { order: 4; align-self: start; }
+  .sv-controls, .pe-bar { grid-column: 1 / -1; width: 100% !important; }
+  .sv-controls { order: 5; } .pe-bar { order: 6; }
+}
+"""
+
+
+def build(studio: Studio) -> gr.Blocks:
+    """The page: layout, then what happens when."""
+    name, pose, frames = studio.opening()
+    subject = studio.examples[name]
+    choices = [{"name": key, "title": each.title, "picture": each.picture} for key, each in studio.examples.items()]
+    with gr.Blocks(title="NTED Step", analytics_enabled=False, delete_cache=(3600, 3600)) as page, gr.Column(elem_id="page"):
+        session = gr.State(Session(), time_to_live=IDLE_SECONDS)
+        gr.HTML("<h1>NTED Step</h1><p>Drag a joint. Watch the person take the new pose.</p>", elem_id="head")
+        message = gr.HTML("", elem_id="notice")
+        with gr.Row(elem_id="studio"):
+            with gr.Column(elem_id="people"):
+                picker = PhotoPicker(choices, name, elem_id="picker")
+                photo = gr.UploadButton("Your photo", file_types=["image"], elem_id="upload")
+            with gr.Column(elem_classes="part", elem_id="source"):
+                gr.HTML("<b>Photo and pose</b> <span>· drag the dots</span>", elem_classes="part-title")
+                editor = PoseEditor(pose, photo=subject.picture, rest=subject.pose, canvas=studio.canvas, elem_id="editor")
+            with gr.Column(elem_classes="part", elem_id="result"):
+                gr.HTML("<b>Result</b> <span>· from coarse to fine in 20 steps</span>", elem_classes="part-title")
+                viewer = StepViewer([list(size) for size in studio.pipeline.ladder], frames, elem_id="viewer")
+        gr.HTML(html.escape(studio.pipeline.description), elem_id="about")
+        _wire(studio, session, picker, photo, editor, viewer, message)
+        _wire_api(studio)
+    # Two lines: long runs one after another, and previews, which are short and must not wait behind them.
+    return page.queue(max_size=WAITING, api_open=False)
+
+
+def _wire(studio: Studio, session: gr.State, picker: Any, photo: Any, editor: Any, viewer: Any, message: Any) -> None:
+    """Which event calls what. Only the newest pose of a visitor is worked on; see Studio.claim."""
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    run = quiet | {"concurrency_id": "run", "concurrency_limit": 1}
+    opened = [editor, picker, message, viewer]
+    editor.drag(studio.preview, [editor, picker, session], viewer, trigger_mode="always_last", concurrency_id="preview", **quiet)
+    editor.release(studio.render, [editor, picker, session], viewer, trigger_mode="multiple", **run)
+    picker.select(studio.open_example, [picker, session], opened, trigger_mode="multiple", **run)
+    photo.upload(studio.open_upload, [photo, session], opened, trigger_mode="multiple", **run)
+
+
+def _wire_api(studio: Studio) -> None:
+    """The endpoint ``/generate`` for programs: typed by components that the page does not show."""
+    with gr.Group(visible=False):
+        photo = gr.File(label="photo", file_types=["image"], type="filepath")
+        pose = PoseEditor(canvas=studio.canvas, label="pose")
+        seed = gr.Number(0, label="seed", precision=0)
+        steps = gr.Number(studio.pipeline.config.steps, label="steps", precision=0)
+        result = gr.Image(label="result", type="pil", format="png")
+        gr.Button().click(
+            studio.generate, [photo, pose, seed, steps], result, api_name="generate", concurrency_id="run", concurrency_limit=1,
+            api_description="Re-pose the person in a photo. Joints are in pixels of the canvas, OpenPose order.",
+        )  # fmt: skip
+
+
+def arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="NTED Step: drag a person's joints and watch the person take the new pose.")
+    parser.add_argument("--weights", default=str(WEIGHTS), metavar="FOLDER_OR_HUB_REPO[@REVISION]", help="default: the weights in the box")
+    parser.add_argument("--device", default="auto", help=f"{', '.join(DEVICES)} (default: auto)")
+    parser.add_argument("--dtype", default="auto", help=f"auto, {', '.join(DTYPES)} (default: auto)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 for all (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=7860, help="default: %(default)s")
+    parser.add_argument("--share", action="store_true", help="make a temporary public link through Gradio's service")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> int:
+    options = arguments(argv)
+    name, at, revision = options.weights.rpartition("@")
+    if not at or Path(options.weights).exists():
+        name, revision = options.weights, None
+    try:
+        pipeline = NTEDStepPipeline.from_pretrained(name, revision, device=options.device, dtype=options.dtype)
+        page = build(Studio(pipeline))
+    except (WeightsError, ValueError, OSError) as error:
+        print(f"app.py: {error}", file=sys.stderr)
+        return 1
+    try:
+        _, local, _ = page.launch(
+            server_name=options.host, server_port=options.port, share=options.share, quiet=True, prevent_thread_lock=True,
+            theme=THEME, css=CSS, footer_links=["api"], max_file_size=MAX_BYTES, state_session_capacity=SESSIONS, ssr_mode=False,
+            show_error=False,
+        )  # fmt: skip
+    except OSError as error:
+        print(f"app.py: {error}", file=sys.stderr)
+        return 1
+    print(f"NTED Step at {local} with weights {pipeline.description}", flush=True)
+    wait_for_interrupt()
+    page.close(verbose=False)
+    return 0
+
+
+def wait_for_interrupt() -> None:
+    try:
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        print("\nStopped.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

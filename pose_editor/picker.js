@@ -1,0 +1,46 @@
+// A row of people to choose from: a radio group of pictures. The value is the name of the chosen one, or null.
+
+const root = element.querySelector(".pp-root");
+
+function build() {
+  root.replaceChildren(...props.choices.map((choice) => {
+    const item = document.createElement("button");
+    Object.assign(item, { type: "button", className: "pp-item", title: choice.title });
+    item.setAttribute("role", "radio");
+    item.setAttribute("aria-label", choice.title);
+    item.dataset.name = choice.name;
+    const picture = document.createElement("img");
+    Object.assign(picture, { src: choice.picture, alt: "", draggable: false });
+    item.append(picture);
+    item.addEventListener("click", () => choose(choice.name));
+    return item;
+  }));
+}
+
+function mark() {
+  const items = [...root.children], chosen = items.findIndex((item) => item.dataset.name === props.value);
+  items.forEach((item, index) => {
+    item.setAttribute("aria-checked", index === chosen);
+    item.tabIndex = index === Math.max(chosen, 0) ? 0 : -1; // one stop for Tab, arrows inside, as in any radio group
+  });
+}
+
+function choose(name) {
+  props.value = name;
+  mark();
+  trigger("select");
+}
+
+root.addEventListener("keydown", (event) => {
+  const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+  if (!step) return;
+  event.preventDefault();
+  const items = [...root.children], at = items.indexOf(event.target);
+  const next = items[(at + step + items.length) % items.length];
+  next.focus();
+  choose(next.dataset.name);
+});
+
+build();
+mark();
+watch("value", mark);

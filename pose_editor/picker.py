@@ -1,0 +1,33 @@
+"""A row of pictures to choose one from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pose_editor.component import Widget
+
+
+class PhotoPicker(Widget):
+    """A radio group of pictures; the value is the name of the chosen one, or None.
+
+    Event: ``select`` when a person chooses. Args: ``choices``, dicts of ``name``, ``title`` and ``picture`` (a URL).
+    """
+
+    def __init__(self, choices: list[dict[str, str]], value: str | None = None, **arguments: Any) -> None:
+        self.names = [choice["name"] for choice in choices]
+        super().__init__("picker", ("picker.js",), value=value, choices=choices, **arguments)
+
+    def preprocess(self, payload: Any) -> str | None:
+        """The chosen name. A name that was not offered is refused."""
+        return self.checked(self._known, payload)
+
+    def _known(self, payload: Any) -> str | None:
+        if payload not in (None, "", *self.names):
+            raise ValueError(f"no such example; choose one of {', '.join(self.names)}")
+        return payload or None
+
+    def api_info(self) -> dict[str, Any]:
+        return {"type": "string", "enum": self.names}
+
+    def example_payload(self) -> str | None:
+        return self.names[0] if self.names else None
