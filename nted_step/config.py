@@ -26,6 +26,8 @@ class NTEDStepConfig:
         labels: level -> number of neural textures per operation; 0 means no texture transfer there.
         kernels: level -> kernel side of the semantic filters and of the value convolution (odd).
         pose_channels: channels of the conditioning map (3 drawn figure + 17 limb distances).
+        grows_to: canvas (H, W) that this model will be grown to, when it is a stage of progressive growing: the ladder is
+            that canvas's, clipped to ``size``, so that a step means the same at every stage. None for a finished model.
     """
 
     size: tuple[int, int] = (256, 176)
@@ -36,6 +38,7 @@ class NTEDStepConfig:
     labels: Mapping[int, int] = dataclasses.field(default_factory=dict)
     kernels: Mapping[int, int] = dataclasses.field(default_factory=dict)
     pose_channels: int = 20
+    grows_to: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         height, width = self.size
@@ -67,7 +70,9 @@ class NTEDStepConfig:
         out = dataclasses.asdict(self)
         for name in ("channels", "labels", "kernels"):
             out[name] = {str(level): count for level, count in sorted(out[name].items())}
-        return out | {"size": list(self.size), "min_size": list(self.min_size)}
+        for name in ("size", "min_size", "grows_to"):
+            out[name] = list(out[name]) if out[name] else None
+        return out
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> NTEDStepConfig:
@@ -79,8 +84,8 @@ class NTEDStepConfig:
             raise ValueError(f"configuration key {missing[0]!r} is missing")
         try:
             out = dict(values)
-            for name in ("size", "min_size"):
-                if name in out:
+            for name in ("size", "min_size", "grows_to"):
+                if out.get(name) is not None:
                     height, width = out[name]
                     out[name] = (int(height), int(width))
             for name in ("channels", "labels", "kernels"):
@@ -100,7 +105,7 @@ def _per_level(*counts: int) -> dict[int, int]:
 PRESETS: dict[str, NTEDStepConfig] = {
     # In the box: two CPU cores, no GPU.
     "lite": NTEDStepConfig(
-        channels=_per_level(160, 160, 96, 48, 24), labels=_per_level(16, 32, 32, 32, 0), kernels=_per_level(1, 3, 3, 3, 1)
+        channels=_per_level(128, 128, 64, 32, 24), labels=_per_level(16, 32, 32, 32, 0), kernels=_per_level(1, 3, 3, 3, 1)
     ),
     # The published sizes (NTED, CVPR 2022).
     "base": NTEDStepConfig(

@@ -14,8 +14,8 @@ def ladder(config: NTEDStepConfig) -> tuple[tuple[int, int], ...]:
 
     Each axis is spaced on its own and rounded half to even.
     """
-    axes = [_axis(low, high, config.steps, config.ladder) for low, high in zip(config.min_size, config.size, strict=True)]
-    return tuple(zip(*axes, strict=True))
+    axes = [_axis(low, high, config.steps, config.ladder) for low, high in zip(config.min_size, config.grows_to or config.size, strict=True)]
+    return tuple((min(h, config.size[0]), min(w, config.size[1])) for h, w in zip(*axes, strict=True))
 
 
 def _axis(low: int, high: int, steps: int, spacing: str) -> list[int]:
@@ -43,8 +43,12 @@ def degrade(image: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def start_image(source: Tensor, noise: Tensor, config: NTEDStepConfig) -> Tensor:
-    """x_0 = degrade(source, 0) + noise, with noise ~ N(0, 1) for every canvas pixel. All B x 3 x H x W."""
-    return degrade(source, config.min_size) + noise
+    """x_0 = degrade(source, 0) + noise, with noise ~ N(0, 1) for every canvas pixel. All B x 3 x H x W.
+
+    A stage of growing sees the noise of the canvas that it grows to, averaged down, hence weaker.
+    """
+    strength = 1 if config.grows_to is None else config.size[0] / config.grows_to[0]
+    return degrade(source, config.min_size) + strength * noise
 
 
 def seeded_noise(seed: int, size: tuple[int, int], batch: int = 1) -> Tensor:

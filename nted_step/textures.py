@@ -37,10 +37,10 @@ class Extraction(nn.Module):
         """
         batch, labels, height, width = attention.shape
         side = self.kernel
-        # unfold with offset d moves A by d; neighbour q = p + d of the features meets A at p = q - d, hence the flip.
-        shifted = F.unfold(attention, side, padding=side // 2).view(batch, labels, side * side, height * width).flip(2)
+        shifted = F.unfold(attention, side, padding=side // 2).view(batch, labels, side * side, height * width)
         means = torch.einsum("bcq,bksq->bkcs", features.flatten(2), shifted)
-        weight = (self.value_conv.weight * self.value_conv.scale).flatten(1).to(features.dtype)
+        # Neighbour q = p + d of the features meets A at p = q - d: A is shifted the other way, hence the flipped kernel.
+        weight = (self.value_conv.weight * self.value_conv.scale).flip(2, 3).flatten(1).to(features.dtype)
         return F.linear(means.flatten(2), weight, self.value_conv.bias).transpose(1, 2)
 
 
