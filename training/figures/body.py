@@ -24,7 +24,7 @@ PARENT = (-1, 0, 1, 2, 3, 2, 5, 6, 7, 8, 2, 10, 11, 12, 13, 0, 15, 16, 0, 18, 19
 
 ARM_AXIS = np.array([np.sqrt(0.5), -np.sqrt(0.5), 0], np.float32)   # left arm in rest
 ARM_OUT = np.array([np.sqrt(0.5), np.sqrt(0.5), 0], np.float32)     # back of the left hand
-SHOULDER = np.array([0.160, 1.405, -0.018], np.float32)
+SHOULDER = np.array([0.163, 1.388, -0.018], np.float32)
 UPPER_ARM, FOREARM = 0.275, 0.240
 ELBOW = SHOULDER + UPPER_ARM * ARM_AXIS
 WRIST = ELBOW + FOREARM * ARM_AXIS
@@ -36,7 +36,7 @@ HEAD_TOP = 1.725
 # regions (per face), which choose how a texture is wrapped
 TORSO, LEFT_ARM, RIGHT_ARM, LEFT_LEG, RIGHT_LEG, HEAD = range(6)
 
-_LEFT_PIVOT = {"clavicle": (0.03, 1.405, -0.01), "arm": SHOULDER, "forearm": ELBOW, "hand": WRIST,
+_LEFT_PIVOT = {"clavicle": (0.03, 1.395, -0.01), "arm": SHOULDER, "forearm": ELBOW, "hand": WRIST,
                "fingers": WRIST + 0.088 * ARM_AXIS, "thigh": HIP, "shin": KNEE, "foot": ANKLE, "hang": KNEE,
                "carry": WRIST + 0.10 * ARM_AXIS}
 _MIDDLE_PIVOT = {"pelvis": (0, 0.95, 0), "abdomen": (0, 1.05, -0.01), "chest": (0, 1.19, -0.015),
@@ -84,7 +84,7 @@ def _torso_table(b: Build):
             (0.965, .166 * h, .098 + .3 * k, .108 * h), (1.01, .150 * (h + w) / 2, .098 + .8 * k, .092),
             (1.06, .134 * w, .092 + k, .080), (1.11, .126 * w, .088 + k, .076), (1.16, .129 * (w + c) / 2, .091 + .8 * k, .081),
             (1.22, .139 * c, .100 + .3 * k, .091), (1.28, .147 * c, .104, .100), (1.34, .150 * c, .096, .104),
-            (1.385, .144 * b.shoulder, .080, .098), (1.42, .118 * b.shoulder, .062, .086), (1.455, .070, .050, .066)]
+            (1.38, .136 * b.shoulder, .082, .098), (1.415, .100 * b.shoulder, .062, .086), (1.455, .060, .050, .064)]
 
 
 def _leg_table(b: Build):
@@ -118,7 +118,7 @@ def body_field(b: Build):
     def field(p: np.ndarray) -> np.ndarray:
         p = np.stack([np.abs(p[:, 0]), p[:, 1], p[:, 2]], 1).astype(np.float32)
         d = smooth_min(torso(p), ellipsoid(p, (.078 * b.hips, .895, -.052), (.082 * b.hips, .085, .080 * b.hips)), .05)
-        d = smooth_min(d, cone(p, (.045, 1.435, -.035), SHOULDER + shift + (0.005, .005, 0), .035 * n, .045), .05)
+        d = smooth_min(d, cone(p, (.040, 1.432, -.035), SHOULDER + shift + (-.004, -.004, 0), .035 * n, .036), .05)
         if b.bust > 0:
             r = .030 + .036 * b.bust
             d = smooth_min(d, ellipsoid(p, (.070, 1.272, .068 + .012 * b.bust), (r * 1.12, r * 1.1, r)), .035)
@@ -230,7 +230,7 @@ def skin_weights(p: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     w = np.zeros((len(p), len(BONES)), np.float32)
     along, out, front = arm_coordinates(p)
     reach = np.hypot(out, front)
-    arm = step(along, -.035, .085) * np.where(along > .17, step(reach, .17, .13), step(reach, .112, .062)) * (np.abs(x) > .08)
+    arm = step(along, -.045, .090) * np.where(along > .17, step(reach, .17, .13), step(reach, .112, .062)) * (np.abs(x) > .08)
     arm *= step(y, 1.50, 1.45)
     leg = step(y, .985, .825) * (1 - arm) * (along < .45)
     leg = np.where((y < .80) & (np.abs(x) < .33), 1.0, leg)
@@ -264,21 +264,21 @@ def skin_weights(p: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def _mesh(field) -> tuple[np.ndarray, np.ndarray]:
     """The template's vertices and faces: a coarse body, finer head and hands, slightly overlapping."""
     parts = []
-    p, f = triangulate(field, (-.62, -.02, -.22), (.62, 1.50, .26), .0135)
+    p, f = triangulate(field, (-.62, -.02, -.22), (.62, 1.50, .26), .0160)
     parts.append((p, f))
-    parts.append(triangulate(field, (-.105, 1.475, -.135), (.105, 1.75, .15), .0066))
+    parts.append(triangulate(field, (-.105, 1.475, -.135), (.105, 1.75, .15), .0080))
     hand_low, hand_high = WRIST + (-.055, -.20, -.075), WRIST + (.19, .050, .085)
     for sign in (1, -1):
         low, high = (hand_low, hand_high) if sign > 0 else (np.array([-hand_high[0], *hand_low[1:]]), np.array([-hand_low[0], *hand_high[1:]]))
-        parts.append(triangulate(field, low, high, .0062))
+        parts.append(triangulate(field, low, high, .0074))
     kept = []
     for i, (p, f) in enumerate(parts):
         along, out, front = arm_coordinates(p)
         hand = (along > .50) & (np.abs(p[:, 0]) > .35)
         if i == 0:
-            keep = ~((along > .515) & (np.abs(p[:, 0]) > .35)) & (p[:, 1] < 1.492)
+            keep = ~((along > .515) & (np.abs(p[:, 0]) > .35)) & (p[:, 1] < 1.495)
         elif i == 1:
-            keep = p[:, 1] > 1.478
+            keep = p[:, 1] > 1.476
         else:
             keep = hand
         kept.append((p, f[keep[f].all(1)]))

@@ -80,7 +80,7 @@ def paint(skin: Tensor, p: Tensor, f: Tensor, hair: Tensor, pixel: Tensor) -> Te
     rise = (.0052 * full * (1 - k * k)).clamp_min(0) * (1 - .28 * torch.exp(-(ax / .004) ** 2))
     drop = (.0068 * full * (1 - k * k)).clamp_min(0)
     up, low = torch.minimum(line + rise - y, y - line), torch.minimum(y - line + drop, line - y)
-    front = (z > .03).float()
+    front = (z > .03).float() * _edge(mouth - ax, .003)
     col = _mix(col, lip * .88, _edge(up, soft) * front)
     col = _mix(col, (lip * 1.06).clamp_max(1), _edge(low, soft) * front)
     col = _mix(col, lip * .42, _edge(.0010 - (y - line).abs(), soft) * _edge(mouth * 1.02 - ax, .002) * .85 * front)

@@ -36,6 +36,7 @@ class Figure:
     materials: np.ndarray
     pivots: np.ndarray
     stretch: np.ndarray
+    coarse: tuple            # weights and positions of every 7th vertex of the bare body, by which a pose is framed
 
 
 class _Body:
@@ -216,7 +217,8 @@ class _Wardrobe:
 def _torso_offset(body: _Body, ease: float, loose: float, flare: float = 0.0) -> np.ndarray:
     t = body.t
     y = t.position[:, 1]
-    off = ease * (1 + .5 * step(t.arm_along, .1, .3) * t.arm)
+    shoulder = step(y, 1.33, 1.39) * step(t.normal[:, 1], .1, .7)
+    off = ease * (1 - .55 * shoulder) * (1 - .35 * step(t.arm_along, .30, .50) * t.arm)
     return off + t.drape * loose * (1 - t.arm) + flare * step(y, 1.15, .90) * (1 - t.arm)
 
 
@@ -239,10 +241,18 @@ def _no_foot(p: np.ndarray) -> np.ndarray:
     return np.where(p[:, 1] < .16, np.maximum(.028 - p[:, 2], p[:, 1] - .115), 1.0)
 
 
+def _leg_hem(w: _Wardrobe, hem: float, width: float) -> float:
+    """The visible hem of a trouser leg: narrow legs go into boots."""
+    shoes = w.person.outfit.get("footwear")
+    if shoes is not None and "boot" in shoes.cut["style"] and width < .03:
+        return max(hem, shoes.cut["top"] - .015)
+    return hem
+
+
 def _wear_pants(w: _Wardrobe, g: Garment) -> None:
     c, body = g.cut, w.body
     p, t = body.t.position, body.t
-    cut = np.minimum(p[:, 1] - c["hem"], c["rise"] - p[:, 1])
+    cut = np.minimum(p[:, 1] - _leg_hem(w, c["hem"], c["width"]), c["rise"] - p[:, 1])
     cut = np.where(t.arm > .05, -1, np.minimum(cut, _no_foot(p)))
     w.hide(cut)
     top = w.person.outfit.get("top")
@@ -257,7 +267,7 @@ def _wear_pants(w: _Wardrobe, g: Garment) -> None:
 def _wear_leggings(w: _Wardrobe, g: Garment) -> None:
     body = w.body
     p, t = body.t.position, body.t
-    cut = np.where(t.arm > .05, -1, np.minimum(np.minimum(p[:, 1] - g.cut["hem"], 1.04 - p[:, 1]), _no_foot(p)))
+    cut = np.where(t.arm > .05, -1, np.minimum(np.minimum(p[:, 1] - _leg_hem(w, g.cut["hem"], 0), 1.04 - p[:, 1]), _no_foot(p)))
     w.hide(cut)
     outfit = w.person.outfit
     if "top" in outfit and not outfit["top"].cut["tucked"]:
@@ -310,7 +320,7 @@ def _wear_outer(w: _Wardrobe, g: Garment) -> None:
     cut = _outer_cut(body.t, c)
     arm = (body.t.arm > .6)
     w.hide(np.where(arm, cut, -1))
-    offset = _torso_offset(body, c["ease"], .75, .012) + .008 * step(body.t.position[:, 1], 1.37, 1.42) * (1 - body.t.arm)
+    offset = _torso_offset(body, c["ease"], .75, .012) + .004 * step(body.t.position[:, 1], 1.37, 1.42) * (1 - body.t.arm)
     if "skirt" in w.person.outfit or "dress" in w.person.outfit:
         offset = offset + .015 * step(body.t.position[:, 1], 1.1, .98) * (1 - body.t.arm)
     m = w.material(g.material)
@@ -561,7 +571,8 @@ def assemble(person: Person) -> Figure:
                   cat(lambda p: p.weight).astype(np.float32), cat(lambda p: p.cut).astype(np.float32),
                   np.concatenate([p.face + b for p, b in zip(w.pieces, base)]), cat(lambda p: p.region), per_face(lambda p: p.material, np.int64),
                   per_face(lambda p: p.label, np.int64), per_face(lambda p: p.instance, np.int64), per_face(lambda p: p.bias, np.float32),
-                  per_face(lambda p: p.two_sided, bool), np.array([m.row() for m in w.materials], np.float32), pivots, _stretch(person))
+                  per_face(lambda p: p.two_sided, bool), np.array([m.row() for m in w.materials], np.float32), pivots, _stretch(person),
+                  (np.ascontiguousarray(w.body.t.weight[::7]), np.ascontiguousarray(w.body.p[::7])))
 
 
 __all__ = ["Figure", "LEFT_LEG", "assemble", "neckline"]

@@ -53,7 +53,8 @@ class Loft:
         q = p - self.origin
         t = q @ self.axis
         width, front, back, shift = (np.interp(t, self.t, c).astype(np.float32) for c in self.columns)
-        u, v = np.abs(q @ self.side), q @ self.front - shift
+        across = q - t[:, None] * self.axis
+        u, v = np.abs(across @ self.side), across @ self.front - shift
         depth = np.where(v > 0, front, back)
         rho = ((u / width) ** self.power + (np.abs(v) / depth) ** self.power) ** (1 / self.power)
         r = np.hypot(u, v)
@@ -65,19 +66,29 @@ class Loft:
         return np.where(over > 0, np.hypot(np.maximum(distance + c, 0), over) - c, distance).astype(np.float32)
 
 
-def gradient(field: Field, p: np.ndarray, step: float = 2e-3) -> np.ndarray:
+_TETRAHEDRON = np.array([[1, -1, -1], [-1, -1, 1], [-1, 1, -1], [1, 1, 1]], np.float32)
+
+
+def _slope(field: Field, p: np.ndarray, step: float = 2e-3) -> tuple[np.ndarray, np.ndarray]:
+    """Value (n,) and gradient (n, 3) of a field at points (n, 3)."""
+    values = [field(p + o * step) for o in _TETRAHEDRON]
+    g = sum(o * v[:, None] for o, v in zip(_TETRAHEDRON, values)) / (4 * step)
+    return sum(values) / 4, g
+
+
+def gradient(field: Field, p: np.ndarray) -> np.ndarray:
     """Unit gradient of a field at points (n, 3)."""
-    offsets = np.array([[1, -1, -1], [-1, -1, 1], [-1, 1, -1], [1, 1, 1]], np.float32)
-    g = sum(o * field(p + o * step)[:, None] for o in offsets)
+    g = _slope(field, p)[1]
     return (g / np.maximum(np.linalg.norm(g, axis=1, keepdims=True), 1e-9)).astype(np.float32)
 
 
 def project(field: Field, p: np.ndarray, steps: int = 3, limit: float = 0.03) -> np.ndarray:
     """Move points (n, 3) on to the zero set of a field, along its gradient."""
     for _ in range(steps):
-        n = gradient(field, p)
-        slope = np.maximum((field(p + n * 2e-3) - field(p - n * 2e-3)) / 4e-3, 0.4)
-        p = p - n * np.clip(field(p) / slope, -limit, limit)[:, None]
+        value, g = _slope(field, p)
+        size = np.linalg.norm(g, axis=1)
+        move = np.clip(value / np.maximum(size, .4), -limit, limit) / np.maximum(size, 1e-6)
+        p = p - g * move[:, None]
     return p.astype(np.float32)
 
 

@@ -14,17 +14,19 @@ def setup(xyz: Tensor, cut: Tensor, faces: Tensor, bias: Tensor, two_sided: Tens
     box T x 4 integers x0, y0, width, height; face T).
     """
     h, w = size
-    p = xyz[faces]                                                  # F x 3 x 3
-    a, b, c = p.unbind(1)
-    area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
+    i, j, k = faces.unbind(1)
+    x, y = xyz[:, 0].contiguous(), xyz[:, 1].contiguous()
+    (xa, ya), (xb, yb), (xc, yc) = ((x[v], y[v]) for v in (i, j, k))
+    area = (xb - xa) * (yc - ya) - (yb - ya) * (xc - xa)
+    face = ((area < -1e-4) | (two_sided & (area > 1e-4))).nonzero().squeeze(1)
+    p = xyz[faces[face]]
     low = p[..., :2].amin(1).sub(.5).ceil().clamp_min(0)
     high = p[..., :2].amax(1).sub(.5).floor()
     high = torch.minimum(high, high.new_tensor([w - 1, h - 1]))
-    extent = (high - low + 1).clamp_min(0)
-    cuts = cut[faces]
-    show = (extent.prod(-1) > 0) & (area.abs() > 1e-4) & ((area < 0) | two_sided) & (cuts.amax(1) >= 0)
-    face = show.nonzero().squeeze(1)
-    p, cuts, low, extent = p[face], cuts[face], low[face], extent[face]
+    extent = high - low + 1
+    cuts = cut[faces[face]]
+    keep = ((extent[:, 0] > 0) & (extent[:, 1] > 0) & (cuts.amax(1) >= 0)).nonzero().squeeze(1)
+    face, p, cuts, low, extent = face[keep], p[keep], cuts[keep], low[keep], extent[keep]
     (xa, ya, za), (xb, yb, zb), (xc, yc, zc) = (v.unbind(-1) for v in p.unbind(1))
     inv = 1 / area[face]
     # barycentric weights of a and b as affine functions of (x, y)
@@ -46,6 +48,30 @@ def setup(xyz: Tensor, cut: Tensor, faces: Tensor, bias: Tensor, two_sided: Tens
     return plane, box.long(), face
 
 
+def _spans(plane: Tensor, box: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Runs of pixels: (triangle, row in its box, first x, length), from four half-planes a x + b y + c >= 0."""
+    device = plane.device
+    count = box[:, 3]
+    tri = torch.repeat_interleave(torch.arange(len(count), device=device), count)
+    y = torch.arange(len(tri), device=device) - (count.cumsum(0) - count)[tri]
+    k = plane.t().contiguous()
+    fy = y.float()
+    low, high = torch.zeros_like(fy), (box[:, 2] - 1).float()[tri]
+    third = (-k[0] - k[3], -k[1] - k[4], 1 - k[2] - k[5])
+    ok = torch.ones_like(y, dtype=torch.bool)
+    for a, b, c in ((k[0], k[1], k[2]), (k[3], k[4], k[5]), third, (k[9], k[10], k[11])):
+        slope = a[tri]
+        offset = b[tri] * fy + (c + 1e-4)[tri]
+        flat = slope.abs() < 1e-9
+        x = -offset / torch.where(flat, 1.0, slope)
+        low = torch.where(slope > 1e-9, torch.maximum(low, x.ceil()), low)
+        high = torch.where(slope < -1e-9, torch.minimum(high, x.floor()), high)
+        ok &= ~flat | (offset >= 0)
+    length = (high - low + 1).clamp(0, 4096) * ok
+    keep = (length > 0).nonzero().squeeze(1)
+    return tri[keep], y[keep], low[keep], length[keep].long()
+
+
 def rasterise(plane: Tensor, box: Tensor, image: Tensor, images: int, size: tuple[int, int]):
     """Nearest triangle of each pixel.
 
@@ -53,27 +79,22 @@ def rasterise(plane: Tensor, box: Tensor, image: Tensor, images: int, size: tupl
     """
     h, w = size
     device = plane.device
-    count = box[:, 2] * box[:, 3]
-    row = torch.repeat_interleave(torch.arange(len(count), device=device), count)
-    start = count.cumsum(0) - count
-    local = torch.arange(len(row), device=device) - start[row]
-    width = box[:, 2][row]
-    dy = torch.div(local, width, rounding_mode="floor")
-    dx = local - dy * width
-    fx, fy = dx.float(), dy.float()
+    tri, y, first, length = _spans(plane, box)
+    fy = y.float()
+    depth0 = plane[:, 6][tri] * first + plane[:, 7][tri] * fy + plane[:, 8][tri]
+    # depth as an integer with 2.5 micrometre steps, so that the nearest fragment does not depend on order
+    start = (image * (h * w) + box[:, 1] * w + box[:, 0])[tri] + y * w + first.long()
+    run = torch.repeat_interleave(torch.arange(len(tri), device=device), length)
+    local = torch.arange(len(run), device=device) - (length.cumsum(0) - length)[run]
+    depth = plane[:, 6][tri][run] * local + depth0[run]
+    key = ((depth.clamp(-3, 3) + 3) * 3e5).long() * (1 << 32) + run
+    near = torch.full((images * h * w,), -1, dtype=torch.int64, device=device)
+    near.scatter_reduce_(0, start[run] + local, key, "amax")
+    covered = (near >= 0).nonzero().squeeze(1)
+    run = near[covered] & 0xFFFFFFFF
+    row = tri[run]
+    fx, fy = (covered - start[run]).float() + first[run], fy[run]
     k = plane[row]
     w0 = k[:, 0] * fx + k[:, 1] * fy + k[:, 2]
     w1 = k[:, 3] * fx + k[:, 4] * fy + k[:, 5]
-    cut = k[:, 9] * fx + k[:, 10] * fy + k[:, 11]
-    keep = ((w0 >= 0) & (w1 >= 0) & (w0 + w1 <= 1) & (cut >= 0)).nonzero().squeeze(1)
-    k, fx, fy, row = k[keep], fx[keep], fy[keep], row[keep]
-    w0, w1 = w0[keep], w1[keep]
-    depth = k[:, 6] * fx + k[:, 7] * fy + k[:, 8]
-    base = image * (h * w) + box[:, 1] * w + box[:, 0]
-    pixel = base[row] + dy[keep] * w + dx[keep]
-    near = torch.zeros(images * h * w, dtype=torch.int64, device=device)
-    key = ((depth.clamp(-4, 4) + 4) * 2e5).long() * (1 << 32) + torch.arange(1, len(row) + 1, device=device)
-    near.scatter_reduce_(0, pixel, key, "amax")
-    covered = near.nonzero().squeeze(1)
-    first = (near[covered] & 0xFFFFFFFF) - 1
-    return covered, row[first], w0[first], w1[first], depth[first]
+    return covered, row, w0, w1, k[:, 6] * fx + k[:, 7] * fy + k[:, 8]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -80,15 +83,12 @@ def _seat_mesh() -> tuple[np.ndarray, np.ndarray]:
     return rounded_box((0, 0, 0), (.24, .5, .21), 9.0, 17, 32)
 
 
-_COARSE = 7      # every so many vertices suffice to frame a pose
-
-
 def make_view(figure: Figure, pose: Pose, rng: np.random.Generator, size: tuple[int, int], index: int) -> _View:
     """Pose a figure and choose the camera."""
     affine = bone_affines(pose, figure.pivots, figure.stretch)
-    part = slice(None, None, _COARSE)
-    blend = (figure.weight[part] @ affine.reshape(len(BONES), 12)).reshape(-1, 3, 4)
-    posed = np.einsum("vij,vj->vi", blend[:, :, :3], figure.position[part]) + blend[:, :, 3]
+    weight, position = figure.coarse
+    blend = (weight @ affine.reshape(len(BONES), 12)).reshape(-1, 3, 4)
+    posed = (blend[:, :, :3] @ position[:, :, None])[:, :, 0] + blend[:, :, 3]
     joints = annotate.joints_in_space(affine, figure.pivots)[0]
     near = rng.random()
     closeness = None
@@ -190,16 +190,24 @@ def _background(scene: _Scene, size) -> Tensor:
     return image * (1 - dark.clamp_max(.5))[:, None]
 
 
-def _occlusion(depth: Tensor, valid: Tensor, light: Tensor, scale: Tensor) -> Tensor:
-    """How much nearer the surroundings are (0..1), for N x H x W depth in metres; shifted along the light."""
-    d, v = (depth * valid)[:, None], valid[:, None]
-    out = torch.zeros_like(depth)
-    for reach, strength, room in ((2, .55, .05), (5, .60, .12), (11, .45, .22)):
+def _contact(depth: Tensor, pixel: Tensor, n: int, size: tuple[int, int]) -> Tensor:
+    """Soft darkening (K) of pixels whose surroundings are nearer; depth (K) metres at supersampled pixels."""
+    h, w = size
+    H, W = h * SUPERSAMPLE, w * SUPERSAMPLE
+    both = torch.zeros(2, n * H * W, device=depth.device)
+    both[0, pixel], both[1, pixel] = depth, 1
+    both = F.avg_pool2d(both.reshape(2, n, H, W).transpose(0, 1), SUPERSAMPLE)
+    coarse = F.avg_pool2d(both, 2, ceil_mode=True)
+    own = both[:, 0] / both[:, 1].clamp_min(1e-6)
+    out = torch.zeros_like(own)
+    for source, reach, strength, room in ((both, 2, .55, .05), (coarse, 2, .60, .12), (coarse, 5, .45, .22)):
         k = 2 * reach + 1
-        s = F.avg_pool2d(d, k, 1, reach)[:, 0]
-        c = F.avg_pool2d(v, k, 1, reach)[:, 0]
-        out = out + strength * ((s - depth * c - .006 * c) / room).clamp(0, .6)
-    return out.clamp(0, .62) * valid
+        s = F.avg_pool2d(F.avg_pool2d(source, (1, k), 1, (0, reach)), (k, 1), 1, (reach, 0))
+        if s.shape[-2:] != own.shape[-2:]:
+            s = F.interpolate(s, size, mode="bilinear", align_corners=False)
+        out += strength * ((s[:, 0] - (own + .006) * s[:, 1]) / room).clamp(0, .6)
+    out = F.avg_pool2d(out.clamp(0, .62)[:, None], 3, 1, 1)
+    return F.interpolate(out, scale_factor=SUPERSAMPLE, mode="nearest").reshape(-1)[pixel]
 
 
 def _render(scene: _Scene, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
@@ -209,10 +217,9 @@ def _render(scene: _Scene, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tenso
     plane, box, face = setup(scene.xyz, scene.cut, scene.face, scene.bias, scene.two_sided, (H, W))
     pixel, row, w0, w1, depth = rasterise(plane, box, scene.image[face], n, (H, W))
     face = face[row]
-    corner = scene.face[face]
-    weights = torch.stack([w0, w1, 1 - w0 - w1], 1)[:, :, None]
+    i, j, k = scene.face[face].unbind(1)
     attributes = torch.cat([scene.normal, scene.texture], 1)
-    values = (attributes[corner] * weights).sum(1)
+    values = attributes[i] * w0[:, None] + attributes[j] * w1[:, None] + attributes[k] * (1 - w0 - w1)[:, None]
     normal, point = values[:, :3], values[:, 3:]
     normal = F.normalize(normal, dim=1)
     image = scene.image[face]
@@ -221,7 +228,9 @@ def _render(scene: _Scene, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tenso
     region, material = scene.region[face], scene.material[face]
     m = scene.materials[material]
     metre = 1 / (scene.scale[image] * SUPERSAMPLE)
-    albedo = textures.colour(m, point, region, metre)
+    wrapped = textures.wrap(point, region)
+    present = set(scene.materials[:, 0].long().tolist())
+    albedo = textures.colour(m, point, region, metre, present, wrapped)
     label = scene.label[face]
     skin = label == LABEL["skin"]
     facial = (skin & faces.is_face(point)).nonzero().squeeze(1)
@@ -229,34 +238,27 @@ def _render(scene: _Scene, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tenso
     albedo[facial] = faces.paint(albedo[facial], point[facial], scene.facial[i], scene.hair[i], metre[facial]).clamp(0, 1)
     label = label.clone()
     label[facial] = LABEL["face"]
-    lit = _shade(scene, albedo, normal, m, region, point, image, back)
-    grid = torch.full((n * H * W,), -9.0, device=scene.device)
-    grid[pixel] = depth
-    grid = grid.reshape(n, H, W)
-    valid = (grid > -8).float()
-    small = F.avg_pool2d(valid[:, None], SUPERSAMPLE)[:, 0]
-    mean = F.avg_pool2d((grid * valid)[:, None], SUPERSAMPLE)[:, 0] / small.clamp_min(1e-6)
-    dark = _occlusion(mean, (small > 0).float(), scene.light, scene.scale)
-    dark = F.avg_pool2d(dark[:, None], 3, 1, 1)[:, 0]
-    dark = dark.repeat_interleave(SUPERSAMPLE, 1).repeat_interleave(SUPERSAMPLE, 2).reshape(-1)[pixel]
+    lit = _shade(scene, albedo, normal, m, wrapped, image, back)
+    dark = _contact(depth, pixel, n, size)
     lit = lit * (1 - dark[:, None] * lit.new_tensor([.72, .80, .84]))
-    backdrop = _background(scene, size)
-    canvas = backdrop.permute(0, 2, 3, 1).repeat_interleave(SUPERSAMPLE, 1).repeat_interleave(SUPERSAMPLE, 2).reshape(-1, 3).contiguous()
-    canvas[pixel] = lit
-    canvas = annotate.shrink(canvas.reshape(n, H, W, 3).permute(0, 3, 1, 2), SUPERSAMPLE)
-    code = torch.zeros(n * H * W, dtype=torch.int64, device=scene.device)
-    code[pixel] = label * 256 + scene.instance[face]
+    layer = torch.zeros(4, n * H * W, device=scene.device)
+    layer[:3, pixel] = lit.clamp(0, 1).t()
+    layer[3, pixel] = 1
+    layer = annotate.shrink(layer.reshape(4, n, H, W).transpose(0, 1), SUPERSAMPLE)
+    canvas = _background(scene, size) * (1 - layer[:, 3:]) + layer[:, :3]
+    code = torch.zeros(n * H * W, dtype=torch.int32, device=scene.device)
+    code[pixel] = (label * 256 + scene.instance[face]).int()
     code = annotate.majority(code.reshape(n, H, W), SUPERSAMPLE)
     return (canvas.clamp(0, 1) * 255 + .5).to(torch.uint8), (code >> 8).to(torch.uint8), (code & 255).to(torch.uint8)
 
 
-def _shade(scene: _Scene, albedo, normal, m, region, point, image, back) -> Tensor:
+def _shade(scene: _Scene, albedo, normal, m, wrapped, image, back) -> Tensor:
     light = scene.light[image]
     facing = (normal * light).sum(1)
     diffuse = ((facing + .35) / 1.35).clamp_min(0)
     sky = .5 + .5 * normal[:, 1]
     bright = .56 + .44 * diffuse + .10 * sky
-    bright = bright * textures.creases(m, point, region)
+    bright = bright * textures.creases(m, *wrapped)
     half = F.normalize(light + light.new_tensor([0, 0, 1.0]), dim=1)
     gloss = (normal * half).sum(1).clamp_min(0) ** 24 * m[:, 13]
     bright = torch.where(back, bright * .55, bright)
@@ -267,13 +269,13 @@ def _shade(scene: _Scene, albedo, normal, m, region, point, image, back) -> Tens
 
 def _instances(class_map: Tensor, instance_map: Tensor) -> Tensor:
     """Renumber (class, instance) pairs as 1.. within each image, in class order."""
-    code = class_map.long() * 256 + instance_map.long()
-    out = torch.zeros_like(instance_map)
-    for i in range(len(code)):
-        values, inverse = torch.unique(code[i], return_inverse=True)
-        rank = torch.cumsum((values >= 256).long(), 0) * (values >= 256)
-        out[i] = rank[inverse].to(torch.uint8)
-    return out
+    n = len(class_map)
+    code = (class_map.long() * 256 + instance_map.long()).flatten(1)
+    seen = torch.zeros(n, 16 * 256, dtype=torch.int64, device=code.device)
+    seen.scatter_(1, code, 1)
+    seen[:, :256] = 0
+    rank = seen.cumsum(1) * seen
+    return rank.gather(1, code).reshape(instance_map.shape).to(torch.uint8)
 
 
 @lru_cache(maxsize=256)
@@ -305,9 +307,27 @@ def render_people(seeds: Sequence[int], poses: int | Sequence[int] = 2, size: tu
             pose, rng = pose_of(seed, index)
             jobs.append((person, figure, make_view(figure, pose, rng, size, index), int(seed), index))
     chunk = chunk or (1 if device.type == "cpu" else 32)
-    parts = [_finish([j[:3] for j in jobs[k: k + chunk]], size, device) for k in range(0, len(jobs), chunk)]
+    groups = [[j[:3] for j in jobs[k: k + chunk]] for k in range(0, len(jobs), chunk)]
+    parts = _each(lambda group: _finish(group, size, device), groups, device)
     joined = {k: torch.cat([p[k] for p in parts]) for k in parts[0]}
     return FigureBatch(**joined, person_seed=torch.tensor([j[3] for j in jobs], device=device), pose_index=torch.tensor([j[4] for j in jobs], device=device))
+
+
+_POOLS: dict[int, ThreadPoolExecutor] = {}
+
+
+def _each(work, groups: list, device) -> list:
+    """Map over groups: on the CPU one group per thread, each with single-threaded tensor operations."""
+    threads = torch.get_num_threads()
+    if device.type != "cpu" or threads == 1:
+        return [work(g) for g in groups]
+    key = os.getpid()                   # a forked process has none of its parent's threads
+    if key not in _POOLS:
+        pool = _POOLS[key] = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+        barrier = threading.Barrier(threads)
+        list(pool.map(lambda _: barrier.wait(), range(threads)))
+        torch.set_num_threads(threads)  # the workers' setting must not become the default of later threads
+    return list(_POOLS[key].map(work, groups))
 
 
 @torch.inference_mode()

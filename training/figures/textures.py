@@ -26,10 +26,10 @@ def wrap(p: Tensor, region: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _hash(i: Tensor, j: Tensor, seed: Tensor) -> Tensor:
-    """Repeatable random numbers in [0, 1) of integer cells."""
-    h = (i * 374761393 + j * 668265263 + seed * 144664733) & 0x7FFFFFFF
-    h = ((h ^ (h >> 13)) * 1274126177) & 0x7FFFFFFF
-    return ((h ^ (h >> 16)) & 0xFFFFFF).float() / 16777216
+    """Repeatable random numbers in [0, 1) of integer cells (32-bit arithmetic that wraps)."""
+    h = i.int() * 374761393 + j.int() * 668265263 + seed.int() * 144664733
+    h = (h ^ ((h >> 13) & 0x7FFFF)) * 1274126177
+    return ((h ^ ((h >> 16) & 0xFFFF)) & 0xFFFFFF).float() * (1 / 16777216)
 
 
 def noise(u: Tensor, v: Tensor, seed: Tensor) -> Tensor:
@@ -37,7 +37,7 @@ def noise(u: Tensor, v: Tensor, seed: Tensor) -> Tensor:
     fu, fv = u.floor(), v.floor()
     a, b = u - fu, v - fv
     a, b = a * a * (3 - 2 * a), b * b * (3 - 2 * b)
-    i, j = fu.long(), fv.long()
+    i, j = fu.int(), fv.int()
     top = torch.lerp(_hash(i, j, seed), _hash(i + 1, j, seed), a)
     low = torch.lerp(_hash(i, j + 1, seed), _hash(i + 1, j + 1, seed), a)
     return torch.lerp(top, low, b)
@@ -57,7 +57,7 @@ class _Points:
     def __init__(self, m: Tensor, p: Tensor, u: Tensor, v: Tensor, pixel: Tensor):
         self.a, self.b, self.c = m[:, 1:4], m[:, 4:7], m[:, 7:10]
         self.scale, self.duty, self.phase = m[:, 10], m[:, 11], m[:, 12]
-        self.seed, self.detail = m[:, 15].long(), m[:, 16]
+        self.seed, self.detail = m[:, 15].int(), m[:, 16]
         self.x, self.y, self.z = p.unbind(1)
         self.u, self.v, self.pixel = u, v, pixel
 
@@ -136,7 +136,7 @@ def _floral(q):
 def _graphic(q):
     """A plain cloth with an emblem on the chest."""
     x, y = q.x / .085, (q.y - 1.245) / .085
-    kind = torch.remainder(q.seed, 5)
+    kind = torch.remainder(q.seed, 5).long()
     d, a = torch.hypot(x, y), torch.atan2(y, x)
     disc = .85 - d
     star = (.62 + .28 * torch.cos(5 * a - 1.57)) - d
@@ -250,13 +250,17 @@ def _details(col: Tensor, m: Tensor, p: Tensor, u: Tensor, v: Tensor, pixel: Ten
     return _mix(col, col.new_tensor([.75, .68, .45]).expand_as(col), buckle)
 
 
-def colour(m: Tensor, p: Tensor, region: Tensor, pixel: Tensor) -> Tensor:
-    """Linear-ish RGB (n x 3) of points: material rows m (n x 18), template positions p, regions, metres per pixel (n)."""
-    u, v = wrap(p, region)
+def colour(m: Tensor, p: Tensor, region: Tensor, pixel: Tensor, present: set[int], wrapped: tuple[Tensor, Tensor]) -> Tensor:
+    """Linear-ish RGB (n x 3) of points: material rows m (n x 18), template positions p, regions, metres per pixel (n).
+
+    present: the pattern numbers that occur; wrapped: the (u, v) of `wrap`.
+    """
+    u, v = wrapped
     out = torch.empty_like(p)
-    kind = m[:, 0].long()
-    for k in torch.unique(kind).tolist():
-        name = next(n for n, i in PATTERN.items() if i == k)
+    kind = m[:, 0]
+    for name, k in PATTERN.items():
+        if k not in present:
+            continue
         index = (kind == k).nonzero().squeeze(1)
         out[index] = _SHADERS.get(name, _solid)(_Points(m[index], p[index], u[index], v[index], pixel[index]))
     index = (m[:, 16] > 0).nonzero().squeeze(1)
@@ -265,9 +269,8 @@ def colour(m: Tensor, p: Tensor, region: Tensor, pixel: Tensor) -> Tensor:
     return out.clamp(0, 1)
 
 
-def creases(m: Tensor, p: Tensor, region: Tensor) -> Tensor:
+def creases(m: Tensor, u: Tensor, v: Tensor) -> Tensor:
     """Relative brightness (n) of folds in cloth."""
-    u, v = wrap(p, region)
-    seed = m[:, 15].long()
-    n = noise(u * 26 + v * 7, v * 9 - u * 5, seed + 11) + .5 * noise(u * 60 - v * 14, v * 24, seed + 12) - .75
+    seed = m[:, 15].int()
+    n = 1.3 * noise(u * 30 + v * 8, v * 10 - u * 6, seed + 11) - .65
     return 1 + m[:, 14] * n * .55
