@@ -26,6 +26,8 @@ class NTEDStepConfig:
         labels: level -> number of neural textures per operation; 0 means no texture transfer there.
         kernels: level -> kernel side of the semantic filters and of the value convolution (odd).
         pose_channels: channels of the conditioning map (3 drawn figure + 17 limb distances).
+        time_scale: share of the time embedding that is added: 1 for a step model, 0 for a converted one-step NTED, whose
+            steps therefore all give its one answer; training warm-started from it raises the share to 1.
         grows_to: canvas (H, W) that this model will be grown to, when it is a stage of progressive growing: the ladder is
             that canvas's, clipped to ``size``, so that a step means the same at every stage. None for a finished model.
     """
@@ -38,6 +40,7 @@ class NTEDStepConfig:
     labels: Mapping[int, int] = dataclasses.field(default_factory=dict)
     kernels: Mapping[int, int] = dataclasses.field(default_factory=dict)
     pose_channels: int = 20
+    time_scale: float = 1.0
     grows_to: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:

@@ -201,7 +201,7 @@ class Generator(nn.Module):
         self.reference_encoder = Encoder(3, config, with_textures=True)
         self.skeleton_encoder = Encoder(3 + config.pose_channels, config, with_textures=False)
         self.target_image_renderer = Renderer(config)
-        self.time_scale = 1.0  # share of e(t) that is added; training raises it from 0 after a one-step warm start
+        self.time_scale = config.time_scale  # a plain attribute, so that warm-started training can raise it
 
     def time_plane(self, t: Tensor, like: Tensor) -> Tensor:
         """e(t) as it is added to the image: B x 1 x H x W."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -78,44 +79,66 @@ def _to_range(image: np.ndarray) -> Tensor:
 
 
 def figure_store(root: Path, size: tuple[int, int], people: int, poses: int, seed: int, render_size: tuple[int, int]) -> FigureStore:
-    """Open the store of figures ``seed .. seed + people - 1`` at canvas ``size``, rendering it first if it is not there.
+    """Open the store of figures ``seed .. seed + people - 1`` at canvas ``size``, making it first if it is not there.
 
-    Figures are drawn at ``render_size`` and averaged down to ``size``; skeletons are drawn at 256x176, as the finished
-    model sees them, and averaged down likewise.
+    Figures are rendered once at ``render_size`` and averaged down to ``size``; skeletons are drawn at 256x176, as the
+    finished model sees them, and averaged down likewise.
     """
-    settings = {"size": list(size), "people": people, "poses": poses, "seed": seed, "render_size": list(render_size)}
-    folder = root / f"figures_{size[0]}x{size[1]}_{seed}_{people}x{poses}"
-    done = folder / "settings.json"
-    if not done.exists() or json.loads(done.read_text()) != settings:
-        beside = folder.with_suffix(".part")
-        shutil.rmtree(beside, ignore_errors=True)
-        shutil.rmtree(folder, ignore_errors=True)
-        beside.mkdir(parents=True)
-        _render_store(beside, size, people, poses, seed, render_size)
-        (beside / "settings.json").write_text(json.dumps(settings))
-        beside.rename(folder)
+    name = f"{seed}_{people}x{poses}"
+    rendered = root / f"rendered_{render_size[0]}x{render_size[1]}_{name}"
+    channels = {"image": (3, *render_size), "mask": (1, *render_size), "joints": (18, 2), "visible": (18,)}
+    _make(rendered, channels, people, poses, _render_people, (seed, poses, render_size))
+    folder = root / f"figures_{size[0]}x{size[1]}_{name}"
+    channels = {"image": (3, *size), "mask": (1, *size), "skeleton": (20, *size)}
+    _make(folder, channels, people, poses, _shrink, (rendered, size, poses))
     return FigureStore(folder)
 
 
-def _render_store(folder: Path, size: tuple[int, int], people: int, poses: int, seed: int, render_size: tuple[int, int]) -> None:
-    from training.figures import render_people  # the renderer is not needed when the store is on disk
+def _make(folder: Path, shapes: dict[str, tuple[int, ...]], people: int, poses: int, work: Callable, arguments: tuple) -> None:
+    """Fill a folder of arrays (people x poses x shape), some people at a time in every core; renamed when complete."""
+    if folder.exists():
+        return
+    beside = folder.with_name(folder.name + ".part")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    for name, shape in shapes.items():
+        kind = np.float32 if name == "joints" else np.uint8
+        open_memmap(beside / f"{name}.npy", mode="w+", dtype=kind, shape=(people, poses, *shape)).flush()
+    chunks = [range(first, min(first + CHUNK, people)) for first in range(0, people, CHUNK)]
+    # Separate processes with one thread each: the renderer's many small operations gain little from threads.
+    with ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        jobs = [pool.submit(work, beside, chunk, *arguments) for chunk in chunks]
+        with tqdm(total=people * poses, desc=folder.name, unit="image", smoothing=0.05) as progress:
+            for job in as_completed(jobs):
+                progress.update(job.result() * poses)
+    beside.rename(folder)
 
-    channels = {"image": 3, "skeleton": 20, "mask": 1}
-    arrays = {
-        name: open_memmap(folder / f"{name}.npy", mode="w+", dtype=np.uint8, shape=(people, poses, count, *size))
-        for name, count in channels.items()
-    }
-    with tqdm(total=people * poses, desc=f"rendering {size[0]}x{size[1]}", unit="image", smoothing=0.05) as progress:
-        for first in range(0, people, CHUNK):
-            seeds = range(seed + first, seed + min(first + CHUNK, people))
-            figures = render_people(seeds, poses, render_size)
-            rows = slice(first, first + len(seeds))
-            arrays["image"][rows] = _fold(figures.image, size, poses)
-            arrays["mask"][rows] = _fold((figures.class_map > 0)[:, None] * 255, size, poses)
-            arrays["skeleton"][rows] = _fold(_skeletons(figures.joints, figures.visible, render_size), size, poses)
-            progress.update(len(seeds) * poses)
-    for array in arrays.values():
-        array.flush()
+
+def _render_people(folder: Path, chunk: range, seed: int, poses: int, size: tuple[int, int]) -> int:
+    from training.figures import render_people  # the renderer is not needed once its images are on disk
+
+    figures = render_people([seed + i for i in chunk], poses, size)
+    _write(folder, chunk, poses, image=figures.image, mask=(figures.class_map > 0)[:, None].to(torch.uint8) * 255,
+           joints=figures.joints, visible=figures.visible)  # fmt: skip
+    return len(chunk)
+
+
+def _shrink(folder: Path, chunk: range, rendered: Path, size: tuple[int, int], poses: int) -> int:
+    rows = slice(chunk.start, chunk.stop)
+    image, mask, joints, visible = (
+        torch.from_numpy(np.load(rendered / f"{name}.npy", mmap_mode="r")[rows].copy()).flatten(0, 1)
+        for name in ("image", "mask", "joints", "visible")
+    )
+    skeleton = _skeletons(joints, visible.bool(), tuple(image.shape[-2:]))
+    _write(folder, chunk, poses, image=_fold(image, size), mask=_fold(mask, size), skeleton=_fold(skeleton, size))
+    return len(chunk)
+
+
+def _write(folder: Path, chunk: range, poses: int, **arrays: Tensor) -> None:
+    for name, values in arrays.items():
+        stored = np.load(folder / f"{name}.npy", mmap_mode="r+")
+        stored[chunk.start : chunk.stop] = values.numpy().reshape(len(chunk), poses, *values.shape[1:])
+        stored.flush()
 
 
 def _skeletons(joints: Tensor, visible: Tensor, canvas: tuple[int, int]) -> Tensor:
@@ -126,13 +149,6 @@ def _skeletons(joints: Tensor, visible: Tensor, canvas: tuple[int, int]) -> Tens
     return torch.from_numpy(np.stack(maps))
 
 
-def _fold(images: Tensor, size: tuple[int, int], poses: int) -> np.ndarray:
-    """N x C x H x W 0..255 -> people x poses x C x h x w uint8, averaged down."""
-    small = F.interpolate(images.float(), size=size, mode="area").round().to(torch.uint8).numpy()
-    return small.reshape(-1, poses, *small.shape[1:])
-
-
-def draw_forever(store: FigureStore, rng: np.random.Generator, count: int) -> Iterator[Pairs]:
-    """Batches without end."""
-    while True:
-        yield store.draw(rng, count)
+def _fold(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """N x C x H x W uint8 averaged down to N x C x h x w uint8."""
+    return F.interpolate(images.float(), size=size, mode="area").round().to(torch.uint8)

@@ -1,0 +1,168 @@
+"""Command line: ``python -m nted_step generate | info | convert | benchmark``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from nted_step.config import PRESETS
+from nted_step.convert import KINDS, LICENCE_NOTICE, convert
+from nted_step.image import FITS, load_photo
+from nted_step.output import label, save_run
+from nted_step.pipeline import DEVICES, DTYPES, NTEDStepPipeline
+from nted_step.pose import Pose, PoseError, load_pose_text
+from nted_step.pose_formats import from_json
+from nted_step.schedule import ladder
+from nted_step.weights import load_weights
+
+BUNDLED_WEIGHTS = Path(__file__).parent.parent / "assets" / "weights" / "lite"
+MAX_POSE_BYTES = 1_000_000
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except (ValueError, OSError) as error:  # ours are one line each: ImageError, PoseError, WeightsError, ...
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; nothing was written", file=sys.stderr)
+        return 130
+    return 0
+
+
+def generate(options: argparse.Namespace) -> None:
+    """Photo and pose -> every step, on disk."""
+    name, revision = split_revision(options.weights)
+    pipeline = NTEDStepPipeline.from_pretrained(name, revision, device=options.device, dtype=options.dtype)
+    size = pipeline.config.size
+    steps = pipeline.config.steps if options.steps is None else options.steps
+    photo = load_photo(options.source, size, options.fit)
+    pose = load_pose(options.pose, size)
+    print(f"weights: {pipeline.description}", file=sys.stderr)
+    outputs = []
+    with tqdm(total=steps, desc="steps", unit="step", file=sys.stderr) as progress:
+        for output in pipeline.generate(pipeline.encode(photo.image), pose, seed=options.seed, steps=steps):
+            outputs.append(output)
+            progress.set_postfix_str(label(output))
+            progress.update(output.step > 0)
+    folder = save_run(options.output, outputs, _settings(options, pipeline, pose, [output.seconds for output in outputs[1:]]))
+    print(folder / "result.png")
+
+
+def info(options: argparse.Namespace) -> None:
+    """What a weights folder or repository holds."""
+    weights = load_weights(*split_revision(options.weights))
+    config = weights.config
+    parameters = sum(value.numel() for key, value in weights.state.items() if not key.endswith("kernel"))
+    print(f"weights     {weights.origin}\nsha256      {weights.sha256}")
+    print(f"canvas      {config.size[0]}x{config.size[1]}, {config.steps} steps, {parameters / 1e6:.2f} M parameters")
+    print("ladder      " + " ".join(f"{h}x{w}" for h, w in ladder(config)))
+    print("channels    " + ", ".join(f"{config.channels[level]} at {level}" for level in config.levels))
+    print("textures    " + ", ".join(f"{config.labels[level]} at {level}" for level in config.levels if config.labels[level]))
+    for key, value in weights.training.items():
+        print(f"{key:<11} {value}")
+
+
+def run_convert(options: argparse.Namespace) -> None:
+    """Research checkpoint -> weights folder."""
+    print(LICENCE_NOTICE, file=sys.stderr)
+    print(convert(options.kind, options.checkpoint, options.output))
+
+
+def run_benchmark(options: argparse.Namespace) -> None:
+    """Seconds per step here."""
+    from nted_step.benchmark import benchmark, format_report
+
+    report = benchmark(options.preset, options.device)
+    print(json.dumps(report, indent=2) if options.json else format_report(report))
+
+
+def load_pose(path: str | Path, size: tuple[int, int]) -> Pose:
+    """A pose file: 18 rows of text, or OpenPose/COCO JSON (its first person). Raises PoseError naming the file."""
+    path = Path(path)
+    if path.suffix.lower() != ".json":
+        return load_pose_text(path, size).require_drawable(size)
+    try:
+        with open(path, encoding="utf-8") as file:
+            imported = from_json(file.read(MAX_POSE_BYTES + 1), size)
+    except (OSError, UnicodeDecodeError) as error:
+        raise PoseError(f"{path}: cannot be read as JSON ({getattr(error, 'strerror', None) or 'not text'})") from None
+    except PoseError as error:
+        raise PoseError(f"{path}: {error}") from None
+    for note in imported.notes:
+        print(f"note: {path}: {note}", file=sys.stderr)
+    if len(imported.people) > 1:
+        print(f"note: {path}: {len(imported.people)} people, the first is used", file=sys.stderr)
+    try:
+        return imported.people[0].require_drawable(size)
+    except PoseError as error:
+        raise PoseError(f"{path}: {error}") from None
+
+
+def split_revision(weights: str) -> tuple[str, str | None]:
+    """``user/name@revision`` -> (``user/name``, ``revision``); a folder may hold an @ in its name."""
+    if Path(weights).exists() or "@" not in weights:
+        return weights, None
+    name, _, revision = weights.rpartition("@")
+    return name, revision
+
+
+def _settings(options: argparse.Namespace, pipeline: NTEDStepPipeline, pose: Pose, seconds: list[float]) -> dict[str, Any]:
+    joints = [[round(float(x), 3), round(float(y), 3)] if seen else None for (x, y), seen in zip(pose.xy, pose.visible, strict=True)]
+    return {
+        "weights": {"origin": pipeline.origin, "sha256": pipeline.sha256},
+        "config": pipeline.config.to_dict(),
+        "device": pipeline.device.type,
+        "dtype": str(pipeline.dtype).removeprefix("torch."),
+        "source": Path(options.source).name,
+        "fit": options.fit,
+        "pose": joints,
+        "seed": options.seed,
+        "steps": len(seconds),
+        "seconds_per_step": [round(value, 4) for value in seconds],
+    }
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m nted_step", description="Re-pose people in coarse-to-fine steps.")
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    command = commands.add_parser("generate", help="re-pose the person in a photo; writes every step")
+    command.add_argument("--source", required=True, help="photo: JPEG, PNG or WebP")
+    command.add_argument("--pose", required=True, help="target pose: .txt (18 rows 'x y') or .json (OpenPose, COCO)")
+    command.add_argument("--output", required=True, help="folder for the steps, result.png, strip.png, steps.gif, run.json")
+    command.add_argument("--weights", default=str(BUNDLED_WEIGHTS), help="folder or Hub repository[@revision]")
+    command.add_argument("--seed", type=int, default=0, help="of the start noise")
+    command.add_argument("--steps", type=int, help="last step to compute (all by default)")
+    command.add_argument("--fit", choices=FITS, default="auto", help="how a photo of another shape is fitted, never stretched")
+    command.add_argument("--device", default="auto", help=", ".join(DEVICES))
+    command.add_argument("--dtype", default="auto", choices=("auto", *DTYPES))
+    command.set_defaults(run=generate)
+
+    command = commands.add_parser("info", help="what a weights folder or repository holds")
+    command.add_argument("--weights", default=str(BUNDLED_WEIGHTS), help="folder or Hub repository[@revision]")
+    command.set_defaults(run=info)
+
+    command = commands.add_parser("convert", help="read a public research checkpoint")
+    command.add_argument("checkpoint", help=".pt file")
+    command.add_argument("--from", dest="kind", required=True, choices=KINDS, help="nted: one step; nted_step: 20 steps")
+    command.add_argument("--output", required=True, help="folder to write")
+    command.set_defaults(run=run_convert)
+
+    command = commands.add_parser("benchmark", help="seconds per step on this machine")
+    command.add_argument("--preset", default="lite", help=", ".join(PRESETS))
+    command.add_argument("--device", default="auto", help=", ".join(DEVICES))
+    command.add_argument("--json", action="store_true", help="print JSON")
+    command.set_defaults(run=run_benchmark)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,63 @@
+"""What a run leaves on disk: every step, the result, a labelled strip, an animation, and the settings."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageDraw, ImageFont
+
+from nted_step.image import to_pil
+from nted_step.sampler import StepOutput
+from nted_step.weights import write_atomically
+
+LABEL_HEIGHT = 18
+FRAME_MS, LAST_FRAME_MS = 120, 1500
+
+
+def save_run(folder: str | Path, outputs: Sequence[StepOutput], settings: Mapping[str, Any]) -> Path:
+    """Write ``step_00.png`` ..., ``result.png``, ``strip.png``, ``steps.gif`` and, last, ``run.json`` (``settings``)."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    images = [to_pil(output.image) for output in outputs]
+    for output, image in zip(outputs, images, strict=True):
+        write_atomically(folder / f"step_{output.step:02d}.png", _encode(image, "PNG"))
+    write_atomically(folder / "result.png", _encode(images[-1], "PNG"))
+    write_atomically(folder / "strip.png", _encode(strip(images, [label(output) for output in outputs]), "PNG"))
+    write_atomically(folder / "steps.gif", animation(images))
+    write_atomically(folder / "run.json", (json.dumps(dict(settings), indent=2) + "\n").encode())
+    return folder
+
+
+def label(output: StepOutput) -> str:
+    """``5: 70x48``, or ``start`` for the noisy image."""
+    height, width = output.size
+    return f"{output.step}: {height}x{width}" if output.step else f"start: {height}x{width}"
+
+
+def strip(images: Sequence[Image.Image], labels: Sequence[str]) -> Image.Image:
+    """All images in a row, each under its label."""
+    width, height = images[0].size
+    sheet = Image.new("RGB", (width * len(images), height + LABEL_HEIGHT), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=13)
+    for i, (image, text) in enumerate(zip(images, labels, strict=True)):
+        sheet.paste(image, (i * width, LABEL_HEIGHT))
+        draw.text((i * width + width / 2, LABEL_HEIGHT / 2), text, fill="black", font=font, anchor="mm")
+    return sheet
+
+
+def animation(images: Sequence[Image.Image]) -> bytes:
+    """A GIF that plays the steps and rests on the last."""
+    buffer = io.BytesIO()
+    durations = [FRAME_MS] * (len(images) - 1) + [LAST_FRAME_MS]
+    images[0].save(buffer, "GIF", save_all=True, append_images=list(images[1:]), duration=durations, loop=0)
+    return buffer.getvalue()
+
+
+def _encode(image: Image.Image, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind)
+    return buffer.getvalue()
