@@ -1,0 +1,317 @@
+"""Files in and out: photos, poses, weights, checkpoints, and the command line. Every error is one line that names the file."""
+
+import io
+import json
+import math
+import pickle
+import zlib
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from nted_step.__main__ import main
+from nted_step.convert import convert
+from nted_step.generator import Generator
+from nted_step.image import MAX_PIXELS, ImageError, decode, fit_box, load_photo, to_pil, to_tensor
+from nted_step.pipeline import NTEDStepPipeline
+from nted_step.pose import Pose, PoseError, load_pose_text, skeleton_map
+from nted_step.weights import WeightsError, load_weights, save_weights
+
+
+def encoded(image: Image.Image, kind: str, **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def picture(width=40, height=60, mode="RGB") -> Image.Image:
+    rng = np.random.default_rng(1)
+    return Image.fromarray(rng.integers(0, 255, (height, width, 3), dtype=np.uint8)).convert(mode)
+
+
+# -- photos ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind,mode", [("PNG", "RGB"), ("PNG", "P"), ("PNG", "L"), ("PNG", "RGBA"), ("JPEG", "CMYK"), ("WEBP", "RGB"), ("PNG", "I;16")])
+def test_every_common_kind_of_picture_becomes_rgb(kind, mode):
+    image = picture().convert("L").convert("I;16") if mode == "I;16" else picture(mode=mode)
+    assert decode(encoded(image, kind)).mode == "RGB"
+
+
+def test_sixteen_bits_are_scaled_not_clipped():
+    grey = Image.fromarray(np.full((40, 40), 32768, np.uint16))
+    assert abs(np.asarray(decode(encoded(grey, "PNG")))[0, 0, 0] - 128) <= 1
+
+
+def test_transparency_lies_on_white():
+    clear = Image.new("RGBA", (40, 40), (0, 0, 0, 0))
+    assert decode(encoded(clear, "PNG")).getpixel((3, 3)) == (255, 255, 255)
+
+
+def test_exif_turns_the_picture_and_stays_behind():
+    image = picture(40, 60)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif[0x010E] = "secret"
+    upright = decode(encoded(image, "JPEG", exif=exif))
+    assert upright.size == (60, 40)
+    assert not upright.getexif() and "exif" not in upright.info
+
+
+def bomb() -> bytes:
+    """A PNG of 10000x10000 pixels in some hundred bytes, whose data must never be decoded."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+
+    header = (10000).to_bytes(4, "big") * 2 + bytes([8, 2, 0, 0, 0])
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    "data,message",
+    [
+        (b"", "empty"),
+        (b"hello", "not a JPEG, PNG or WebP"),
+        (encoded(picture(), "TIFF"), "not a JPEG, PNG or WebP"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not a JPEG"),
+        (encoded(picture(), "JPEG")[:300], "damaged or cut short"),
+        (encoded(picture(), "PNG")[:-500], "damaged or cut short"),
+        (encoded(picture(1, 1), "PNG"), "too small"),
+        (encoded(picture(20, 1000), "PNG"), "too small or too narrow"),
+        (bomb(), f"more than {MAX_PIXELS // 10**6} megapixels"),
+        (b"\0" * (21 * 2**20), "20 MiB"),
+    ],
+)
+def test_bad_pictures_are_named(data, message):
+    with pytest.raises(ImageError, match=message) as error:
+        decode(data, "me.png")
+    assert str(error.value).startswith("me.png: ") and "\n" not in str(error.value)
+
+
+def test_photos_are_fitted_never_stretched():
+    assert fit_box((256, 256), (256, 176)) == (40, 0, 216, 256)  # too wide: the sides go
+    x0, y0, x1, y1 = fit_box((256, 100), (256, 176))  # too narrow: white sides, feet stay
+    assert (y0, y1) == (0, 256) and x0 == -38 and x1 == 138
+    for fit in ("auto", "crop", "pad"):
+        for size in ((300, 100), (100, 300), (256, 176)):
+            x0, y0, x1, y1 = fit_box(size, (256, 176), fit)
+            assert math.isclose((x1 - x0) / (y1 - y0), 176 / 256)
+
+
+def test_padding_is_undone_on_export(tmp_path):
+    path = tmp_path / "narrow.png"
+    Image.new("RGB", (50, 256), (200, 0, 0)).save(path)
+    photo = load_photo(path)
+    assert photo.image.shape == (3, 256, 176)
+    assert photo.image[:, 100, 5].tolist() == [1, 1, 1]
+    cut = photo.unfit(photo.image)
+    assert cut.shape == (3, 256, 50) and (cut[1] == -1).all()
+
+
+def test_pixels_survive_the_way_in_and_out():
+    image = picture(176, 256)
+    assert np.array_equal(np.asarray(to_pil(to_tensor(image))), np.asarray(image))
+    assert to_pil(torch.full((3, 2, 2), 7.0)).getpixel((0, 0)) == (255, 255, 255)  # clamped, never wrapped
+
+
+# -- poses -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text,message",
+    [("1 2\n" * 17, "18 rows"), ("1 2\n" * 19, "18 rows"), ("1 2\n" * 17 + "nan 2\n", "finite"), ("1 b\n" * 18, "two numbers"), ("1\n" * 18, "two numbers")],
+)
+def test_bad_pose_files_are_named(tmp_path, text, message):
+    path = tmp_path / "pose.txt"
+    path.write_text(text)
+    with pytest.raises(PoseError, match=message) as error:
+        load_pose_text(path)
+    assert "pose.txt" in str(error.value)
+
+
+def test_pose_text_counts_x_on_the_padded_frame(standing):
+    pose = Pose.from_text("40 0\n" + "-1 -1\n" * 16 + "128 128\n", (512, 352))
+    assert pose.xy[0].tolist() == [0, 0] and pose.xy[17].tolist() == [176, 256]
+    assert pose.visible.sum() == 2
+    assert Pose.from_text(standing.to_text((64, 44)), (64, 44)) == standing
+
+
+def test_a_missing_joint_leaves_its_limbs_blank(standing):
+    visible = standing.visible.copy()
+    visible[4] = False
+    full, without = skeleton_map(standing, (64, 44)), skeleton_map(Pose(standing.xy, visible), (64, 44))
+    assert (without[3 + 3] == 1).all() and not (full[3 + 3] == 1).all()
+    assert torch.equal(full[3 + 5], without[3 + 5])
+
+
+# -- weights ---------------------------------------------------------------------------------------------------------
+
+
+def test_weights_survive_the_disk(tmp_path, tiny_generator):
+    save_weights(tmp_path, tiny_generator, {"summary": "s"}, torch.float32)
+    weights = load_weights(tmp_path)
+    for key, value in weights.build().state_dict().items():
+        assert torch.equal(value, tiny_generator.state_dict()[key])
+    assert NTEDStepPipeline.from_pretrained(tmp_path, device="cpu").description.startswith(str(tmp_path))
+
+
+def damage(folder, how):
+    path = folder / "model.safetensors"
+    config = json.loads((folder / "config.json").read_text())
+    if how == "flipped byte":
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
+    elif how == "truncated":
+        path.write_bytes(path.read_bytes()[:-100])
+    elif how == "no file":
+        path.unlink()
+    elif how == "not json":
+        (folder / "config.json").write_text("{")
+    elif how == "not an object":
+        (folder / "config.json").write_text("[]")
+    elif how == "model not a table":
+        (folder / "config.json").write_text(json.dumps({"model": 3}))
+    else:
+        state = load_file(path)
+        if how == "missing key":
+            del state["skeleton_encoder.first.conv.weight"]
+        elif how == "wrong shape":
+            state["skeleton_encoder.first.conv.weight"] = torch.zeros(2, 2)
+        elif how == "unknown key":
+            state["extra"] = torch.zeros(1)
+        elif how == "not finite":
+            state["skeleton_encoder.first.activate.bias"][0] = math.nan
+        save_file(state, path)
+        del config["sha256"]
+        (folder / "config.json").write_text(json.dumps(config))
+
+
+@pytest.mark.parametrize(
+    "how,message",
+    [
+        ("flipped byte", "SHA-256"), ("truncated", "SHA-256"), ("no file", "model.safetensors"), ("not json", "config.json: not valid JSON"),
+        ("not an object", "config.json"), ("model not a table", "config.json"), ("missing key", "skeleton_encoder.first.conv.weight.* missing"),
+        ("wrong shape", "skeleton_encoder.first.conv.weight.*shape"), ("unknown key", "'extra'"), ("not finite", "not finite"),
+    ],
+)  # fmt: skip
+def test_damaged_weights_are_named(tmp_path, tiny_generator, how, message):
+    save_weights(tmp_path, tiny_generator, {}, torch.float32)
+    damage(tmp_path, how)
+    with pytest.raises(WeightsError, match=message) as error:
+        load_weights(tmp_path)
+    assert str(tmp_path) in str(error.value) and "\n" not in str(error.value)
+
+
+def test_no_network_and_no_cache_is_one_line(monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(WeightsError, match="some-user/some-weights: no such folder, not in the Hub's cache"):
+        load_weights("some-user/some-weights")
+    with pytest.raises(WeightsError, match="no such folder"):
+        load_weights("/nowhere/at/all")
+
+
+# -- research checkpoints ----------------------------------------------------------------------------------------------
+
+
+def test_step_checkpoint_converts_to_the_same_model(tmp_path, tiny_generator):
+    torch.save({"net_G": {f"module.{k}": v for k, v in tiny_generator.state_dict().items()}}, tmp_path / "c.pt")
+    weights = load_weights(convert("nted_step", tmp_path / "c.pt", tmp_path / "out"))
+    assert weights.config.channels == tiny_generator.config.channels
+    assert weights.config.labels == tiny_generator.config.labels
+    assert all(torch.equal(v, tiny_generator.state_dict()[k]) for k, v in weights.state.items())
+
+
+def test_one_step_checkpoint_keeps_its_answer_at_every_step(tmp_path, tiny_config, standing):
+    """A 20-channel generator and its converted step model agree, whatever x_t and t are."""
+    torch.manual_seed(0)
+    from nted_step.generator import PixelConv
+
+    original = Generator(tiny_config).eval()
+    original.skeleton_encoder.first = PixelConv(20, tiny_config.channels[64])
+    original.time_scale = 0.0
+    torch.save({"net_G_ema": original.state_dict()}, tmp_path / "c.pt")
+    converted = load_weights(convert("nted", tmp_path / "c.pt", tmp_path / "out")).build()
+    source, skeleton = torch.rand(1, 3, 64, 44) * 2 - 1, skeleton_map(standing, (64, 44))[None]
+    with torch.no_grad():
+        features = original.skeleton_encoder(skeleton)[-1]
+        expected = original.render(features, original.encode_reference(source, torch.tensor([0]))).image
+        for t in (0, 3):
+            image = converted(source, torch.randn(1, 3, 64, 44), skeleton, torch.tensor([t]))[0].image
+            assert torch.allclose(image, expected, atol=1e-5)
+
+
+class Canary:
+    def __reduce__(self):
+        return (open, ("canary.txt", "w"))
+
+
+def test_a_pickle_with_code_is_never_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "evil.pt").write_bytes(pickle.dumps({"net_G": Canary()}))
+    torch.save({"net_G": Canary()}, tmp_path / "evil2.pt")
+    for name in ("evil.pt", "evil2.pt"):
+        with pytest.raises(WeightsError, match=name):
+            convert("nted", name, "out")
+    assert not (tmp_path / "canary.txt").exists() and not (tmp_path / "out").exists()
+
+
+# -- command line --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pose_file(tmp_path, standing):
+    path = tmp_path / "pose.txt"
+    path.write_text(standing.to_text((64, 44)))
+    return path
+
+
+def test_generate_writes_every_step(tmp_path, tiny_weights, photo_file, pose_file):
+    out = tmp_path / "out"
+    arguments = ["generate", "--source", photo_file, "--pose", pose_file, "--output", out, "--weights", tiny_weights, "--seed", "7"]
+    assert main([str(a) for a in arguments]) == 0
+    names = {path.name for path in out.iterdir()}
+    assert names == {f"step_{k:02d}.png" for k in range(5)} | {"result.png", "strip.png", "steps.gif", "run.json"}
+    run = json.loads((out / "run.json").read_text())
+    assert run["seed"] == 7 and len(run["seconds_per_step"]) == 4 and len(run["pose"]) == 18
+    assert (out / "result.png").read_bytes() == (out / "step_04.png").read_bytes()
+    assert Image.open(out / "strip.png").width == 5 * 44
+    assert Image.open(out / "steps.gif").n_frames > 1
+
+
+def test_generate_reads_openpose_json(tmp_path, tiny_weights, photo_file, standing):
+    from nted_step.pose_formats import to_openpose
+
+    path, out = tmp_path / "pose.json", tmp_path / "out"
+    path.write_text(json.dumps(to_openpose(standing, (64, 44))))
+    assert main(["generate", "--source", str(photo_file), "--pose", str(path), "--output", str(out), "--weights", tiny_weights, "--steps", "1"]) == 0
+    assert sorted(p.name for p in out.glob("step_*.png")) == ["step_00.png", "step_01.png"]
+
+
+@pytest.mark.parametrize(
+    "change,message",
+    [
+        ({"--source": "nothing.png"}, "nothing.png: No such file"), ({"--source": "{pose}"}, "not a JPEG"), ({"--pose": "{photo}"}, "photo.png"),
+        ({"--weights": "/nowhere"}, "/nowhere"), ({"--device": "tpu"}, "unknown device 'tpu'"), ({"--steps": "99"}, "0..4"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_line_and_status_2(tmp_path, tiny_weights, photo_file, pose_file, capsys, change, message):
+    out = tmp_path / "out"
+    arguments = {"--source": str(photo_file), "--pose": str(pose_file), "--output": str(out), "--weights": tiny_weights}
+    change = {key: value.format(pose=pose_file, photo=photo_file) for key, value in change.items()}
+    assert main(["generate", *(part for pair in (arguments | change).items() for part in pair)]) == 2
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1 and message in errors[0]
+    assert not out.exists()
+
+
+def test_info_and_unknown_preset(tiny_weights, capsys):
+    assert main(["info", "--weights", tiny_weights]) == 0
+    assert "64x44, 4 steps" in capsys.readouterr().out
+    assert main(["benchmark", "--preset", "huge"]) == 2
+    assert "unknown preset 'huge'" in capsys.readouterr().err

@@ -1,0 +1,168 @@
+"""Ladder, operations, generator and sampler: identities that must hold for any weights."""
+
+import dataclasses
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from nted_step.config import PRESETS, NTEDStepConfig, preset
+from nted_step.generator import Generator
+from nted_step.layers import GAIN
+from nted_step.pipeline import NTEDStepPipeline
+from nted_step.pose import PoseError
+from nted_step.sampler import sample
+from nted_step.schedule import degrade, ladder, seeded_noise, start_image
+from nted_step.textures import Extraction
+
+
+def test_published_ladder():
+    sizes = ladder(preset("base"))
+    assert len(sizes) == 21
+    assert sizes[0] == (8, 5) and sizes[1] == (20, 14) and sizes[5] == (70, 48) and sizes[20] == (256, 176)
+
+
+def test_ladder_of_a_growing_stage_is_the_final_one_clipped(tiny_config):
+    stage = dataclasses.replace(preset("lite"), size=(64, 44), grows_to=(256, 176), **{
+        name: {level: value for level, value in getattr(preset("lite"), name).items() if level <= 64} | ({64: 0} if name == "labels" else {})
+        for name in ("channels", "labels", "kernels")
+    })  # fmt: skip
+    assert ladder(stage)[:4] == ladder(preset("lite"))[:4]
+    assert set(ladder(stage)[5:]) == {(64, 44)}
+
+
+def test_degrade_is_the_identity_at_the_last_level_and_loses_detail_before():
+    image = torch.rand(1, 3, 64, 44)
+    assert torch.equal(degrade(image, (64, 44)), image)
+    errors = [(degrade(image, size) - image).abs().mean().item() for size in ((8, 5), (20, 14), (45, 31))]
+    assert errors == sorted(errors, reverse=True) and errors[-1] > 0.01
+
+
+def test_preset_sizes():
+    counts = {name: sum(p.numel() for p in Generator(config).parameters()) / 1e6 for name, config in PRESETS.items()}
+    assert counts["base"] == pytest.approx(42.35, abs=0.01)
+    assert counts["fashion_512"] == pytest.approx(42.61, abs=0.01)
+    assert counts["lite"] * 2 <= 12  # MB as fp16
+
+
+def test_config_survives_json_and_refuses_nonsense(tiny_config):
+    assert NTEDStepConfig.from_dict(tiny_config.to_dict()) == tiny_config
+    with pytest.raises(ValueError, match="unknown preset 'huge'"):
+        preset("huge")
+    with pytest.raises(ValueError, match="unknown configuration key 'colour'"):
+        NTEDStepConfig.from_dict(tiny_config.to_dict() | {"colour": 1})
+    with pytest.raises(ValueError, match="height"):
+        dataclasses.replace(tiny_config, size=(60, 44))
+
+
+@pytest.mark.parametrize("kernel", [1, 3])
+def test_textures_equal_attention_over_the_value_convolution(kernel):
+    """The aggregation before the value convolution is an exact identity."""
+    torch.manual_seed(0)
+    operation, features = Extraction(8, 5, kernel), torch.randn(2, 8, 12, 9)
+    operation.value_conv.bias.data.normal_()
+    textures, attention = operation(features)
+    values = operation.value_conv(features)
+    assert torch.allclose(textures, torch.bmm(values.flatten(2), attention.flatten(2).transpose(1, 2)), atol=1e-5)
+    assert torch.allclose(attention.flatten(2).sum(-1), torch.ones(2, 5))
+
+
+def test_blur_and_upsampling_equal_zero_insertion():
+    from nted_step.layers import Upsample, binomial_kernel
+
+    x = torch.randn(1, 2, 5, 4)
+    inserted = torch.zeros(1, 2, 10, 8)
+    inserted[:, :, ::2, ::2] = x
+    kernel = binomial_kernel(4.0).expand(2, 1, 4, 4)
+    assert torch.allclose(Upsample()(x), F.conv2d(F.pad(inserted, (2, 1, 2, 1)), kernel, groups=2), atol=1e-6)
+    assert GAIN**2 == pytest.approx(2)
+
+
+def test_every_parameter_gets_a_gradient(tiny_generator, tiny_config):
+    x = torch.randn(2, 3, *tiny_config.size)
+    rendering, _ = tiny_generator(x, x, torch.rand(2, 20, *tiny_config.size), torch.tensor([0, 3]))
+    rendering.image.square().mean().backward()
+    silent = [name for name, p in tiny_generator.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    # A semantic filter's shift common to all positions or labels does not change a softmax; everything else must move.
+    assert silent == []
+
+
+def test_textures_do_not_depend_on_pose_and_batch_equals_single(tiny_generator, tiny_config):
+    tiny_generator.eval()
+    source, x = torch.randn(3, 3, *tiny_config.size), torch.randn(3, 3, *tiny_config.size)
+    skeleton, t = torch.rand(3, 20, *tiny_config.size), torch.tensor([0, 1, 3])
+    with torch.no_grad():
+        both, _ = tiny_generator(source, x, skeleton, t)
+        for i in range(3):
+            one = slice(i, i + 1)
+            textures = tiny_generator.encode_reference(source[one], t[one])
+            alone = tiny_generator.render(tiny_generator.encode_pose(x[one], skeleton[one], t[one]), textures)
+            assert torch.allclose(alone.image, both.image[one], atol=1e-4)
+
+
+def test_sampler_yields_each_step_and_can_restart(pipeline, standing):
+    person = pipeline.encode(torch.rand(3, 64, 44) * 2 - 1)
+    outputs = list(pipeline.generate(person, standing, seed=3))
+    assert [output.step for output in outputs] == [0, 1, 2, 3, 4]
+    assert [output.size for output in outputs] == list(pipeline.ladder)
+    again = list(pipeline.generate(person, standing, seed=3, start=outputs[2]))
+    assert [output.step for output in again] == [2, 3, 4]
+    assert torch.equal(again[-1].image, outputs[-1].image)
+    assert [o.step for o in pipeline.generate(person, standing, steps=2)] == [0, 1, 2]
+
+
+def test_same_seed_same_result_other_seed_other(pipeline, standing):
+    photo = torch.rand(3, 64, 44) * 2 - 1
+    first, second, other = (list(pipeline.generate(pipeline.encode(photo), standing, seed=seed))[-1].image for seed in (1, 1, 2))
+    assert torch.equal(first, second)
+    assert not torch.allclose(first, other)
+
+
+def test_step_zero_is_the_degraded_source_with_noise(tiny_config):
+    source = torch.rand(1, 3, *tiny_config.size)
+    noise = seeded_noise(5, tiny_config.size)
+    assert torch.allclose(start_image(source, noise, tiny_config), degrade(source, (8, 5)) + noise)
+
+
+def test_a_person_is_encoded_once_per_step(pipeline, standing, monkeypatch):
+    calls = []
+    encode = pipeline.generator.encode_reference
+    monkeypatch.setattr(pipeline.generator, "encode_reference", lambda source, t: calls.append(int(t)) or encode(source, t))
+    person = pipeline.encode(torch.rand(3, 64, 44) * 2 - 1)
+    for _ in range(3):
+        list(pipeline.generate(person, standing))
+    assert calls == [0, 1, 2, 3]
+    assert person.nbytes > 0
+
+
+def test_work_stops_when_nobody_asks(tiny_generator, tiny_config):
+    asked = []
+    source = torch.zeros(1, 3, *tiny_config.size)
+
+    def textures(t):
+        asked.append(t)
+        return tiny_generator.encode_reference(source, torch.tensor([t]))
+
+    stream = sample(tiny_generator, textures, torch.zeros(1, 20, *tiny_config.size), source)
+    next(stream), next(stream)
+    stream.close()
+    assert asked == [0]
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_precision_stays_close(tiny_weights, standing, dtype):
+    photo = torch.rand(3, 64, 44) * 2 - 1
+    full, half = (NTEDStepPipeline.from_pretrained(tiny_weights, device="cpu", dtype=d) for d in ("float32", dtype))
+    a, b = (list(p.generate(p.encode(photo), standing, steps=1))[-1].image for p in (full, half))
+    assert (a - b).square().mean() < 0.01 * a.square().mean()
+
+
+def test_poses_that_cannot_be_drawn_are_refused(pipeline, standing):
+    person = pipeline.encode(torch.zeros(3, 64, 44))
+    nothing = dataclasses.replace(standing, visible=[False] * 18)
+    with pytest.raises(PoseError, match="no limb"):
+        next(pipeline.generate(person, nothing))
+    xy = standing.xy.copy()
+    xy[4] = (500, 20)
+    with pytest.raises(PoseError, match="'right wrist'.*outside"):
+        next(pipeline.generate(person, dataclasses.replace(standing, xy=xy)))
