@@ -206,3 +206,12 @@ def test_throughput_is_reported(capsys):
     main(["--benchmark", "--people", "2", "--poses", "2", "--size", "128x88"])
     rate = float(capsys.readouterr().out.split()[0])
     assert 0 < rate and 4 / rate < time.perf_counter() - start + 1
+
+
+def test_several_images_in_one_pass_agree():
+    """The path used on an accelerator (many images in one pass) draws the same pictures."""
+    one, many = (render_people([4, 30, 41], [0, 2], SMALL, chunk=k) for k in (1, 6))
+    difference = (one.image.int() - many.image.int()).abs()
+    assert (difference > 2).float().mean() < .002
+    assert (one.class_map != many.class_map).float().mean() < .002
+    assert torch.equal(one.joints, many.joints)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .body import BONE, FACE_POINTS
@@ -60,5 +59,9 @@ def face_boxes(class_map: Tensor, face: int = 15, least: int = 12) -> Tensor:
 
 
 def shrink(image: Tensor, factor: int) -> Tensor:
-    """Box-filtered N x 3 x H x W."""
-    return F.avg_pool2d(image, factor) if factor > 1 else image
+    """Box-filtered N x C x H x W, by a factor of 1 or 2."""
+    if factor == 1:
+        return image
+    if factor != 2:
+        raise ValueError("only a factor of 1 or 2 is known")
+    return (image[..., ::2, ::2] + image[..., ::2, 1::2] + image[..., 1::2, ::2] + image[..., 1::2, 1::2]) * .25

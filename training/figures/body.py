@@ -34,7 +34,7 @@ ANKLE = np.array([0.163, 0.085, -0.022], np.float32)
 LEG_AXIS = (ANKLE - HIP) / np.linalg.norm(ANKLE - HIP)
 HEAD_TOP = 1.725
 # regions (per face), which choose how a texture is wrapped
-TORSO, LEFT_ARM, RIGHT_ARM, LEFT_LEG, RIGHT_LEG, HEAD = range(6)
+BODY, HANGING, HEAD = range(3)     # the body's own surface (told apart further by place), cloth that hangs from it, the head
 
 _LEFT_PIVOT = {"clavicle": (0.03, 1.395, -0.01), "arm": SHOULDER, "forearm": ELBOW, "hand": WRIST,
                "fingers": WRIST + 0.088 * ARM_AXIS, "thigh": HIP, "shin": KNEE, "foot": ANKLE, "hang": KNEE,
@@ -98,7 +98,7 @@ def _leg_table(b: Build):
 
 def _arm_table(b: Build):
     m, g = b.limb, 1 + 0.28 * (b.muscle - 0.3)
-    rows = [(-.02, .050 * g, .047, .047), (.03, .051 * g, .049 * g, .049 * g), (.09, .044 * g, .047 * g, .045 * g), (.17, .041 * g, .043 * g, .042 * g),
+    rows = [(-.02, .038 * g, .044, .044), (.025, .044 * g, .048 * g, .048 * g), (.06, .046 * g, .049 * g, .048 * g), (.10, .044 * g, .047 * g, .045 * g), (.17, .041 * g, .043 * g, .042 * g),
             (.25, .037, .037, .038), (.285, .037, .036, .036), (.33, .038 * g, .039 * g, .037), (.40, .033, .035, .033),
             (.46, .026, .028, .027), (.515, .021, .027, .026)]
     return [(t, x * m, f * m, k * m) for t, x, f, k in rows]
@@ -118,7 +118,7 @@ def body_field(b: Build):
     def field(p: np.ndarray) -> np.ndarray:
         p = np.stack([np.abs(p[:, 0]), p[:, 1], p[:, 2]], 1).astype(np.float32)
         d = smooth_min(torso(p), ellipsoid(p, (.078 * b.hips, .895, -.052), (.082 * b.hips, .085, .080 * b.hips)), .05)
-        d = smooth_min(d, cone(p, (.040, 1.432, -.035), SHOULDER + shift + (-.004, -.004, 0), .035 * n, .036), .05)
+        d = smooth_min(d, cone(p, (.040, 1.432, -.035), SHOULDER + shift + (-.006, -.002, 0), .035 * n, .039), .05)
         if b.bust > 0:
             r = .030 + .036 * b.bust
             d = smooth_min(d, ellipsoid(p, (.070, 1.272, .068 + .012 * b.bust), (r * 1.12, r * 1.1, r)), .035)
@@ -210,6 +210,7 @@ class Template:
     arm_along: np.ndarray    # metres from the shoulder joint down the nearer arm
     leg: np.ndarray          # membership of a leg, 0..1
     drape: np.ndarray        # metres a loose cloth stands off below the chest
+    part: np.ndarray         # 0 body, 1 head, 2 and 3 hands: separate, overlapping meshes
 
 
 def step(x, a, b):
@@ -261,22 +262,22 @@ def skin_weights(p: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return w / w.sum(1, keepdims=True), arm.astype(np.float32), leg.astype(np.float32)
 
 
-def _mesh(field) -> tuple[np.ndarray, np.ndarray]:
-    """The template's vertices and faces: a coarse body, finer head and hands, slightly overlapping."""
+def _mesh(field) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The template's vertices, faces and parts: a coarse body, finer head and hands, slightly overlapping."""
     parts = []
     p, f = triangulate(field, (-.62, -.02, -.22), (.62, 1.50, .26), .0160)
     parts.append((p, f))
     parts.append(triangulate(field, (-.105, 1.475, -.135), (.105, 1.75, .15), .0080))
-    hand_low, hand_high = WRIST + (-.055, -.20, -.075), WRIST + (.19, .050, .085)
+    hand_low, hand_high = WRIST + (-.070, -.20, -.075), WRIST + (.19, .065, .085)
     for sign in (1, -1):
         low, high = (hand_low, hand_high) if sign > 0 else (np.array([-hand_high[0], *hand_low[1:]]), np.array([-hand_low[0], *hand_high[1:]]))
         parts.append(triangulate(field, low, high, .0074))
     kept = []
     for i, (p, f) in enumerate(parts):
         along, out, front = arm_coordinates(p)
-        hand = (along > .50) & (np.abs(p[:, 0]) > .35)
+        hand = (along > .495) & (np.abs(p[:, 0]) > .35)
         if i == 0:
-            keep = ~((along > .515) & (np.abs(p[:, 0]) > .35)) & (p[:, 1] < 1.495)
+            keep = ~((along > .540) & (np.abs(p[:, 0]) > .35)) & (p[:, 1] < 1.508)
         elif i == 1:
             keep = p[:, 1] > 1.476
         else:
@@ -290,7 +291,7 @@ def _mesh(field) -> tuple[np.ndarray, np.ndarray]:
         points.append(p[used])
         faces.append(remap[f])
         base += len(used)
-    return np.concatenate(points), np.concatenate(faces)
+    return np.concatenate(points), np.concatenate(faces), np.concatenate([np.full(len(q), i) for i, q in enumerate(points)])
 
 
 def _drape(p: np.ndarray, arm: np.ndarray) -> np.ndarray:
@@ -315,7 +316,7 @@ def _drape(p: np.ndarray, arm: np.ndarray) -> np.ndarray:
 def template() -> Template:
     """The one body template (built on first use, a few seconds)."""
     field = body_field(Build())
-    p, f = _mesh(field)
+    p, f, part = _mesh(field)
     p = project(field, p, 2)
     n = gradient(field, p)
     shape = {}
@@ -327,8 +328,5 @@ def template() -> Template:
         q = project(other, q, 3)
         shape[name] = (q - p, gradient(other, q) - n)
     w, arm, leg = skin_weights(p)
-    left = p[:, 0] > 0
-    vertex = np.where(arm > .5, np.where(left, LEFT_ARM, RIGHT_ARM), np.where((leg > .5), np.where(left, LEFT_LEG, RIGHT_LEG), TORSO))
-    vertex = np.where(p[:, 1] > 1.49, HEAD, vertex)
-    region = np.sort(vertex[f], 1)[:, 1]
-    return Template(p, n, shape, w, f, region, arm, arm_coordinates(p)[0].astype(np.float32), leg, _drape(p, arm))
+    region = np.where((p[:, 1] > 1.49)[f].all(1), HEAD, BODY)
+    return Template(p, n, shape, w, f, region, arm, arm_coordinates(p)[0].astype(np.float32), leg, _drape(p, arm), part)

@@ -51,7 +51,7 @@ def paint(skin: Tensor, p: Tensor, f: Tensor, hair: Tensor, pixel: Tensor) -> Te
     almond = 1 - ex * ex - ey.abs() * (1.0 + .15 * ex)
     inside = _edge(almond * .0072, soft)
     col = _mix(col, torch.full_like(col, .90) * (.75 + .25 * skin.mean(1, keepdim=True).clamp_max(1)), inside)
-    d = torch.hypot(ax - .031 + .0012 * torch.sign(x) * 0, y - 1.6105)
+    d = torch.hypot(ax - .031, y - 1.6105)
     col = _mix(col, iris, inside * _edge(.0064 * eye - d, soft))
     col = _mix(col, torch.full_like(col, .03), inside * _edge(.0031 - d, soft))
     glint = torch.hypot(x - torch.sign(x) * .031 + .002, y - 1.6130)
@@ -64,7 +64,7 @@ def paint(skin: Tensor, p: Tensor, f: Tensor, hair: Tensor, pixel: Tensor) -> Te
     # brows
     arch = 1.6285 + tilt * (ax - .031) * .5 - 5.0 * (ax - .036) ** 2
     taper = (1 - .55 * ((ax - .018) / .032).clamp(0, 1)) * brow_w
-    col = _mix(col, brow, _edge(taper - (y - arch).abs(), soft) * _edge(ax - .0135, .003) * _edge(.050 - ax, .004) * .85)
+    col = _mix(col, brow, _edge(taper - (y - arch).abs(), soft) * _edge(ax - .0135, .003) * _edge(.050 - ax, .004) * .75)
     # nose: sides, tip and nostrils
     side = torch.exp(-(((ax - .0115) / .005) ** 2 + ((y - 1.582) / .010) ** 2))
     col = _mix(col, skin * .80, side * .5)

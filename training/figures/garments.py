@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from .body import (ARM_AXIS, BONE, BONES, HEAD, HIP, LEFT_LEG, LEG_AXIS, PIVOTS, SHAPES, TORSO, WRIST, Template, skin_weights,
+from .body import (ARM_AXIS, BONE, BONES, HANGING, HEAD, HIP, LEG_AXIS, PIVOTS, SHAPES, WRIST, Template, skin_weights,
                    step, template)
 from .hair import hair_mesh
 from .person import LABEL, Garment, Material, Person
@@ -64,10 +64,9 @@ class _Body:
 
     def chest_front(self, y):
         """Depth of the middle of the chest at heights y."""
-        t, keep = self.t, np.abs(self.p[:, 0]) < .02
+        keep = np.abs(self.p[:, 0]) < .02
         keep &= (self.p[:, 2] > 0) & (self.p[:, 1] > .85) & (self.p[:, 1] < 1.5)
         order = np.argsort(self.p[keep, 1])
-        del t
         return np.interp(y, self.p[keep, 1][order], self.p[keep, 2][order])
 
 
@@ -77,7 +76,7 @@ def neckline(p: np.ndarray, kind: str, depth: float) -> np.ndarray:
     base = 1.452 - .42 * (z + .03)
     front = step(z, -.035, -.005)
     if kind == "turtle":
-        return np.maximum(base - y + .062, np.minimum(x - .078, 1.49 - y))
+        return np.minimum(np.maximum(base - y + .062, np.minimum(x - .078, 1.49 - y)), 1.497 - y)
     cut = np.maximum(base - y, np.minimum(x - .078, 1.49 - y))
     if kind == "jacket":
         return np.maximum(base + .012 - y, np.minimum(x - .075, 1.49 - y))
@@ -86,7 +85,7 @@ def neckline(p: np.ndarray, kind: str, depth: float) -> np.ndarray:
     if kind == "v":
         return np.minimum(cut, np.where(front > .5, np.maximum(base - depth - y + x * (depth / .07), np.minimum(x - .075, 1.49 - y)), 1.0))
     if kind == "scoop":
-        q = (np.hypot(x / .088, np.maximum(y - 0 - 1.44, -9) / (depth + .03)) - 1) * .08
+        q = (np.hypot(x / .088, (y - 1.44) / (depth + .03)) - 1) * .08
         return np.minimum(cut, np.where(front > .5, q, 1.0))
     if kind == "boat":
         return np.minimum(cut, (np.hypot(x / .125, (y - 1.455) / .055) - 1) * .06)
@@ -94,14 +93,14 @@ def neckline(p: np.ndarray, kind: str, depth: float) -> np.ndarray:
         return 1.345 - y - .02 * np.cos(x * 20)
     if kind == "cami":
         edge = 1.315 - y + .030 * np.exp(-((x - .075) / .04) ** 2)
-        strap = .0075 - np.abs(x - .088 + .10 * np.maximum(y - 1.36, 0))
+        strap = np.minimum(.0075 - np.abs(x - .088 + .10 * np.maximum(y - 1.36, 0)), 1.48 - y)
         return np.maximum(edge, strap)
     return cut
 
 
 def _bodice_cut(t: Template, cut: dict, hem: float) -> np.ndarray:
     p = t.position
-    sleeve = cut["sleeve"]
+    sleeve = 0.0 if cut["neck"] == "cami" else cut["sleeve"]
     neck = neckline(p, cut["neck"], cut.get("depth", .08))
     c = np.minimum(p[:, 1] - hem, neck)
     if cut["neck"] == "cami":
@@ -112,13 +111,13 @@ def _bodice_cut(t: Template, cut: dict, hem: float) -> np.ndarray:
         arm = np.maximum((.42 - t.arm) * .12, sleeve - t.arm_along)
     hanging = (p[:, 1] < 1.2) & (t.arm_along > .2)          # hands and forearms are not torso
     arm = np.where(hanging & (t.arm > .05), sleeve - t.arm_along, arm)
-    c = np.minimum(c, arm)
-    return np.minimum(c, np.where((t.leg > .9) & (p[:, 1] < hem), -1.0, 1.0))
+    return np.minimum(c, arm)
 
 
 def _cloth(body: _Body, cut: np.ndarray, offset: np.ndarray, material: int, kind: str, instance: int = 1, sideways: np.ndarray | None = None, **more) -> Piece:
     """A garment cut from the body's own surface, moved out by `offset` metres."""
     t = body.t
+    cut = np.where(t.part > 0, -1.0, cut)
     p = body.p + body.n * offset[:, None].astype(np.float32)
     if sideways is not None:
         p = p + sideways.astype(np.float32)
@@ -176,7 +175,7 @@ def _skirt_piece(body: _Body, cut: dict, top: float, material: int, kind: str, e
     if opening:
         gap = np.where(v[:, 2] > 0, np.abs(v[:, 0]) - opening - .08 * np.clip(1.0 - v[:, 1], 0, 1), 1).astype(np.float32)
     tex = v.copy()
-    piece = Piece(v, n, tex, skirt_weights(v), f, np.full(len(f), TORSO), gap, material, LABEL[kind], 1, bias, True)
+    piece = Piece(v, n, tex, skirt_weights(v), f, np.full(len(f), HANGING), gap, material, LABEL[kind], 1, bias, True)
     return piece
 
 
@@ -309,7 +308,7 @@ def _outer_cut(t: Template, c: dict) -> np.ndarray:
     p = t.position
     base = dict(sleeve=c["sleeve"], neck="jacket")
     hem = max(c["hem"], .865) if c["style"] != "coat" else .95
-    cut = _bodice_cut(t, base, hem) + .0
+    cut = _bodice_cut(t, base, hem)
     x, y, z = np.abs(p[:, 0]), p[:, 1], p[:, 2]
     width = c["open"] + .30 * np.clip(1.20 - y, 0, .4) * .35 + .45 * np.clip(y - 1.36, 0, .1)
     return np.minimum(cut, np.where((z > -.02) & (t.arm < .3), x - width, 1.0))
@@ -339,7 +338,7 @@ def _wear_footwear(w: _Wardrobe, g: Garment) -> None:
     style, top = g.cut["style"], g.cut["top"]
     cut = np.where((p[:, 1] < .6) & (t.arm < .05), top - p[:, 1], -1)
     if style in ("flat", "loafer"):
-        cut = np.minimum(cut, np.where(p[:, 2] > -.02, .036 + .030 * step(p[:, 2], .075, .105) - p[:, 1] + .016 * (style == "loafer") + .0, 1))
+        cut = np.minimum(cut, np.where(p[:, 2] > -.02, .036 + .030 * step(p[:, 2], .075, .105) - p[:, 1] + .016 * (style == "loafer"), 1))
     w.hide(cut - .004)
     m = w.material(g.material)
     offset = .007 + .004 * step(p[:, 1], .05, .02) + (.010 if "boot" in style else 0) * step(p[:, 1], .10, .16)
@@ -349,15 +348,14 @@ def _wear_footwear(w: _Wardrobe, g: Garment) -> None:
 
 
 def _wear_belt(w: _Wardrobe, g: Garment) -> None:
-    body = w.body
+    body, top = w.body, w.person.outfit.get("top")
+    if top is not None and not top.cut["tucked"] and top.cut["hem"] < 1.02:
+        return      # under a hanging top
     p, t = body.t.position, body.t
     cut = np.where(t.arm > .05, -1, g.cut["height"] - np.abs(p[:, 1] - 1.028))
     offset = np.full(len(p), .016)
     if "dress" in w.person.outfit or "skirt" in w.person.outfit:
         offset += .006
-    top = w.person.outfit.get("top")
-    if top is not None and not top.cut["tucked"]:
-        offset = offset + t.drape * .6 + .01
     m = Material(**{**g.material.__dict__, "detail": 6})
     w.pieces.append(_cloth(body, cut, offset, w.material(m), "belt", bias=.012))
 
@@ -392,7 +390,7 @@ def _wear_bag(w: _Wardrobe, g: Garment) -> None:
         wide = body.girth(line[:, 1])[0]
         depth = np.where(face > 0, front, back) * np.clip(1 - np.abs(line[:, 0] / (wide + .02)) ** 3, 0, 1) ** .45
         top = step(line[:, 1], 1.46, 1.34)
-        line[:, 2] = face * (depth * top + .026 + .0 * top) - .03 * (1 - top)
+        line[:, 2] = face * (depth * top + .026) - .03 * (1 - top)
         v, f = tube(line, .009, flat=.35, sides=6)
         wt = skin_weights(v)[0]
         w.pieces.append(simple(v, f, _torso_only(wt), m, LABEL["bag"], 1, bias=.022))
@@ -445,11 +443,9 @@ def _wear_neckwear(w: _Wardrobe, g: Garment) -> None:
 
 
 def _wear_headwear(w: _Wardrobe, g: Garment) -> None:
-    from .implicit import ellipsoid
     m = w.material(g.material)
     style = g.cut["style"]
     v, f, level = _hat(style)
-    del ellipsoid
     cut = v[:, 1] - level(v)
     w.pieces.append(simple(v, f, bone_weight(len(v), "head"), m, LABEL["headwear"], 1, cut=cut.astype(np.float32), region=HEAD, bias=.004, two_sided=True))
     if style == "beanie":
@@ -463,7 +459,7 @@ def _wear_headwear(w: _Wardrobe, g: Garment) -> None:
         reach = .075 * np.cos(np.clip(a, -1.3, 1.3)) ** .6 if style == "cap" else .075 + .01 * np.cos(2 * a)
         droop = .030 * k ** 2 if style == "cap" else .022 * k ** 1.5 - .016 * k * np.cos(2 * a)
         x, z = np.sin(a) * (.088 + k * reach), -.012 + np.cos(a) * (.106 + k * reach)
-        level_y = 1.676 + 0 * a + .0 * k
+        level_y = 1.676
         grid = np.stack(np.broadcast_arrays(x, level_y - droop + .012 * np.cos(a), z), -1)
         b = grid.reshape(-1, 3)
         bf = grid_faces(7, grid.shape[1], closed=style != "cap")
@@ -521,7 +517,7 @@ def _add_hair(w: _Wardrobe) -> None:
         p = np.where((p[:, 1] > 1.63)[:, None], p * [.95, 1, .95], p).astype(np.float32)
     c = np.asarray(person.hair_colour)
     m = w.material(Material("hair", tuple(c), tuple(np.clip(c * .55, 0, 1)), tuple(np.clip(c * 1.35 + .03, 0, 1)), .006, .5, 0, .25, .4, person.seed % 60000,
-                            1 if style in ("afro", "curly", "buzz") else 0))
+                            9 if style in ("afro", "curly", "buzz") else 0))
     region = np.full(len(f), HEAD)
     w.pieces.append(compact(p, n, p, wt, f, region, cut, m, LABEL["hair"], 1, bias=.001, two_sided=True))
 
@@ -574,5 +570,3 @@ def assemble(person: Person) -> Figure:
                   per_face(lambda p: p.two_sided, bool), np.array([m.row() for m in w.materials], np.float32), pivots, _stretch(person),
                   (np.ascontiguousarray(w.body.t.weight[::7]), np.ascontiguousarray(w.body.p[::7])))
 
-
-__all__ = ["Figure", "LEFT_LEG", "assemble", "neckline"]

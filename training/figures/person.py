@@ -30,7 +30,7 @@ class Material:
     gloss: float = .05
     fold: float = .3            # strength of the creases
     seed: int = 0
-    detail: int = 0             # 0 none, 1 buttons, 2 zip, 3 fly and pockets, 4 lapels, 5 chest pocket
+    detail: int = 0             # 0 none, 1 buttons, 3 fly and pockets, 4 lapels, 5 chest pocket, 6 buckle, 9 laces or curls
 
     def row(self) -> list[float]:
         """18 numbers: pattern, a (3), b (3), c (3), scale, duty, phase, gloss, fold, seed, detail, spare."""
@@ -164,7 +164,7 @@ def _shoes(rng, f: bool) -> Garment:
     top = {"sneaker": rng.uniform(.075, .10), "boot": rng.uniform(.26, .42), "ankle_boot": rng.uniform(.12, .16), "flat": .062, "loafer": .070}[style]
     a = _colour(rng, .35)
     sole = (.93, .93, .91) if style == "sneaker" and rng.random() < .8 else (.07, .06, .06)
-    return Garment("footwear", dict(style=style, top=float(top)), Material("shoe", a, sole, _contrast(rng, a), .02, .5, 0, .05 if style == "sneaker" else .35, 0, int(rng.integers(1, 60000)), 1 if style == "sneaker" else 0))
+    return Garment("footwear", dict(style=style, top=float(top)), Material("shoe", a, sole, _contrast(rng, a), .02, .5, 0, .05 if style == "sneaker" else .35, 0, int(rng.integers(1, 60000)), 9 if style == "sneaker" else 0))
 
 
 def _accessories(rng, f: bool, out: dict) -> None:
@@ -208,8 +208,10 @@ def sample_outfit(rng, f: bool) -> dict[str, Garment]:
     if draw[4] < .94:
         out["footwear"] = shoes
     belt = Garment("belt", dict(height=float(rng.uniform(.014, .028))), _leather(rng))
-    if draw[5] < .33:
+    if draw[5] < .36:
         out["belt"] = belt
+        if "top" in out and rng.random() < .75:
+            out["top"] = Garment("top", dict(top.cut, tucked=True, hem=min(top.cut["hem"], .92)), top.material)
     _accessories(rng, f, out)
     return out
 
@@ -230,8 +232,8 @@ def _face(rng, f: bool, skin: tuple, hair_colour: tuple) -> dict:
     lip = skin * np.array([.86, .58, .58]) + (np.array([.12, -.02, .0]) if f and rng.random() < .6 else 0)
     if f and rng.random() < .25:
         lip = np.array(_hsv(rng.uniform(.93, 1.02), rng.uniform(.5, .85), rng.uniform(.45, .8)))
-    return dict(iris=iris, lip=tuple(np.clip(lip, .05, .95)), brow=tuple(np.asarray(hair_colour) * .7), brow_width=float(rng.uniform(.0035, .0055) + (0 if f else .0012)),
-                brow_tilt=float(rng.normal(.12, .10)), eye=float(rng.uniform(.92, 1.12)), mouth=float(rng.uniform(.020, .027)), full=float(rng.uniform(.75, 1.25)),
+    return dict(iris=iris, lip=tuple(np.clip(lip, .05, .95)), brow=tuple(np.asarray(hair_colour) * .7), brow_width=float(rng.uniform(.0024, .0042) + (0 if f else .0016)),
+                brow_tilt=float(rng.normal(.12, .10)), eye=float(rng.uniform(1.04, 1.26) if f else rng.uniform(.96, 1.14)), mouth=float(rng.uniform(.020, .027)), full=float(rng.uniform(.75, 1.25)),
                 beard=float(0 if f else rng.choice([0, 0, .35, .9])), blush=float(rng.uniform(.0, .5) if f else rng.uniform(0, .2)), lash=float(rng.uniform(.4, 1) if f else .3), smile=float(rng.uniform(-.1, .6)))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .body import BONE, BONES, TORSO
+from .body import BONE, BONES, HANGING
 
 
 @dataclass
@@ -90,7 +90,7 @@ def rounded_box(centre, radii, power: float = 4.0, rows: int = 13, columns: int 
     return v, orient(v, f, np.broadcast_to(np.asarray(centre), v.shape))
 
 
-def simple(v, f, weight, material: int, label: int, instance: int, texture=None, cut=None, region: int = TORSO, **more) -> Piece:
+def simple(v, f, weight, material: int, label: int, instance: int, texture=None, cut=None, region: int = HANGING, **more) -> Piece:
     """A piece from vertices and faces, with computed normals."""
     v = np.asarray(v, np.float32)
     return Piece(v, vertex_normals(v, f), v if texture is None else texture, weight, f, np.full(len(f), region), np.ones(len(v), np.float32) if cut is None else cut,

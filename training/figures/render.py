@@ -196,7 +196,7 @@ def _contact(depth: Tensor, pixel: Tensor, n: int, size: tuple[int, int]) -> Ten
     H, W = h * SUPERSAMPLE, w * SUPERSAMPLE
     both = torch.zeros(2, n * H * W, device=depth.device)
     both[0, pixel], both[1, pixel] = depth, 1
-    both = F.avg_pool2d(both.reshape(2, n, H, W).transpose(0, 1), SUPERSAMPLE)
+    both = annotate.shrink(both.reshape(2, n, H, W).transpose(0, 1), SUPERSAMPLE)
     coarse = F.avg_pool2d(both, 2, ceil_mode=True)
     own = both[:, 0] / both[:, 1].clamp_min(1e-6)
     out = torch.zeros_like(own)
@@ -207,7 +207,7 @@ def _contact(depth: Tensor, pixel: Tensor, n: int, size: tuple[int, int]) -> Ten
             s = F.interpolate(s, size, mode="bilinear", align_corners=False)
         out += strength * ((s[:, 0] - (own + .006) * s[:, 1]) / room).clamp(0, .6)
     out = F.avg_pool2d(out.clamp(0, .62)[:, None], 3, 1, 1)
-    return F.interpolate(out, scale_factor=SUPERSAMPLE, mode="nearest").reshape(-1)[pixel]
+    return F.interpolate(out, scale_factor=SUPERSAMPLE, mode="nearest").reshape(-1).index_select(0, pixel)
 
 
 def _render(scene: _Scene, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
@@ -215,30 +215,30 @@ def _render(scene: _Scene, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tenso
     n, (h, w) = len(scene.views), size
     H, W = h * SUPERSAMPLE, w * SUPERSAMPLE
     plane, box, face = setup(scene.xyz, scene.cut, scene.face, scene.bias, scene.two_sided, (H, W))
-    pixel, row, w0, w1, depth = rasterise(plane, box, scene.image[face], n, (H, W))
-    face = face[row]
-    i, j, k = scene.face[face].unbind(1)
+    pixel, row, w0, w1, depth = rasterise(plane, box, scene.image.index_select(0, face), n, (H, W))
+    face = face.index_select(0, row)
+    i, j, k = scene.face.index_select(0, face).unbind(1)
     attributes = torch.cat([scene.normal, scene.texture], 1)
-    values = attributes[i] * w0[:, None] + attributes[j] * w1[:, None] + attributes[k] * (1 - w0 - w1)[:, None]
+    values = sum(attributes.index_select(0, v) * s[:, None] for v, s in ((i, w0), (j, w1), (k, 1 - w0 - w1)))
     normal, point = values[:, :3], values[:, 3:]
     normal = F.normalize(normal, dim=1)
-    image = scene.image[face]
+    image = scene.image.index_select(0, face)
     back = normal[:, 2] < 0
     normal = torch.where(back[:, None], -normal, normal)
-    region, material = scene.region[face], scene.material[face]
-    m = scene.materials[material]
-    metre = 1 / (scene.scale[image] * SUPERSAMPLE)
+    region = scene.region.index_select(0, face)
+    m = scene.materials.index_select(0, scene.material.index_select(0, face))
+    metre = 1 / (scene.scale.index_select(0, image) * SUPERSAMPLE)
     wrapped = textures.wrap(point, region)
     present = set(scene.materials[:, 0].long().tolist())
     albedo = textures.colour(m, point, region, metre, present, wrapped)
-    label = scene.label[face]
+    label = scene.label.index_select(0, face)
     skin = label == LABEL["skin"]
     facial = (skin & faces.is_face(point)).nonzero().squeeze(1)
     i = image[facial]
     albedo[facial] = faces.paint(albedo[facial], point[facial], scene.facial[i], scene.hair[i], metre[facial]).clamp(0, 1)
     label = label.clone()
     label[facial] = LABEL["face"]
-    lit = _shade(scene, albedo, normal, m, wrapped, image, back)
+    lit = _shade(scene, albedo, normal, m, point, image, back)
     dark = _contact(depth, pixel, n, size)
     lit = lit * (1 - dark[:, None] * lit.new_tensor([.72, .80, .84]))
     layer = torch.zeros(4, n * H * W, device=scene.device)
@@ -247,18 +247,18 @@ def _render(scene: _Scene, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tenso
     layer = annotate.shrink(layer.reshape(4, n, H, W).transpose(0, 1), SUPERSAMPLE)
     canvas = _background(scene, size) * (1 - layer[:, 3:]) + layer[:, :3]
     code = torch.zeros(n * H * W, dtype=torch.int32, device=scene.device)
-    code[pixel] = (label * 256 + scene.instance[face]).int()
+    code[pixel] = (label * 256 + scene.instance.index_select(0, face)).int()
     code = annotate.majority(code.reshape(n, H, W), SUPERSAMPLE)
     return (canvas.clamp(0, 1) * 255 + .5).to(torch.uint8), (code >> 8).to(torch.uint8), (code & 255).to(torch.uint8)
 
 
-def _shade(scene: _Scene, albedo, normal, m, wrapped, image, back) -> Tensor:
-    light = scene.light[image]
+def _shade(scene: _Scene, albedo: Tensor, normal: Tensor, m: Tensor, point: Tensor, image: Tensor, back: Tensor) -> Tensor:
+    light = scene.light.index_select(0, image)
     facing = (normal * light).sum(1)
     diffuse = ((facing + .35) / 1.35).clamp_min(0)
     sky = .5 + .5 * normal[:, 1]
     bright = .56 + .44 * diffuse + .10 * sky
-    bright = bright * textures.creases(m, *wrapped)
+    bright = bright * textures.creases(m, point)
     half = F.normalize(light + light.new_tensor([0, 0, 1.0]), dim=1)
     gloss = (normal * half).sum(1).clamp_min(0) ** 24 * m[:, 13]
     bright = torch.where(back, bright * .55, bright)
@@ -330,7 +330,7 @@ def _each(work, groups: list, device) -> list:
     return list(_POOLS[key].map(work, groups))
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def _finish(jobs, size, device) -> dict[str, Tensor]:
     """Render one chunk and annotate it."""
     people, figures, views = (list(v) for v in zip(*jobs))

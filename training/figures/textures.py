@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .body import ARM_AXIS, ARM_OUT, HEAD, LEFT_ARM, LEFT_LEG, RIGHT_ARM, RIGHT_LEG, SHOULDER
+from .body import ARM_AXIS, ARM_OUT, BODY, HEAD, SHOULDER
 from .person import PATTERN
 
 
@@ -14,11 +14,14 @@ def wrap(p: Tensor, region: Tensor) -> tuple[Tensor, Tensor]:
     x, y, z = p.unbind(1)
     ax = x.abs()
     leg = ax - (.088 + (.925 - y) * .0893)
-    is_arm = (region == LEFT_ARM) | (region == RIGHT_ARM)
-    is_leg = (region == LEFT_LEG) | (region == RIGHT_LEG)
     q0, q1, q2 = ax - float(SHOULDER[0]), y - float(SHOULDER[1]), z - float(SHOULDER[2])
     along = q0 * float(ARM_AXIS[0]) + q1 * float(ARM_AXIS[1])
     out = q0 * float(ARM_OUT[0]) + q1 * float(ARM_OUT[1])
+    reach = torch.hypot(out, q2)
+    body = region == BODY
+    # an armhole round the shoulder, and trouser legs that begin under the hips
+    is_arm = body & (along > .02 + 1.6 * (reach - .06).clamp_min(0)) & (reach < .15)
+    is_leg = body & (y < .895) & ~is_arm
     sine = torch.where(is_arm, q2, torch.where(is_leg, leg, x))
     cosine = torch.where(is_arm, out, torch.where(is_leg, z, 1.5 * (z + .015)))
     radius = torch.where(is_arm, .05, torch.where(is_leg, .075, torch.where(region == HEAD, .09, .15)))
@@ -114,7 +117,7 @@ def _block(q):
 
 
 def _panel(q):
-    return _mix(q.a, q.b, _edge((q.x.abs() - .02) - .055, q.pixel) * _edge(q.z.abs() - .0, 1) + _edge(.022 - (q.u.abs() - .105).abs(), q.pixel) * 0)
+    return _mix(q.a, q.b, _edge(q.x.abs() - .075, q.pixel))
 
 
 def _floral(q):
@@ -201,9 +204,8 @@ def _skin(q):
 
 def _shoe(q):
     sole = _edge(.020 - q.y, q.pixel)
-    toe = _edge(q.z - .085, q.pixel) * (q.detail > .5)
     laces = (q.detail > .5) * (q.z > .0) * (q.z < .075) * (q.y > .045) * _wave(q.z / .018, .5, q.pixel / .018) * ((q.x.abs() - .172).abs() < .016)
-    return _mix(_mix(_mix(q.a, q.c, toe * .0), q.b, laces.float() * .8), q.b, sole)
+    return _mix(_mix(q.a, q.b, laces.float() * .8), q.b, sole)
 
 
 def _hair(q):
@@ -237,7 +239,6 @@ def _details(col: Tensor, m: Tensor, p: Tensor, u: Tensor, v: Tensor, pixel: Ten
     button = _edge(.0058 - torch.hypot(x, torch.remainder(y, .085) - .0425), pixel) * body
     col = _mix(col, dark, placket * is_(1) * .5)
     col = _mix(col, light, button * is_(1))
-    col = _mix(col, dark, line(ax - .075, .003) * (y > 1.0) * 0)
     fly = torch.maximum(line(x, .0015) * (y > .90) * (y < 1.03), line(y - (1.005 - (ax - .06).clamp_min(0) * .9), .0018) * (ax > .05) * (ax < .13))
     band = line(y - 1.008, .0012)
     col = _mix(col, dark, torch.maximum(fly, band) * is_(3) * .7)
@@ -262,15 +263,17 @@ def colour(m: Tensor, p: Tensor, region: Tensor, pixel: Tensor, present: set[int
         if k not in present:
             continue
         index = (kind == k).nonzero().squeeze(1)
-        out[index] = _SHADERS.get(name, _solid)(_Points(m[index], p[index], u[index], v[index], pixel[index]))
+        out[index] = _SHADERS.get(name, _solid)(_Points(*(t.index_select(0, index) for t in (m, p, u, v, pixel))))
     index = (m[:, 16] > 0).nonzero().squeeze(1)
     if len(index):
-        out[index] = _details(out[index], m[index], p[index], u[index], v[index], pixel[index])
+        out[index] = _details(*(t.index_select(0, index) for t in (out, m, p, u, v, pixel)))
     return out.clamp(0, 1)
 
 
-def creases(m: Tensor, u: Tensor, v: Tensor) -> Tensor:
+def creases(m: Tensor, p: Tensor) -> Tensor:
     """Relative brightness (n) of folds in cloth."""
     seed = m[:, 15].int()
-    n = 1.3 * noise(u * 30 + v * 8, v * 10 - u * 6, seed + 11) - .65
-    return 1 + m[:, 14] * n * .55
+    u, v = p[:, 0] + .7 * p[:, 2], p[:, 1]
+    a, b = u * 19 + v * 9, v * 8 - u * 5
+    relief = noise(a + .45, b + .2, seed + 11) - noise(a, b, seed + 11)      # light on one flank, shade on the other
+    return 1 + m[:, 14] * relief * .9
