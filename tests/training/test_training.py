@@ -1,0 +1,227 @@
+"""Losses, rollouts, growing and the loop, with the real classes at a tiny size."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from nted_step.config import preset
+from nted_step.generator import Generator
+from nted_step.schedule import degrade, ladder
+from training import data as training_data
+from training import losses
+from training.checkpoint import load_latest, save_checkpoint
+from training.data import FigureStore, figure_store
+from training.discriminator import Discriminator, minibatch_deviation
+from training.growing import grow, stage_config
+from training.loop import Trainer
+from training.rollout import ChainRollout, WindowRollout
+from training.settings import LossWeights, Settings, SettingsError, Stage, load_settings
+from training.validation import masked_psnr
+
+CHANNELS = {64: 8, 32: 8, 16: 8, 8: 8, 4: 8}
+
+
+@pytest.fixture(scope="module")
+def figures(tmp_path_factory):
+    """Four people in two poses at 64x44, rendered by the real renderer."""
+    return figure_store(tmp_path_factory.mktemp("data"), (64, 44), 4, 2, 50, (64, 44))
+
+
+# -- losses ----------------------------------------------------------------------------------------------------------
+
+
+def test_adversarial_losses_point_the_right_way():
+    good, bad = torch.tensor([[3.0]]), torch.tensor([[-3.0]])
+    assert losses.discriminator_gan(good, bad) < losses.discriminator_gan(bad, good)
+    assert losses.generator_gan(good) < losses.generator_gan(bad)
+
+
+def test_r1_equals_the_analytic_gradient():
+    images = torch.randn(3, 2, 4, 4, requires_grad=True)
+    weight = torch.randn(2, 4, 4)
+    expected = (weight.square().sum()).item()
+    assert losses.r1_penalty((images * weight).sum(dim=(1, 2, 3)), images).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_attention_that_points_home_reconstructs():
+    """With one label per position and a distribution that picks it, the warp is the identity."""
+    image = torch.rand(1, 3, 4, 3)
+    attention = torch.eye(12).view(1, 12, 4, 3)
+    logits = 50 * torch.eye(12).view(1, 12, 4, 3)
+    assert torch.allclose(losses.warp_by_attention(image, attention, logits), image, atol=1e-5)
+    assert losses.attention_reconstruction(image, image.flip(2), (attention,), (logits,)) > 0.05
+
+
+def test_groups_of_the_minibatch_deviation_never_mix_runs():
+    x = torch.cat([torch.zeros(3, 2, 2, 2), torch.randn(3, 2, 2, 2) * 9])
+    deviation = minibatch_deviation(x, runs=2)
+    assert deviation[:3].max() < 1e-3 and deviation[3:].min() > 1
+    assert minibatch_deviation(torch.randn(5, 2, 2, 2)).shape == (5, 1, 2, 2)  # 5 divides by no group of 2..4
+
+
+def test_every_parameter_of_the_discriminator_gets_a_gradient():
+    discriminator = Discriminator((64, 44), CHANNELS, 4)
+    verdict = discriminator(torch.randn(4, 3, 64, 44))
+    (verdict.logit.sum() + losses.step_prediction(verdict.step_logprob, torch.tensor([0, 1, 2, 3]))).backward()
+    assert [name for name, p in discriminator.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0] == []
+
+
+def test_masked_psnr_counts_person_pixels_only():
+    truth, mask = torch.zeros(1, 3, 4, 4), torch.zeros(1, 1, 4, 4)
+    mask[..., :2] = 1
+    wrong_outside = truth.clone()
+    wrong_outside[..., 2:] = 1
+    assert masked_psnr(wrong_outside, truth, mask).item() == pytest.approx(100)
+    off = torch.full_like(truth, 0.2)  # 25.5 levels of 255 away, which rounds to 26 or 25
+    assert masked_psnr(off, truth, mask).item() == pytest.approx(20, abs=0.3)
+
+
+# -- growing -----------------------------------------------------------------------------------------------------------
+
+
+def test_growing_keeps_the_function():
+    torch.manual_seed(0)
+    final = preset("lite")
+    small = Generator(stage_config(final, 32)).eval()
+    large = grow(small, stage_config(final, 64)).eval()
+
+    def smooth(channels):
+        return F.interpolate(torch.rand(2, channels, 8, 6) * 2 - 1, size=(64, 44), mode="bilinear")
+
+    source, x, skeleton, t = smooth(3), smooth(3), smooth(20).abs(), torch.tensor([0, 9])
+    halved = [F.avg_pool2d(value, 2) for value in (source, x, skeleton)]
+    with torch.no_grad():
+        before, after = small(*halved, t)[0].image, F.avg_pool2d(large(source, x, skeleton, t)[0].image, 2)
+        unrelated = F.avg_pool2d(Generator(stage_config(final, 64))(source, x, skeleton, t)[0].image, 2)
+    inside = (..., slice(4, -4), slice(4, -4))
+    difference = (after - before)[inside].abs().mean()
+    assert difference < 0.15 * before[inside].std()
+    assert difference < 0.3 * (unrelated - before)[inside].abs().mean()
+
+
+def test_last_stage_is_the_finished_model():
+    assert stage_config(preset("lite"), 256) == preset("lite")
+    with pytest.raises(ValueError, match="height"):
+        stage_config(preset("lite"), 100)
+
+
+# -- data and rollouts ---------------------------------------------------------------------------------------------------
+
+
+def test_store_gives_one_person_in_two_poses(figures):
+    assert (figures.people, figures.poses) == (4, 2)
+    pairs = figures.draw(np.random.default_rng(0), 6)
+    assert pairs.source.shape == (6, 3, 64, 44) and pairs.skeleton.shape == (6, 20, 64, 44)
+    assert not torch.equal(pairs.source, pairs.target)
+    assert 0.03 < pairs.mask.mean() < 0.8
+
+
+def test_chains_feed_the_models_own_output(figures, tiny_generator, tiny_config):
+    rollout = ChainRollout(tiny_config, figures, np.random.default_rng(0), batch=5)
+    (first,) = rollout.run(tiny_generator, torch.device("cpu"))
+    assert torch.equal(rollout.x, first.rendering.image.detach())
+    assert torch.equal(rollout.t, first.t + 1)
+    for k in range(5):
+        assert torch.allclose(first.target[k], degrade(first.pairs.target[k : k + 1], ladder(tiny_config)[first.t[k] + 1])[0])
+
+
+@pytest.mark.parametrize("kind", [ChainRollout, WindowRollout])
+def test_every_step_is_trained_about_equally_often(kind, figures, tiny_config, monkeypatch):
+    class Copy(torch.nn.Module):
+        def forward(self, source, x, skeleton, t):
+            from nted_step.generator import Rendering, Textures
+
+            return Rendering(x, ()), Textures(())
+
+    rollout = kind(tiny_config, figures, np.random.default_rng(0), 16)
+    counts = torch.zeros(tiny_config.steps)
+    for _ in range(60):
+        for step in rollout.run(Copy(), torch.device("cpu")):
+            counts += torch.bincount(step.t, minlength=tiny_config.steps)
+    assert counts.min() > 0.75 * counts.max()
+
+
+# -- the loop --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def settings(tmp_path, tiny_config, figures, monkeypatch):
+    """A run of two stages on the tiny model: 32x22 without, 64x44 with a discriminator."""
+    monkeypatch.setattr("training.loop.preset", lambda name: tiny_config)
+    monkeypatch.setattr("training.loop.VALIDATION_PEOPLE", 2)
+    light = LossWeights(gan=0.3, step=0.3, features=1.0, r1=1.0)
+    return Settings(
+        data_dir=str(tmp_path / "data"),
+        figures=dataclasses.replace(Settings().figures, people=4, poses=2, seed=50, supersize=64),
+        stages=(Stage(height=32, samples=16, batch=4), Stage(height=64, samples=16, batch=4, weights=light)),
+        d_channels=8, d_channels_max=8, r1_every=2,
+    )  # fmt: skip
+
+
+def test_interrupted_and_resumed_equals_uninterrupted(settings, tmp_path):
+    whole = Trainer(settings, tmp_path / "a", torch.device("cpu"))
+    whole.run()
+    cut = dataclasses.replace(settings, stages=(settings.stages[0], dataclasses.replace(settings.stages[1], samples=8)))
+    # The learning rate depends on the stage's length, so the interrupted run keeps the length and stops by hand.
+    part = Trainer(settings, tmp_path / "b", torch.device("cpu"))
+    while part.progress.total_samples < 16:
+        part._iterate()
+    part._next_stage()
+    while part.progress.stage_samples < cut.stages[1].samples:
+        part._iterate()
+    part._save()
+    resumed = Trainer(settings, tmp_path / "b", torch.device("cpu"))
+    resumed.run()
+    for name in ("generator", "ema", "discriminator"):
+        ours, theirs = getattr(resumed, name).state_dict(), getattr(whole, name).state_dict()
+        assert all(torch.equal(ours[key], theirs[key]) for key in ours), name
+    assert (tmp_path / "a" / "sheets").glob("*.png")
+
+
+def test_training_lowers_the_loss(settings, tmp_path):
+    stage = dataclasses.replace(settings.stages[0], samples=10**6, batch=8)
+    trainer = Trainer(dataclasses.replace(settings, stages=(stage,)), tmp_path, torch.device("cpu"))
+    values = [trainer._iterate()["pixel"] for _ in range(60)]
+    assert np.mean(values[-10:]) < 0.5 * np.mean(values[:5])
+
+
+def test_newest_checkpoint_wins_and_old_ones_go(tmp_path):
+    for samples in (1, 2, 3):
+        save_checkpoint(tmp_path, {"samples": samples}, samples)
+    (tmp_path / ".checkpoint_0000000009.pt.1.part").write_bytes(b"half")
+    assert load_latest(tmp_path) == {"samples": 3}
+    assert len(list(tmp_path.glob("checkpoint_*.pt"))) == 2
+    assert load_latest(tmp_path / "none") is None
+
+
+# -- settings --------------------------------------------------------------------------------------------------------------
+
+
+def test_bundled_configuration_reads(tmp_path):
+    settings = load_settings("training/configs/lite_figures.yaml", ["stages.0.samples=5", "figures.people=7"])
+    assert settings.stages[0].samples == 5 and settings.figures.people == 7
+    assert settings.stages[-1].height == 256
+
+
+@pytest.mark.parametrize(
+    "text,overrides,message",
+    [
+        ("sed: 1", [], "unknown setting 'sed'"), ("seed: x", [], "expected int"), ("stages: 3", [], "expected a list"), ("[", [], "not valid YAML"),
+        ("seed: 1", ["seed"], "key=value"), ("stages: []", ["stages.4.batch=1"], "no 'stages.4.batch'"), ("figures: {a: 1}", [], "unknown setting 'a'"),
+    ],
+)  # fmt: skip
+def test_bad_settings_are_named(tmp_path, text, overrides, message):
+    path = tmp_path / "c.yaml"
+    path.write_text(text)
+    with pytest.raises(SettingsError, match=message):
+        load_settings(path, overrides)
+
+
+def test_a_broken_store_is_made_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(training_data, "CHUNK", 2)
+    (tmp_path / "figures_32x22_50_2x2.part").mkdir()
+    store = figure_store(tmp_path, (32, 22), 2, 2, 50, (64, 44))
+    assert isinstance(store, FigureStore) and not list(tmp_path.glob("*.part"))
