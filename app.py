@@ -62,7 +62,8 @@ class Session:
     """What the server keeps for one visitor."""
 
     upload: Subject | None = None
-    edit: int = 0  # newest edit seen; runs for older ones stop
+    edit: int = 0  # newest edit that was run
+    run: int = 0  # what runs for this visitor, see Studio.claim; everything else stops
 
 
 class Studio:
@@ -95,18 +96,27 @@ class Studio:
             raise gr.Error("This page was left alone for long and its photo is forgotten. Please choose it again.", title="Photo needed")
         return subject
 
-    def claim(self, session: Session, edit: int, *, newer: bool = False) -> bool:
-        """Make ``edit`` the visitor's newest, unless it is not: a late request gives way to a newer pose."""
+    def announce(self, session: Session, edit: int) -> None:
+        """A newer edit is waiting in the queue: whatever runs for an older one ends at its next step."""
         with self.claims:
-            if edit < session.edit or (newer and edit == session.edit):
-                return False
-            session.edit = edit
-            return True
+            session.run = max(session.run, 3 * edit)
 
-    def steps(self, subject: Subject, pose: Pose, session: Session, edit: int) -> Iterator[StepOutput]:
-        """Sampler steps as long as nothing newer is wanted. The model is free between two steps."""
+    def claim(self, session: Session, edit: int, *, preview: bool = False) -> int:
+        """Make this the visitor's only run and return its number, or 0 when it comes too late.
+
+        A newer edit goes before an older one, and of the same edit all steps go before a preview.
+        """
+        run = 3 * edit + (1 if preview else 2)
+        with self.claims:
+            if run <= session.run:
+                return 0
+            session.edit, session.run = edit, run
+            return run
+
+    def steps(self, subject: Subject, pose: Pose, session: Session, run: int) -> Iterator[StepOutput]:
+        """Sampler steps as long as no newer run wants the model, which is free between two steps."""
         outputs = self.pipeline.generate(subject.person, pose)
-        while session.edit == edit:
+        while session.run == run:
             with self.model:
                 output = next(outputs, None)
             if output is None:
@@ -117,30 +127,36 @@ class Studio:
         """While a joint is dragged: the furthest step that fits in a moment. Never raises: that would end the drag."""
         try:
             subject, pose = self.subject(chosen, session), formats.from_value(value)
-            if not self.claim(session, value["edit"], newer=True):
-                return gr.skip()
             began, output = time.perf_counter(), None
-            for output in self.steps(subject, pose, session, value["edit"]):
+            for output in self.steps(subject, pose, session, self.claim(session, value["edit"], preview=True)):
                 if output.step and time.perf_counter() - began > PREVIEW_SECONDS:
                     break
         except (PoseError, gr.Error):
             return gr.skip()  # the release that follows says what is wrong
-        if output is None:
-            return gr.skip()
+        if output is None or not output.step:
+            return gr.skip()  # something newer came in between
         return {"edit": value["edit"], "kind": "preview", "step": output.step, "frames": [frame(output)]}
+
+    def released(self, value: dict[str, Any], session: Session) -> None:
+        """At once, while the run for this change still waits for its turn."""
+        self.announce(session, value["edit"])
+
+    def opening_other(self, session: Session) -> None:
+        """At once, while the run for the newly chosen person still waits for its turn."""
+        self.announce(session, session.edit + 1)
 
     def render(self, value: dict[str, Any], chosen: str | None, session: Session) -> Iterator[Any]:
         """When a change is finished: all steps, each sent as soon as it is there."""
-        subject, edit = self.subject(chosen, session), value["edit"]
-        if self.claim(session, edit):
-            yield from self._frames(subject, pose_of(value), session, edit)
+        yield from self._frames(self.subject(chosen, session), pose_of(value), session, value["edit"])
 
     def _frames(self, subject: Subject, pose: Pose, session: Session, edit: int) -> Iterator[dict[str, Any]]:
+        """A growing list of frames for the viewer. The noise of step 0 is sent along with step 1, not on its own."""
         frames: list[str] = []
         try:
-            for output in self.steps(subject, pose, session, edit):
+            for output in self.steps(subject, pose, session, self.claim(session, edit)):
                 frames.append(frame(output))
-                yield {"edit": edit, "kind": "steps", "frames": list(frames)}
+                if output.step:
+                    yield {"edit": edit, "kind": "steps", "frames": list(frames)}
         except PoseError as error:
             raise gr.Error(sentence(error), title="Pose", print_exception=False) from None
 
@@ -164,9 +180,7 @@ class Studio:
 
     def _open(self, subject: Subject, chosen: str | None, message: str, session: Session) -> Iterator[tuple[Any, ...]]:
         """Editor, picker, notice and viewer for a new person, then the viewer alone as steps arrive."""
-        with self.claims:
-            session.edit += 1
-            edit = session.edit
+        edit = session.edit + 1
         value = formats.to_value(subject.pose, edit)
         yield PoseEditor(value=value, photo=subject.picture, rest=value), chosen, message, gr.skip()
         for frames in self._frames(subject, subject.pose, session, edit):
@@ -226,6 +240,11 @@ def pose_of(value: dict[str, Any]) -> Pose:
         raise gr.Error(sentence(error), title="Pose", print_exception=False) from None
 
 
+def about(pipeline: NTEDStepPipeline) -> str:
+    """Which weights and where they run, without the folder this checkout happens to stand in."""
+    return pipeline.description.replace(f"{ROOT}{os.sep}", "")
+
+
 def whole(number: float, name: str) -> int:
     """A whole number out of a JSON number. Raises ValueError."""
     if number is None or number != number or number != int(number) or not 0 <= number < 2**63:
@@ -235,7 +254,8 @@ def whole(number: float, name: str) -> int:
 
 def sentence(error: Exception) -> str:
     text = str(error)
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
+    start = text if "." in text.split()[0] else text[:1].upper() + text[1:]  # a file's name keeps its letters
+    return start + ("" if text.endswith((".", "!", "?")) else ".")
 
 
 def notice(text: str, kind: str = "info") -> str:
@@ -264,7 +284,10 @@ CSS = """
 #head .prose { display: flex; flex-wrap: wrap; align-items: baseline; justify-content: center; gap: 2px 14px; }
 #head h1 { font-size: 21px; font-weight: 650; letter-spacing: -.015em; margin: 0; line-height: 28px; }
 #head p { margin: 0; color: var(--body-text-color-subdued); font-size: 15px; }
-#notice:not(:has(.notice)) { display: none; }
+/* A message takes the place of the tagline, so that nothing on the page moves. */
+#top { align-items: center; justify-content: center; gap: 4px 14px; min-height: 32px; }
+#top > * { flex: none; min-width: 0 !important; width: auto !important; max-width: 100%; margin: 0 !important; }
+#top:has(.notice) #head p, #notice:not(:has(.notice)) { display: none; }
 #studio { display: grid; grid-template-columns: 64px var(--stage-width) var(--stage-width); justify-content: center; gap: 12px 30px; align-items: start; }
 #studio > * { min-width: 0 !important; width: auto; }
 #people { --picker-flow: column nowrap; --picker-width: 56px; gap: 10px; padding-top: 32px; align-items: center; }
@@ -274,7 +297,7 @@ CSS = """
 .part { gap: 6px; }
 .part-title .prose { text-align: center; font-size: 14px; color: var(--body-text-color-subdued); line-height: 26px; }
 .part-title b { color: var(--body-text-color); font-weight: 600; }
-.notice { width: fit-content; max-width: 640px; margin: 0 auto; padding: 7px 14px; border-radius: 10px; font-size: 14px; background: var(--background-fill-secondary); border: 1px solid var(--border-color-primary); }
+.notice { width: fit-content; max-width: 760px; margin: 0; padding: 4px 12px; border-radius: 10px; font-size: 14px; background: var(--background-fill-secondary); border: 1px solid var(--border-color-primary); }
 .notice.error { border-color: #dc2626; color: #991b1b; background: #fef2f2; }
 .dark .notice.error { color: #fecaca; background: #2a1516; border-color: #b91c1c; }
 #about .prose { text-align: center; font-size: 12.5px; color: var(--body-text-color-subdued); }
@@ -305,8 +328,9 @@ def build(studio: Studio) -> gr.Blocks:
     choices = [{"name": key, "title": each.title, "picture": each.picture} for key, each in studio.examples.items()]
     with gr.Blocks(title="NTED Step", analytics_enabled=False, delete_cache=(3600, 3600)) as page, gr.Column(elem_id="page"):
         session = gr.State(Session(), time_to_live=IDLE_SECONDS)
-        gr.HTML("<h1>NTED Step</h1><p>Drag a joint. Watch the person take the new pose.</p>", elem_id="head")
-        message = gr.HTML("", elem_id="notice")
+        with gr.Row(elem_id="top"):
+            gr.HTML("<h1>NTED Step</h1><p>Drag a joint. Watch the person take the new pose.</p>", elem_id="head")
+            message = gr.HTML("", elem_id="notice")
         with gr.Row(elem_id="studio"):
             with gr.Column(elem_id="people"):
                 picker = PhotoPicker(choices, name, elem_id="picker")
@@ -317,7 +341,7 @@ def build(studio: Studio) -> gr.Blocks:
             with gr.Column(elem_classes="part", elem_id="result"):
                 gr.HTML("<b>Result</b> <span>· from coarse to fine in 20 steps</span>", elem_classes="part-title")
                 viewer = StepViewer([list(size) for size in studio.pipeline.ladder], frames, elem_id="viewer")
-        gr.HTML(html.escape(studio.pipeline.description), elem_id="about")
+        gr.HTML(html.escape(about(studio.pipeline)), elem_id="about")
         _wire(studio, session, picker, photo, editor, viewer, message)
         _wire_api(studio)
     # Two lines: long runs one after another, and previews, which are short and must not wait behind them.
@@ -330,6 +354,9 @@ def _wire(studio: Studio, session: gr.State, picker: Any, photo: Any, editor: An
     run = quiet | {"concurrency_id": "run", "concurrency_limit": 1}
     opened = [editor, picker, message, viewer]
     editor.drag(studio.preview, [editor, picker, session], viewer, trigger_mode="always_last", concurrency_id="preview", **quiet)
+    at_once = quiet | {"queue": False, "trigger_mode": "multiple"}
+    editor.release(studio.released, [editor, session], None, **at_once)
+    picker.select(studio.opening_other, [session], None, **at_once)
     editor.release(studio.render, [editor, picker, session], viewer, trigger_mode="multiple", **run)
     picker.select(studio.open_example, [picker, session], opened, trigger_mode="multiple", **run)
     photo.upload(studio.open_upload, [photo, session], opened, trigger_mode="multiple", **run)
@@ -380,7 +407,7 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:
         print(f"app.py: {error}", file=sys.stderr)
         return 1
-    print(f"NTED Step at {local} with weights {pipeline.description}", flush=True)
+    print(f"NTED Step at {local} with weights {about(pipeline)}", flush=True)
     wait_for_interrupt()
     page.close(verbose=False)
     return 0

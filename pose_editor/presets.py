@@ -57,7 +57,7 @@ def apply(directions: Directions, pose: Pose, size: tuple[int, int]) -> Pose:
     Args:
         directions: one entry of :data:`PRESETS`.
         pose: any pose; a joint that hangs from a missing one stays as it is.
-        size: (H, W) of the canvas; joints that would leave it are put on its edge.
+        size: (H, W) of the canvas; a figure that would leave it is moved, and made smaller where it must be.
     """
     turned = {JOINTS.index(name): direction for name, direction in directions.items()}
     old = pose.xy.astype(float)
@@ -72,6 +72,14 @@ def apply(directions: Directions, pose: Pose, size: tuple[int, int]) -> Pose:
             angle = math.radians(degrees)
             bone = np.hypot(*bone) * factor * np.array([math.sin(angle), math.cos(angle)])
         new[joint] = new[parent] + bone
-    height, width = size
-    new[pose.visible] = new[pose.visible].clip((0, 0), (width, height))
-    return Pose(new, pose.visible)
+    return Pose(_inside(new, pose.visible, size), pose.visible)
+
+
+def _inside(xy: np.ndarray, visible: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The points with the visible ones on the canvas: scaled down together if too large, then moved no further than needed."""
+    canvas = np.array((size[1], size[0]), float)
+    low, high = xy[visible].min(0), xy[visible].max(0)
+    middle = (low + high) / 2
+    scale = min(1.0, *(canvas / np.maximum(high - low, 1e-6)))
+    half = (high - low) * scale / 2
+    return (xy - middle) * scale + np.clip(middle, half, canvas - half)

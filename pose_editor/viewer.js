@@ -6,7 +6,7 @@ const PACE = 95; // ms per step when played
 
 const root = element.querySelector(".sv-root");
 const image = element.querySelector(".sv-image");
-const label = element.querySelector(".sv-label");
+const [labelStep, , labelSize] = element.querySelectorAll(".sv-label span");
 const strip = element.querySelector(".sv-strip");
 const slider = element.querySelector(".sv-slider");
 const play = element.querySelector(".sv-play");
@@ -41,7 +41,8 @@ function draw() {
   image.hidden = !url;
   image.classList.toggle("sv-full", step === last); // the last step is a picture, not pixels to be counted
   image.alt = url ? `The re-posed person, ${stepName(step)}` : "";
-  label.textContent = preview ? `preview · ${sizeText(step)}` : stepName(step);
+  labelStep.textContent = preview ? "preview" : `step ${step}`;
+  labelSize.textContent = sizeText(step);
   slider.value = step;
   slider.setAttribute("aria-valuetext", stepName(step));
   root.dataset.step = step;
