@@ -265,21 +265,21 @@ def skin_weights(p: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def _mesh(field) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The template's vertices, faces and parts: a coarse body, finer head and hands, slightly overlapping."""
     parts = []
-    p, f = triangulate(field, (-.62, -.02, -.22), (.62, 1.50, .26), .0160)
+    p, f = triangulate(field, (-.62, -.02, -.22), (.62, 1.50, .26), .0180)
     parts.append((p, f))
-    parts.append(triangulate(field, (-.105, 1.475, -.135), (.105, 1.75, .15), .0080))
+    parts.append(triangulate(field, (-.105, 1.475, -.135), (.105, 1.75, .15), .0088))
     hand_low, hand_high = WRIST + (-.070, -.20, -.075), WRIST + (.19, .065, .085)
     for sign in (1, -1):
         low, high = (hand_low, hand_high) if sign > 0 else (np.array([-hand_high[0], *hand_low[1:]]), np.array([-hand_low[0], *hand_high[1:]]))
-        parts.append(triangulate(field, low, high, .0074))
+        parts.append(triangulate(field, low, high, .0080))
     kept = []
     for i, (p, f) in enumerate(parts):
         along, out, front = arm_coordinates(p)
         hand = (along > .495) & (np.abs(p[:, 0]) > .35)
         if i == 0:
-            keep = ~((along > .540) & (np.abs(p[:, 0]) > .35)) & (p[:, 1] < 1.508)
+            keep = ~((along > .545) & (np.abs(p[:, 0]) > .35)) & (p[:, 1] < 1.512)
         elif i == 1:
-            keep = p[:, 1] > 1.476
+            keep = p[:, 1] > 1.472
         else:
             keep = hand
         kept.append((p, f[keep[f].all(1)]))

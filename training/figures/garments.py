@@ -142,7 +142,7 @@ def _leg_sideways(body: _Body, width: float, hem: float) -> np.ndarray:
 
 def _skirt_piece(body: _Body, cut: dict, top: float, material: int, kind: str, ease: float, opening: float = 0.0, bias: float = .008) -> Piece:
     """A garment that hangs from the waist: a folded ring from `top` down to the hem."""
-    rows, columns = 30, 80
+    rows, columns = 24, 72
     hem = cut["hem"]
     y = top + (hem - top) * np.linspace(0, 1, rows)
     wide, front, back = body.girth(np.maximum(y, .72))
@@ -260,7 +260,7 @@ def _wear_pants(w: _Wardrobe, g: Garment) -> None:
     elif "dress" in w.person.outfit:
         cut = np.minimum(cut, .93 - p[:, 1])
     offset = .006 + .004 * step(p[:, 1], .95, 1.03)
-    w.pieces.append(_cloth(body, cut, offset * np.ones(len(p)), w.material(g.material), "pants", sideways=_leg_sideways(body, c["width"], c["hem"]), bias=.003, two_sided=True))
+    w.pieces.append(_cloth(body, cut, offset * np.ones(len(p)), w.material(g.material), "pants", sideways=_leg_sideways(body, c["width"], c["hem"]), bias=.003, two_sided=c["width"] > .01))
 
 
 def _wear_leggings(w: _Wardrobe, g: Garment) -> None:
@@ -344,7 +344,7 @@ def _wear_footwear(w: _Wardrobe, g: Garment) -> None:
     offset = .007 + .004 * step(p[:, 1], .05, .02) + (.010 if "boot" in style else 0) * step(p[:, 1], .10, .16)
     for i, side in enumerate((-1, 1)):
         one = np.where(np.sign(p[:, 0]) == side, cut, -1)
-        w.pieces.append(_cloth(body, one, offset, m, "footwear", instance=20 + i, bias=.002 if "boot" not in style else .004, two_sided=True))
+        w.pieces.append(_cloth(body, one, offset, m, "footwear", instance=20 + i, bias=.002 if "boot" not in style else .004, two_sided="boot" in style))
 
 
 def _wear_belt(w: _Wardrobe, g: Garment) -> None:

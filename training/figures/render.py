@@ -200,11 +200,10 @@ def _contact(depth: Tensor, pixel: Tensor, n: int, size: tuple[int, int]) -> Ten
     coarse = F.avg_pool2d(both, 2, ceil_mode=True)
     own = both[:, 0] / both[:, 1].clamp_min(1e-6)
     out = torch.zeros_like(own)
-    for source, reach, strength, room in ((both, 2, .55, .05), (coarse, 2, .60, .12), (coarse, 5, .45, .22)):
+    for reach, strength, room in ((1, .55, .05), (2, .60, .12), (5, .45, .22)):
         k = 2 * reach + 1
-        s = F.avg_pool2d(F.avg_pool2d(source, (1, k), 1, (0, reach)), (k, 1), 1, (reach, 0))
-        if s.shape[-2:] != own.shape[-2:]:
-            s = F.interpolate(s, size, mode="bilinear", align_corners=False)
+        s = F.avg_pool2d(F.avg_pool2d(coarse, (1, k), 1, (0, reach)), (k, 1), 1, (reach, 0))
+        s = F.interpolate(s, size, mode="bilinear", align_corners=False)
         out += strength * ((s[:, 0] - (own + .006) * s[:, 1]) / room).clamp(0, .6)
     out = F.avg_pool2d(out.clamp(0, .62)[:, None], 3, 1, 1)
     return F.interpolate(out, scale_factor=SUPERSAMPLE, mode="nearest").reshape(-1).index_select(0, pixel)
