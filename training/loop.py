@@ -52,6 +52,7 @@ class Trainer:
         self.settings, self.run_dir, self.device = settings, run, device
         self.final = preset(settings.preset)
         self.progress = Progress()
+        self.recent: list[tuple[dict[str, float], float]] = []  # losses and seconds since the last line
         torch.manual_seed(settings.seed)
         self.rng = np.random.default_rng(settings.seed)
         self._enter_stage(Generator(stage_config(self.final, settings.stages[0].height)))
@@ -74,11 +75,22 @@ class Trainer:
         self.discriminator = Discriminator(config.size, self._d_channels(config.size[0]), config.steps)
         self.discriminator.to(self.device, memory_format=layout)
         betas = (self.settings.beta1, self.settings.beta2)
-        self.optimizer_g = torch.optim.Adam(self.generator.parameters(), self.stage.lr, betas=betas)
+        self.optimizer_g = torch.optim.Adam(self._parameter_groups(), self.stage.lr, betas=betas)
         self.optimizer_d = torch.optim.Adam(self.discriminator.parameters(), self.stage.lr_d, betas=betas)
         self.d_updates = 0
         self.store, self.validation = self._store(self.settings.figures.seed), self._store(VALIDATION_SEED)
         self.rollout = ROLLOUTS[self.stage.rollout](config, self.store, self.rng, self.stage.batch)
+
+    def _parameter_groups(self) -> list[dict[str, Any]]:
+        """The extraction filters learn faster than the rest.
+
+        They act on features of unit length and are scaled down by their fan-in, so that their logits start near zero and
+        the attention near uniform. At the common rate it takes thousands of updates until an extraction looks anywhere.
+        """
+        named = list(self.generator.named_parameters())
+        fast = [p for name, p in named if "semantic_extraction_filter" in name]
+        rest = [p for name, p in named if "semantic_extraction_filter" not in name]
+        return [{"params": rest, "factor": 1.0}, {"params": fast, "factor": self.settings.extraction_lr}]
 
     def _next_stage(self) -> None:
         self.progress.stage += 1
@@ -111,20 +123,20 @@ class Trainer:
                     break
                 self._validate()
                 self._next_stage()
-                self._save()
+                self.save()
             began = time.monotonic()
             values = self._iterate()
             now = time.monotonic()
             self.progress.seconds += now - began
             self._report(values, now - began)
             if now - saved > 60 * self.settings.save_minutes:
-                self._save()
+                self.save()
                 saved = now
             if now - sheet > 60 * self.settings.sheet_minutes:
                 self._validate()
                 sheet = time.monotonic()
         self._validate()
-        self._save()
+        self.save()
 
     def _iterate(self) -> dict[str, float]:
         """One iteration: roll out, update G, update D, update the average."""
@@ -145,7 +157,7 @@ class Trainer:
         share = min(self.progress.stage_samples / self.stage.samples, 1.0)
         rate = self.stage.lr_end + (self.stage.lr - self.stage.lr_end) * (1 + math.cos(math.pi * share)) / 2
         for group in self.optimizer_g.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["factor"]
 
     def _update_generator(self, steps: list[TrainedStep]) -> dict[str, float]:
         weights = self.stage.weights
@@ -201,7 +213,6 @@ class Trainer:
     # -- what a person sees, and what stays ----------------------------------------------------------------------------
 
     def _report(self, values: dict[str, float], seconds: float) -> None:
-        self.recent = getattr(self, "recent", [])
         self.recent.append((values, seconds))
         if len(self.recent) < 20:
             return
@@ -224,7 +235,8 @@ class Trainer:
         psnr, copied = validate(self.ema, self.validation, self.device, path)
         print(f"validation at {self.progress.total_samples} samples: masked PSNR {psnr:.2f} dB, copying the source {copied:.2f} dB, {path}", flush=True)
 
-    def _save(self) -> None:
+    def save(self) -> None:
+        """Write a checkpoint now."""
         save_checkpoint(self.run_dir, self._state(), self.progress.total_samples)
 
     def _state(self) -> dict[str, Any]:

@@ -64,6 +64,7 @@ class Settings:
     d_channels_max: int = 128  # and their upper bound
     beta1: float = 0.0  # Adam's first moment decay, G and D
     beta2: float = 0.99  # Adam's second moment decay
+    extraction_lr: float = 10.0  # factor on the learning rate of the extraction filters (see Trainer._parameter_groups)
     r1_every: int = 16  # optimizer steps of D between two R1 penalties
     ema_samples: int = 6000  # samples after which an old weight counts half in the exponential moving average
     save_minutes: float = 5.0  # minutes between checkpoints

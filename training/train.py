@@ -2,12 +2,13 @@
 
     python -m training.train --config training/configs/lite_figures.yaml --run runs/lite
 
-Goes on from the newest checkpoint in the run's folder when there is one. Ctrl+C saves first.
+Goes on from the newest checkpoint in the run's folder when there is one. Ctrl+C, and being terminated, save first.
 """
 
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -30,10 +31,12 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print("perceptual loss: none (VGG19 weights are not used); discriminator feature matching takes its place", flush=True)
+    for request in (signal.SIGINT, signal.SIGTERM):  # also where a shell started us in the background, SIGINT ignored
+        signal.signal(request, signal.default_int_handler)
     try:
         trainer.run()
     except KeyboardInterrupt:
-        trainer._save()
+        trainer.save()
         print("stopped; saved", flush=True)
     except DivergedError as error:
         print(f"error: {error}; the last checkpoint is kept", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -70,8 +71,6 @@ def save_sheet(path: Path, pairs: Pairs, outputs: list[Tensor], shown: int = SHO
         cells = [F.interpolate(column[i : i + 1], scale_factor=scale, mode="nearest")[0] for column in columns]
         rows.append(np.concatenate([to_uint8(cell) for cell in cells], axis=1))
     path.parent.mkdir(parents=True, exist_ok=True)
-    from io import BytesIO
-
-    buffer = BytesIO()
+    buffer = io.BytesIO()
     Image.fromarray(np.concatenate(rows)).save(buffer, "PNG")
     write_atomically(path, buffer.getvalue())

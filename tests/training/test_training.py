@@ -164,21 +164,20 @@ def settings(tmp_path, tiny_config, figures, monkeypatch):
 def test_interrupted_and_resumed_equals_uninterrupted(settings, tmp_path):
     whole = Trainer(settings, tmp_path / "a", torch.device("cpu"))
     whole.run()
-    cut = dataclasses.replace(settings, stages=(settings.stages[0], dataclasses.replace(settings.stages[1], samples=8)))
     # The learning rate depends on the stage's length, so the interrupted run keeps the length and stops by hand.
     part = Trainer(settings, tmp_path / "b", torch.device("cpu"))
     while part.progress.total_samples < 16:
         part._iterate()
     part._next_stage()
-    while part.progress.stage_samples < cut.stages[1].samples:
+    while part.progress.stage_samples < 8:
         part._iterate()
-    part._save()
+    part.save()
     resumed = Trainer(settings, tmp_path / "b", torch.device("cpu"))
     resumed.run()
     for name in ("generator", "ema", "discriminator"):
         ours, theirs = getattr(resumed, name).state_dict(), getattr(whole, name).state_dict()
         assert all(torch.equal(ours[key], theirs[key]) for key in ours), name
-    assert (tmp_path / "a" / "sheets").glob("*.png")
+    assert list((tmp_path / "a" / "sheets").glob("*.png"))
 
 
 def test_training_lowers_the_loss(settings, tmp_path):
