@@ -15,6 +15,7 @@ import base64
 import html
 import io
 import json
+import socket
 import sys
 import threading
 import time
@@ -30,8 +31,8 @@ from nted_step.image import MAX_BYTES, FittedPhoto, ImageError, load_photo, to_p
 from nted_step.pipeline import DEVICES, DTYPES, NTEDStepPipeline, Person
 from nted_step.pose import Pose, PoseError, load_pose_text
 from nted_step.sampler import StepOutput
-from nted_step.weights import WeightsError
 from pose_editor import PoseEditor, formats, presets
+from pose_editor.component import sentence
 from pose_editor.picker import PhotoPicker
 from pose_editor.viewer import StepViewer
 
@@ -93,7 +94,7 @@ class Studio:
         """The person on the visitor's page: the chosen example, or else the uploaded photo."""
         subject = self.examples[chosen] if chosen else session.upload
         if subject is None:
-            raise gr.Error("This page was left alone for long and its photo is forgotten. Please choose it again.", title="Photo needed")
+            raise gr.Error("This page was left alone for long and its photo is forgotten. Please choose it again.")
         return subject
 
     def announce(self, session: Session, edit: int) -> None:
@@ -158,7 +159,7 @@ class Studio:
                 if output.step:
                     yield {"edit": edit, "kind": "steps", "frames": list(frames)}
         except PoseError as error:
-            raise gr.Error(sentence(error), title="Pose", print_exception=False) from None
+            raise gr.Error(sentence(error), print_exception=False) from None
 
     def open_example(self, chosen: str | None, session: Session) -> Iterator[tuple[Any, ...]]:
         """Another example was picked: show the photo with its own pose, then its steps."""
@@ -237,7 +238,7 @@ def pose_of(value: dict[str, Any]) -> Pose:
     try:
         return formats.from_value(value)
     except PoseError as error:
-        raise gr.Error(sentence(error), title="Pose", print_exception=False) from None
+        raise gr.Error(sentence(error), print_exception=False) from None
 
 
 def about(pipeline: NTEDStepPipeline) -> str:
@@ -250,12 +251,6 @@ def whole(number: float, name: str) -> int:
     if number is None or number != number or number != int(number) or not 0 <= number < 2**63:
         raise ValueError(f"{name} must be a whole number, not {number}")
     return int(number)
-
-
-def sentence(error: Exception) -> str:
-    text = str(error)
-    start = text if "." in text.split()[0] else text[:1].upper() + text[1:]  # a file's name keeps its letters
-    return start + ("" if text.endswith((".", "!", "?")) else ".")
 
 
 def notice(text: str, kind: str = "info") -> str:
@@ -388,36 +383,42 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Serve until Ctrl+C. Exit code 1 and one line when it cannot."""
     options = arguments(argv)
-    name, at, revision = options.weights.rpartition("@")
-    if not at or Path(options.weights).exists():
-        name, revision = options.weights, None
     try:
-        pipeline = NTEDStepPipeline.from_pretrained(name, revision, device=options.device, dtype=options.dtype)
-        page = build(Studio(pipeline))
-    except (WeightsError, ValueError, OSError) as error:
+        serve(options)
+    except KeyboardInterrupt:
+        print("\nStopped.")
+    except (ValueError, OSError) as error:  # weights, device, dtype, port
         print(f"app.py: {error}", file=sys.stderr)
         return 1
-    try:
-        _, local, _ = page.launch(
-            server_name=options.host, server_port=options.port, share=options.share, quiet=True, prevent_thread_lock=True,
-            theme=THEME, css=CSS, footer_links=["api"], max_file_size=MAX_BYTES, state_session_capacity=SESSIONS, ssr_mode=False,
-            show_error=False,
-        )  # fmt: skip
-    except OSError as error:
-        print(f"app.py: {error}", file=sys.stderr)
-        return 1
-    print(f"NTED Step at {local} with weights {about(pipeline)}", flush=True)
-    wait_for_interrupt()
-    page.close(verbose=False)
     return 0
 
 
-def wait_for_interrupt() -> None:
+def check_port(host: str, port: int) -> None:
+    """Before seconds are spent on weights: is the address free? Raises OSError."""
     try:
+        socket.create_server((host, port)).close()
+    except OSError as error:
+        raise OSError(f"cannot listen on {host}:{port} ({error.strerror or error}); choose another with --port") from None
+
+
+def serve(options: argparse.Namespace) -> None:
+    check_port(options.host, options.port)
+    name, at, revision = options.weights.rpartition("@")
+    if not at or Path(options.weights).exists():
+        name, revision = options.weights, None
+    pipeline = NTEDStepPipeline.from_pretrained(name, revision, device=options.device, dtype=options.dtype)
+    page = build(Studio(pipeline))
+    try:
+        _, local, public = page.launch(
+            server_name=options.host, server_port=options.port, share=options.share, quiet=True, prevent_thread_lock=True,
+            theme=THEME, css=CSS, footer_links=["api"], max_file_size=MAX_BYTES, state_session_capacity=SESSIONS, ssr_mode=False,
+        )  # fmt: skip
+        print(f"NTED Step at {public or local} with weights {about(pipeline)}", flush=True)
         threading.Event().wait()
-    except KeyboardInterrupt:
-        print("\nStopped.")
+    finally:
+        page.close(verbose=False)
 
 
 if __name__ == "__main__":

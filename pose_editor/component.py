@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from nted_step.pose import BASE_SIZE, JOINTS, LIMB_COLOURS, LIMBS, Pose, PoseError
+from nted_step.pose import BASE_SIZE, JOINTS, LIMB_COLOURS, LIMBS, Pose
 from pose_editor import formats, presets
 
 FOLDER = Path(__file__).parent
@@ -40,7 +40,7 @@ class Widget(gr.HTML):
         try:
             return check(payload)
         except ValueError as error:
-            raise gr.Error(str(error), title="That did not work", print_exception=False) from None
+            raise gr.Error(sentence(error), print_exception=False) from None
 
 
 class PoseEditor(Widget):
@@ -116,8 +116,12 @@ def _wire(value: Pose | dict[str, Any]) -> dict[str, Any]:
     return formats.check_value(value)
 
 
+def sentence(error: Exception) -> str:
+    """An error's one line as the page shows it."""
+    text = str(error)
+    start = text if "." in text.split()[0] else text[:1].upper() + text[1:]  # a file's name keeps its letters
+    return start + ("" if text.endswith((".", "!", "?")) else ".")
+
+
 def _read(name: str) -> str:
     return (FOLDER / name).read_text(encoding="utf-8")
-
-
-__all__ = ["PoseEditor", "PoseError", "Widget"]

@@ -220,7 +220,7 @@ def test_a_wrong_pose_is_refused_and_the_page_goes_on(open_page) -> None:
     # What a broken script or a curious person would send instead of 18 joints.
     page.route("**/queue/join*", lambda route: route.continue_(post_data=re.sub(r'"joints":\[\[.*?\],', '"joints":[', route.request.post_data)))
     drag(page, LEFT_WRIST, 30, -30)
-    page.wait_for_selector('text="A pose has exactly 18 joints; 17 were given."', timeout=SECONDS_30)
+    page.wait_for_selector(".toast-wrap >> text=/exactly 18 joints; 17 were given/", timeout=SECONDS_30)
     assert page.locator(".sv-root").get_attribute("data-edit") == "0"
     page.unroute("**/queue/join*")
     drag(page, LEFT_WRIST, 10, -10)
@@ -243,7 +243,7 @@ def test_the_endpoint_for_programs(server) -> None:
         assert not a.getexif()
     with pytest.raises(Exception, match="exactly 18 joints"):
         client.predict(steps=2, **(ask | {"pose": {"joints": pose["joints"][:17]}}))
-    with pytest.raises(Exception, match="steps must be"):
+    with pytest.raises(Exception, match="Steps must be"):
         client.predict(steps=21, **ask)
 
 
@@ -258,10 +258,11 @@ def test_ctrl_c_ends_it(weights: Path) -> None:
     assert code == 0 and output.strip() == "Stopped."
 
 
-def test_wrong_options_are_one_line(tmp_path: Path) -> None:
+def test_wrong_options_are_one_line(tmp_path: Path, server) -> None:
     import subprocess
     import sys
 
-    for options in (["--weights", str(tmp_path / "none")], ["--device", "tpu"]):
+    taken = server.url.rstrip("/").rpartition(":")[2]
+    for options in (["--weights", str(tmp_path / "none")], ["--device", "tpu"], ["--port", taken]):
         done = subprocess.run([sys.executable, "-B", "app.py", *options], cwd=ROOT, capture_output=True, text=True, timeout=120)
         assert done.returncode == 1 and done.stderr.startswith("app.py: ") and done.stderr.count("\n") == 1, done.stderr

@@ -49,5 +49,5 @@ def test_picker_takes_only_what_it_offers() -> None:
     picker = PhotoPicker([{"name": "ann", "title": "Ann", "picture": "data:,"}], "ann")
     assert picker.preprocess("ann") == "ann" and picker.preprocess(None) is None
     for wrong in ("../ann", ["ann"], 1):
-        with pytest.raises(gr.Error, match="no such example"):
+        with pytest.raises(gr.Error, match="No such example"):
             picker.preprocess(wrong)
