@@ -136,6 +136,9 @@ class ChainRollout:
     def load_state(self, state: dict[str, Tensor]) -> None:
         self.people, self.t, self.x = state["people"].numpy().copy(), state["t"].clone(), state["x"].clone()
         self.fresh = bool(state["fresh"])
+        # A run may go on with fewer figures than before: chains of people who are gone end here.
+        gone = (self.people >= (self.store.people, self.store.poses, self.store.poses)).any(axis=1)
+        self.people[gone], self.t[torch.from_numpy(gone)] = 0, self.config.steps
 
 
 ROLLOUTS = {"window": WindowRollout, "chains": ChainRollout}
