@@ -271,49 +271,7 @@ THEME = gr.themes.Base(primary_hue="indigo", neutral_hue="zinc", font=FONT, font
     body_text_color_subdued="#62626b", body_text_color_subdued_dark="#a6a6b0",
 )  # fmt: skip
 
-CSS = """
-.gradio-container .main { padding: 0 !important; }
-#page { --stage-height: clamp(280px, calc(100vh - 232px), 704px); --stage-width: calc(var(--stage-height) * 176 / 256); max-width: 1180px; margin: 0 auto; padding: 18px 20px 4px; gap: 12px; }
-#page .html-container { padding: 0 !important; }
-#page .block { overflow: visible !important; }
-#head .prose { display: flex; flex-wrap: wrap; align-items: baseline; justify-content: center; gap: 2px 14px; }
-#head h1 { font-size: 21px; font-weight: 650; letter-spacing: -.015em; margin: 0; line-height: 28px; }
-#head p { margin: 0; color: var(--body-text-color-subdued); font-size: 15px; }
-/* A message takes the place of the tagline, so that nothing on the page moves. */
-#top { align-items: center; justify-content: center; gap: 4px 14px; min-height: 32px; }
-#top > * { flex: none; min-width: 0 !important; width: auto !important; max-width: 100%; margin: 0 !important; }
-#top:has(.notice) #head p, #notice:not(:has(.notice)) { display: none; }
-#studio { display: grid; grid-template-columns: 64px var(--stage-width) var(--stage-width); justify-content: center; gap: 12px 30px; align-items: start; }
-#studio > * { min-width: 0 !important; width: auto; }
-#people { --picker-flow: column nowrap; --picker-width: 56px; gap: 10px; padding-top: 32px; align-items: center; }
-#people > * { width: auto; }
-#upload { width: 56px; min-width: 0; height: 56px; padding: 4px; font-size: 12px; line-height: 1.25; font-weight: 500; white-space: normal; border-radius: 11px; border: 1.5px dashed var(--body-text-color-subdued); background: transparent; color: var(--body-text-color); box-shadow: none; }
-#upload:hover { border-color: var(--color-accent); color: var(--color-accent); }
-.part { gap: 6px; }
-.part-title .prose { text-align: center; font-size: 14px; color: var(--body-text-color-subdued); line-height: 26px; }
-.part-title b { color: var(--body-text-color); font-weight: 600; }
-.notice { width: fit-content; max-width: 760px; margin: 0; padding: 4px 12px; border-radius: 10px; font-size: 14px; background: var(--background-fill-secondary); border: 1px solid var(--border-color-primary); }
-.notice.error { border-color: #dc2626; color: #991b1b; background: #fef2f2; }
-.dark .notice.error { color: #fecaca; background: #2a1516; border-color: #b91c1c; }
-#about .prose { text-align: center; font-size: 12.5px; color: var(--body-text-color-subdued); }
-footer { margin: 0 !important; padding: 2px 0 8px !important; }
-footer .divider { display: none; }
-@media (max-width: 900px) {
-  #page { --stage-width: 100%; padding: 12px 10px 4px; gap: 10px; }
-  #head p { font-size: 14px; }
-  #studio { grid-template-columns: 1fr 1fr; gap: 8px; justify-content: stretch; }
-  #people { grid-column: 1 / -1; flex-flow: row nowrap; align-items: stretch; overflow-x: auto; padding: 5px; margin: 0 -5px; --picker-flow: row nowrap; --picker-width: 40px; --picker-gap: 7px; gap: 7px; }
-  #people > * { flex: none; }
-  #upload { width: 52px; height: auto; }
-  .part-title span { display: none; }
-  /* Photo and result side by side, so that a thumb on a joint does not cover what it does; the controls below, full width. */
-  #source, #result, #editor, #viewer, :is(#editor, #viewer) :is(.html-container, .html-container > div, .pe-root, .sv-root) { display: contents; }
-  #source .part-title { order: 1; } #result .part-title { order: 2; }
-  .pe-stage { order: 3; } .sv-stage { order: 4; align-self: start; }
-  .sv-controls, .pe-bar { grid-column: 1 / -1; width: 100% !important; }
-  .sv-controls { order: 5; } .pe-bar { order: 6; }
-}
-"""
+CSS = (ROOT / "pose_editor" / "page.css").read_text(encoding="utf-8")
 
 
 def build(studio: Studio) -> gr.Blocks:

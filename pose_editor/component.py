@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from nted_step.pose import BASE_SIZE, JOINTS, LIMB_COLOURS, LIMBS, Pose
-from pose_editor import formats, presets
+from pose_editor import formats, presets, server
 
 FOLDER = Path(__file__).parent
 FIGURE = {
@@ -19,6 +19,7 @@ FIGURE = {
     "colours": ["#%02x%02x%02x" % colour for colour in LIMB_COLOURS],
     "parents": presets.PARENTS,
     "standing": presets.STANDING_UNIT,
+    "presets": server.thumbnails(),
 }
 
 
@@ -73,12 +74,13 @@ class PoseEditor(Widget):
         value = _wire(presets.standing(canvas) if value is None else value)
         super().__init__(
             "editor",
-            ("geometry.js", "editor.js"),
+            ("geometry.js", "editor.js", "pointer.js", "keys.js", "panels.js"),
             value=value,
             photo=photo,
             rest=value if rest is None else _wire(rest),
             canvas=list(canvas),
             figure=FIGURE,
+            server_functions=[server.read_pose, server.write_pose, server.preset_pose],
             **arguments,
         )
 

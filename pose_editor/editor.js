@@ -1,11 +1,11 @@
 // The pose editor: draws the figure, turns pointer and key events into edits, keeps the history.
-// Runs inside Gradio's gr.HTML with `element`, `props`, `trigger` and `watch`; geometry.js stands above it.
+// Runs inside Gradio's gr.HTML with `element`, `props`, `trigger`, `watch` and `server`. One script in five files, in this
+// order: geometry.js, editor.js (state, drawing, edits), pointer.js, keys.js, panels.js (controls, files, start).
 
 const SVG = "http://www.w3.org/2000/svg";
 const HISTORY = 100;
 const REACH = { mouse: 16, pen: 18, touch: 30 }; // screen pixels from a joint that still mean that joint
 const SETTLE = 350; // ms of quiet after a nudge before it counts as finished
-const FACE = new Set([0, 14, 15, 16, 17]);
 
 const stage = element.querySelector(".pe-stage");
 const svg = element.querySelector(".pe-canvas");
@@ -17,8 +17,11 @@ let canvas = props.canvas, figure = props.figure;
 let joints, rest;               // the pose on screen; the pose Reset returns to
 let undone = [], done = [];     // history: poses before and after the present one
 let edit = 0;                   // grows with every change, newest wins
-let selected = -1, near = -1;
-let drag = null;                // { pointer, joint, dx, dy, before } while a joint is held
+let selected = new Set();       // indices; most actions work on these, or on the whole figure when there are none
+let near = -1;                  // the joint under the mouse
+let mode = "free";              // what dragging one joint does: "free", "limb" (lengths locked) or "reach" (elbow or knee bends)
+let drag = null;                // what is being dragged, see pointer.js
+let view = { zoom: 1, x: 0, y: 0 };  // part of the canvas on screen: its left upper corner, and how much larger it is shown
 let frame = 0, settling = 0;
 let nodes = null;
 
@@ -34,7 +37,6 @@ function make(tag, attributes, parent) {
 function build() {
   svg.replaceChildren();
   const [height, width] = canvas;
-  svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
   stage.style.aspectRatio = `${width} / ${height}`;
   const photo = make("image", { class: "pe-photo", x: 0, y: 0, width, height, preserveAspectRatio: "none" }, svg);
   const limbs = figure.limbs.map((_, index) => make("line", { class: "pe-limb", stroke: figure.colours[index] }, svg));
@@ -43,28 +45,39 @@ function build() {
     make("circle", { class: "pe-hit" }, group);
     make("circle", { class: "pe-ring" }, group);
     make("circle", { class: "pe-dot", fill: figure.colours[index] }, group);
-    group.addEventListener("focus", () => select(index));
+    group.addEventListener("focus", () => { if (!drag) select([index]); });
     group.addEventListener("keydown", (event) => onKey(event, index));
     return group;
   });
-  nodes = { photo, limbs, dots };
+  const frame = make("rect", { class: "pe-frame" }, svg), lasso = make("rect", { class: "pe-lasso" }, svg);
+  const handles = ["nw", "ne", "se", "sw", "turn"].map((name) => make("circle", { class: "pe-handle", "data-handle": name }, svg));
+  nodes = { photo, limbs, dots, frame, lasso, handles };
 }
 
 /** Canvas pixels per screen pixel: dots and hit areas keep their size on screen whatever the stage's size. */
-const grain = () => canvas[1] / (svg.getBoundingClientRect().width || canvas[1]);
+const grain = () => canvas[1] / view.zoom / (svg.getBoundingClientRect().width || canvas[1]);
+
+/** The joints that an action is about. */
+const indices = () => (selected.size ? [...selected] : figure.joints.map((_, index) => index));
+
+/** The one selected joint, or -1. */
+const single = () => (selected.size === 1 ? [...selected][0] : -1);
 
 function resize() {
+  svg.setAttribute("viewBox", `${view.x} ${view.y} ${canvas[1] / view.zoom} ${canvas[0] / view.zoom}`);
+  svg.classList.toggle("pe-zoomed", view.zoom > 1);
   const unit = grain(), small = svg.getBoundingClientRect().width < 260;
   nodes.limbs.forEach((line) => line.setAttribute("stroke-width", (small ? 4 : 6) * unit));
   nodes.dots.forEach((group, index) => {
-    const radius = (FACE.has(index) ? 4.2 : 6.5) * (small ? 0.78 : 1) * unit;
+    const radius = (FACE.includes(index) ? 4.2 : 6.5) * (small ? 0.78 : 1) * unit;
     const [hit, ring, dot] = group.children;
-    hit.setAttribute("r", (FACE.has(index) ? 14 : 22) * unit);
+    hit.setAttribute("r", (FACE.includes(index) ? 14 : 22) * unit);
     dot.setAttribute("r", radius);
     dot.setAttribute("stroke-width", 3 * unit);
     ring.setAttribute("r", radius + 4.5 * unit);
     ring.setAttribute("stroke-width", 2 * unit);
   });
+  nodes.handles.forEach((handle) => handle.setAttribute("r", 6 * unit));
 }
 
 function draw() {
@@ -79,36 +92,69 @@ function draw() {
     const [x, y, visible] = joints[index];
     for (const circle of group.children) { circle.setAttribute("cx", x); circle.setAttribute("cy", y); }
     group.classList.toggle("pe-hidden", !visible);
-    group.classList.toggle("pe-selected", index === selected);
-    group.classList.toggle("pe-near", index === near || drag?.joint === index);
+    group.classList.toggle("pe-selected", selected.has(index));
+    group.classList.toggle("pe-near", index === near || (drag?.kind === "joint" && drag.joint === index));
     group.setAttribute("aria-label", `${figure.joints[index]}, ${visible ? `x ${Math.round(x)}, y ${Math.round(y)}` : "hidden"}`);
   });
+  drawFrame();
   drawTip();
   drawBar();
 }
 
+/** Around several selected joints: a frame with handles to scale at the corners and to turn above. */
+function drawFrame() {
+  const box = selected.size > 1 && bounds(joints, [...selected]), { frame, lasso, handles } = nodes;
+  for (const node of [frame, ...handles]) node.style.display = box ? "" : "none";
+  lasso.style.display = drag?.kind === "lasso" ? "" : "none";
+  if (!box) return;
+  const [left, top, right, bottom] = padded(box);
+  place(frame, { x: left, y: top, width: right - left, height: bottom - top });
+  const spots = [[left, top], [right, top], [right, bottom], [left, bottom], [(left + right) / 2, top]];
+  handles.forEach((handle, index) => place(handle, { cx: spots[index][0], cy: spots[index][1] }));
+}
+
+/** A little larger than the joints, but never off the canvas, where its handles could not be reached. */
+function padded(box) {
+  const pad = 14 * grain(), edge = 6 * grain();
+  return [Math.max(box.left - pad, edge), Math.max(box.top - pad, edge), Math.min(box.right + pad, canvas[1] - edge), Math.min(box.bottom + pad, canvas[0] - edge)];
+}
+
+function place(node, attributes) {
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+}
+
 function drawTip() {
-  const joint = drag ? drag.joint : near;
+  const joint = drag ? drag.joint ?? -1 : near;
   tip.hidden = joint < 0;
   if (joint < 0) return;
-  const [x, y, visible] = joints[joint], left = (100 * x) / canvas[1];
+  const [x, y, visible] = joints[joint], left = (100 * (x - view.x) * view.zoom) / canvas[1], top = (100 * (y - view.y) * view.zoom) / canvas[0];
   tip.textContent = figure.joints[joint] + (visible ? "" : " (hidden)");
   tip.style.left = `${Math.min(Math.max(left, 16), 84)}%`; // kept inside the stage
-  tip.style.top = `${(100 * y) / canvas[0]}%`;
-  tip.classList.toggle("pe-below", y < 0.12 * canvas[0]);
+  tip.style.top = `${top}%`;
+  tip.classList.toggle("pe-below", top < 12);
 }
 
 function drawBar() {
   button("undo").disabled = !done.length;
   button("redo").disabled = !undone.length;
   button("reset").disabled = samePose(joints, rest);
-  button("hide").disabled = selected < 0;
-  button("hide").textContent = selected >= 0 && !joints[selected][2] ? "Show joint" : "Hide joint";
-  status.textContent = selected < 0 ? "" : `${figure.joints[selected]} ${Math.round(joints[selected][0])}, ${Math.round(joints[selected][1])}`;
+  const hidden = selected.size && [...selected].every((index) => !joints[index][2]);
+  button("hide").disabled = !selected.size;
+  button("hide").textContent = hidden ? "Show" : "Hide";
+  status.textContent = selectionText();
+  drawTools();
 }
 
-function select(index) {
-  selected = index;
+function selectionText() {
+  if (selected.size > 1) return selected.size === joints.length ? "whole figure" : `${selected.size} joints`;
+  const index = single();
+  if (index < 0) return "";
+  const [x, y, visible] = joints[index];
+  return `${figure.joints[index]} ${visible ? `${Math.round(x)}, ${Math.round(y)}` : "hidden"}`;
+}
+
+function select(chosen) {
+  selected = new Set(chosen);
   draw();
 }
 
@@ -131,8 +177,10 @@ function remember(before) {
 
 /** One finished change from a button or a key. */
 function change(next) {
+  flushNudge();
   const before = joints;
   joints = next;
+  say("");
   if (remember(before)) publish("release");
   draw();
 }
@@ -146,149 +194,57 @@ function travel(from, to) {
   draw();
 }
 
-function toggleHidden(index) {
-  const next = copyPose(joints);
-  next[index][2] = !next[index][2];
+/** Hide the joints, or show them again where all of them are hidden. */
+function toggleHidden(chosen) {
+  const show = chosen.every((index) => !joints[index][2]), next = copyPose(joints);
+  for (const index of chosen) next[index] = show ? [...placeBack(next, index, figure, canvas), true] : [...next[index].slice(0, 2), false];
   change(next);
 }
 
-const actions = {
-  undo: () => travel(done, undone),
-  redo: () => travel(undone, done),
-  reset: () => change(copyPose(rest)),
-  hide: () => selected >= 0 && toggleHidden(selected),
-};
-
-for (const name of Object.keys(actions)) button(name).addEventListener("click", actions[name]);
-
-// --- pointer: mouse, touch and pen -----------------------------------------------------------------------------
-
-function toCanvas(event) {
-  const box = svg.getBoundingClientRect();
-  return [((event.clientX - box.left) / box.width) * canvas[1], ((event.clientY - box.top) / box.height) * canvas[0]];
+/** From behind: no face, and right and left on the other sides. Once more turns it around again. */
+function turnBack() {
+  const next = swapSides(joints, figure.joints), back = seenFromBehind();
+  for (const index of FACE) next[index] = back ? [...placeBack(next, index, figure, canvas), true] : [...next[index].slice(0, 2), false];
+  change(next);
 }
 
-function jointUnder(event) {
-  const [x, y] = toCanvas(event);
-  return nearestJoint(joints, x, y, (REACH[event.pointerType] ?? REACH.mouse) * grain());
+const seenFromBehind = () => FACE.every((index) => !joints[index][2]);
+
+/** The selection, or the whole figure, scaled or turned about its middle; nothing happens when it would leave the canvas. */
+function transform(how, amount) {
+  const box = bounds(joints, indices());
+  if (!box) return;
+  change(how(joints, indices(), [(box.left + box.right) / 2, (box.top + box.bottom) / 2], amount, canvas) ?? joints);
 }
 
-svg.addEventListener("pointerdown", (event) => {
-  if (drag || (event.pointerType === "mouse" && event.button !== 0)) return;
-  const joint = jointUnder(event);
-  if (joint < 0) return select(-1);
-  event.preventDefault();
-  flushNudge();
-  const [x, y] = toCanvas(event);
-  // Held where it was touched: the joint does not jump under the finger.
-  drag = { pointer: event.pointerId, joint, dx: joints[joint][0] - x, dy: joints[joint][1] - y, before: joints };
-  joints = copyPose(joints);
-  svg.setPointerCapture(event.pointerId);
-  stage.classList.add("pe-dragging");
-  nodes.dots[joint].focus({ preventScroll: true });
-  select(joint);
-});
-
-svg.addEventListener("pointermove", (event) => {
-  if (!drag) return hover(event);
-  if (event.pointerId !== drag.pointer) return;
-  const [x, y] = toCanvas(event);
-  const [left, top] = clampPoint(x + drag.dx, y + drag.dy, canvas);
-  const row = joints[drag.joint];
-  if (row[0] === left && row[1] === top) return;
-  joints[drag.joint] = [left, top, true]; // a hidden joint that is dragged is wanted back
-  if (!frame) frame = requestAnimationFrame(() => { frame = 0; draw(); if (drag) publish("drag"); });
-});
-
-function hover(event) {
-  const joint = event.pointerType === "mouse" ? jointUnder(event) : -1;
-  if (joint !== near) { near = joint; svg.style.cursor = near < 0 ? "" : "grab"; draw(); }
+/** Zoom about a point of the canvas; 1 shows everything. */
+function zoomTo(zoom, x = view.x + canvas[1] / view.zoom / 2, y = view.y + canvas[0] / view.zoom / 2) {
+  const before = view.zoom;
+  view.zoom = Math.min(Math.max(zoom, 1), 8);
+  pan(x - ((x - view.x) * before) / view.zoom, y - ((y - view.y) * before) / view.zoom);
 }
 
-svg.addEventListener("pointerleave", () => { if (!drag && near >= 0) { near = -1; draw(); } });
-
-function drop(keep) {
-  if (!drag) return;
-  const { before, pointer } = drag;
-  drag = null;
-  if (frame) { cancelAnimationFrame(frame); frame = 0; }
-  if (svg.hasPointerCapture(pointer)) svg.releasePointerCapture(pointer);
-  stage.classList.remove("pe-dragging");
-  const moved = !samePose(before, joints);
-  if (keep) remember(before); else joints = before;
-  if (moved) publish("release");
-  draw();
-}
-
-svg.addEventListener("pointerup", (event) => { if (event.pointerId === drag?.pointer) drop(true); });
-svg.addEventListener("pointercancel", (event) => { if (event.pointerId === drag?.pointer) drop(false); });
-
-// A finger on a joint must not scroll the page, whatever the browser makes of touch-action inside an SVG.
-svg.addEventListener("touchmove", (event) => { if (drag) event.preventDefault(); }, { passive: false });
-
-// --- keyboard --------------------------------------------------------------------------------------------------
-
-const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-let nudged = null; // the pose before a run of nudges, which is one step of the history
-
-function nudge(index, [dx, dy], far) {
-  nudged ??= joints;
-  joints = copyPose(joints);
-  const step = far ? 10 : 1;
-  const [x, y] = clampPoint(joints[index][0] + step * dx, joints[index][1] + step * dy, canvas);
-  joints[index] = [x, y, true];
-  publish("drag");
-  clearTimeout(settling);
-  settling = setTimeout(flushNudge, SETTLE);
-  draw();
-}
-
-function flushNudge() {
-  clearTimeout(settling);
-  if (!nudged) return;
-  const before = nudged;
-  nudged = null;
-  if (remember(before)) publish("release");
-  drawBar();
-}
-
-function onKey(event, index) {
-  if (event.key in ARROWS && !event.ctrlKey && !event.metaKey && !event.altKey) nudge(index, ARROWS[event.key], event.shiftKey);
-  else if (event.key === "Delete" || event.key === "Backspace") toggleHidden(index);
-  else if ((event.key === "Enter" || event.key === " ") && !joints[index][2]) toggleHidden(index);
-  else if (event.key === "Escape" && drag) drop(false);
-  else return;
-  event.preventDefault();
-}
-
-element.addEventListener("keydown", (event) => {
-  if (!(event.ctrlKey || event.metaKey) || event.altKey) return;
-  const key = event.key.toLowerCase();
-  if (key === "z") event.shiftKey ? actions.redo() : actions.undo();
-  else if (key === "y") actions.redo();
-  else return;
-  event.preventDefault();
-});
-
-// --- from Python -----------------------------------------------------------------------------------------------
-
-/** Take over what Python set: another photo, another pose, another canvas. */
-function adopt() {
-  const rebuild = !nodes || !samePose(canvas, props.canvas);
-  canvas = props.canvas;
-  if (rebuild) build();
-  if (props.photo) nodes.photo.setAttribute("href", props.photo); else nodes.photo.removeAttribute("href");
-  rest = withPlaces(props.rest.joints, figure, canvas);
-  joints = withPlaces(props.value.joints, figure, canvas);
-  edit = Math.max(edit, props.value.edit ?? 0);
-  done = samePose(joints, rest) ? [] : [copyPose(rest)];
-  undone = [];
-  nudged = drag = null;
-  selected = near = -1;
+function pan(x, y) {
+  view.x = Math.min(Math.max(x, 0), canvas[1] * (1 - 1 / view.zoom));
+  view.y = Math.min(Math.max(y, 0), canvas[0] * (1 - 1 / view.zoom));
   resize();
   draw();
 }
 
-watch(["value", "photo", "rest", "canvas"], adopt);
-new ResizeObserver(() => nodes && resize()).observe(svg);
-adopt();
+const DEGREE = Math.PI / 180;
+const actions = {
+  undo: () => travel(done, undone),
+  redo: () => travel(undone, done),
+  reset: () => change(copyPose(rest)),
+  hide: () => selected.size && toggleHidden([...selected]),
+  mirror: () => change(mirrorPose(joints, figure.joints)),
+  back: turnBack,
+  all: () => select(figure.joints.map((_, index) => index)),
+  smaller: () => transform(scaled, 1 / 1.05),
+  larger: () => transform(scaled, 1.05),
+  left: () => transform(turned, -5 * DEGREE),
+  right: () => transform(turned, 5 * DEGREE),
+  zoomin: () => zoomTo(view.zoom * 1.5),
+  zoomout: () => zoomTo(view.zoom / 1.5),
+  fit: () => zoomTo(1),
+};

@@ -1,0 +1,50 @@
+// --- keyboard --------------------------------------------------------------------------------------------------
+
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const KEYS = { "[": "left", "]": "right", "+": "larger", "=": "larger", "-": "smaller", 0: "fit" };
+let nudged = null; // the pose before a run of nudges, which is one step of the history
+
+function nudge(index, [dx, dy], far) {
+  const step = far ? 10 : 1, group = [...selected];
+  const next = group.length > 1
+    ? moved(joints, group, step * dx, step * dy, canvas)
+    : movedJoint(joints, index, joints[index][0] + step * dx, joints[index][1] + step * dy);
+  if (!next || samePose(next, joints)) return;
+  nudged ??= joints;
+  joints = next;
+  publish("drag");
+  clearTimeout(settling);
+  settling = setTimeout(flushNudge, SETTLE);
+  draw();
+}
+
+function flushNudge() {
+  clearTimeout(settling);
+  if (!nudged) return;
+  const before = nudged;
+  nudged = null;
+  if (remember(before)) publish("release");
+  drawBar();
+}
+
+function onKey(event, index) {
+  const plain = !event.ctrlKey && !event.metaKey && !event.altKey;
+  const chosen = selected.size ? [...selected] : [index];
+  if (event.key in ARROWS && plain) nudge(index, ARROWS[event.key], event.shiftKey);
+  else if (event.key in KEYS && plain) actions[KEYS[event.key]]();
+  else if (event.key === "Delete" || event.key === "Backspace") toggleHidden(chosen);
+  else if ((event.key === "Enter" || event.key === " ") && !joints[index][2]) toggleHidden([index]);
+  else if (event.key === "Escape") { if (drag) drop(false); else select([index]); }
+  else if (event.key.toLowerCase() === "a" && (event.ctrlKey || event.metaKey)) actions.all();
+  else return;
+  event.preventDefault();
+}
+
+element.addEventListener("keydown", (event) => {
+  if (!(event.ctrlKey || event.metaKey) || event.altKey || event.target.matches("input, textarea")) return;
+  const key = event.key.toLowerCase();
+  if (key === "z") event.shiftKey ? actions.redo() : actions.undo();
+  else if (key === "y") actions.redo();
+  else return;
+  event.preventDefault();
+});

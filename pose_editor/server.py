@@ -1,0 +1,120 @@
+"""What the editor asks of Python while a person works in it: pose files in and out, and presets. No model, no files on disk.
+
+Each function takes one JSON object and answers with one; what is wrong comes back as ``{"error": one line}``.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from nted_step.pose import Pose, PoseError, draw_figure
+from nted_step.pose_formats import is_number
+from pose_editor import formats, presets
+
+Answer = dict[str, Any]
+MAX_CANVAS = 4096
+
+
+def answering(function: Callable[[Any], Answer]) -> Callable[[Any], Answer]:
+    """A refusal as an answer, since whoever asks is a script."""
+
+    @functools.wraps(function)
+    def answer(request: Any) -> Answer:
+        try:
+            return function(request)
+        except PoseError as error:
+            text = str(error)
+            return {"error": text[:1].upper() + text[1:]}
+        except (KeyError, TypeError, AttributeError):
+            return {"error": "The editor sent something that is not a request."}
+
+    return answer
+
+
+@answering
+def read_pose(request: Any) -> Answer:
+    """``{text, canvas}`` -> ``{people: [joints, ...], notes: [...]}``. JSON of OpenPose or COCO, or 18 rows of text."""
+    text, canvas = request["text"], _canvas(request["canvas"])
+    json_like = text.lstrip("\ufeff \t\r\n").startswith(("{", "["))
+    read = formats.from_json(text.lstrip("\ufeff"), canvas) if json_like else formats.from_text(text, canvas)
+    fitted = [_on_canvas(pose, canvas) for pose in read.people]
+    notes = list(read.notes)
+    if any(new is not old for new, old in zip(fitted, read.people, strict=True)):
+        notes.append("the pose did not fit on the canvas and was moved or made smaller")
+    return {"people": [_joints(pose) for pose in fitted], "notes": notes}
+
+
+@answering
+def write_pose(request: Any) -> Answer:
+    """``{kind, joints, canvas}`` -> ``{name, url}``, a file to save as a ``data:`` URL."""
+    canvas = _canvas(request["canvas"])
+    pose = formats.from_value({"joints": request["joints"]})
+    name, mime, data = FILES[request["kind"]](pose, canvas)
+    return {"name": name, "url": f"data:{mime};base64,{base64.b64encode(data).decode()}"}
+
+
+@answering
+def preset_pose(request: Any) -> Answer:
+    """``{name, joints, canvas}`` -> ``{joints}``: that person in a preset."""
+    pose = formats.from_value({"joints": request["joints"]})
+    return {"joints": _joints(presets.posed(request["name"], pose, _canvas(request["canvas"])))}
+
+
+def thumbnails() -> list[dict[str, Any]]:
+    """Every preset on the standing figure, small numbers for a small drawing."""
+    size = (64, 44)
+    whole = presets.standing(size)
+    return [{"name": name, "joints": _rounded(presets.posed(name, whole, size))} for name in presets.PRESETS]
+
+
+def _json_bytes(document: Any) -> bytes:
+    return (json.dumps(document, indent=1) + "\n").encode()
+
+
+def _skeleton_png(pose: Pose, canvas: tuple[int, int]) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(draw_figure(pose, canvas))).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _coco(pose: Pose) -> dict[str, Any]:
+    return {"keypoints": formats.to_coco(pose), "category_id": 1}
+
+
+FILES: dict[str, Callable[[Pose, tuple[int, int]], tuple[str, str, bytes]]] = {
+    "openpose": lambda pose, size: ("pose-openpose.json", "application/json", _json_bytes(formats.to_openpose(pose, size))),
+    "coco": lambda pose, size: ("pose-coco.json", "application/json", _json_bytes(_coco(pose))),
+    "text": lambda pose, size: ("pose.txt", "text/plain", formats.to_text(pose, size).encode()),
+    "png": lambda pose, size: ("pose.png", "image/png", _skeleton_png(pose, size)),
+}
+
+
+def _on_canvas(pose: Pose, canvas: tuple[int, int]) -> Pose:
+    """Itself if it can be used as it is, else fitted. Raises PoseError when there is nothing to draw."""
+    x, y = pose.xy[pose.visible].T
+    if x.min() >= 0 and y.min() >= 0 and x.max() <= canvas[1] and y.max() <= canvas[0]:
+        return pose.require_drawable(canvas)
+    return presets.fitted(pose, canvas).require_drawable(canvas)
+
+
+def _joints(pose: Pose) -> list[list[Any]]:
+    return formats.to_value(pose)["joints"]
+
+
+def _rounded(pose: Pose) -> list[list[Any]]:
+    return [[round(x, 1), round(y, 1), int(seen)] for x, y, seen in _joints(pose)]
+
+
+def _canvas(size: Any) -> tuple[int, int]:
+    height, width = size
+    if not (is_number(height) and is_number(width) and 1 <= height <= MAX_CANVAS and 1 <= width <= MAX_CANVAS):
+        raise PoseError(f"a canvas is [height, width], each up to {MAX_CANVAS}")
+    return int(height), int(width)
