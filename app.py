@@ -28,12 +28,14 @@ import gradio as gr
 from PIL import Image
 
 from nted_step.image import MAX_BYTES, FittedPhoto, ImageError, load_photo, to_pil
+from nted_step.output import label
 from nted_step.pipeline import DEVICES, DTYPES, NTEDStepPipeline, Person
 from nted_step.pose import Pose, PoseError, load_pose_text
 from nted_step.sampler import StepOutput
-from pose_editor import PoseEditor, formats, presets
+from pose_editor import PoseEditor, formats, presets, saving
 from pose_editor.component import sentence
 from pose_editor.picker import PhotoPicker
+from pose_editor.runbar import Download, RunBar
 from pose_editor.viewer import StepViewer
 
 ROOT = Path(__file__).parent
@@ -56,6 +58,7 @@ class Subject:
     picture: str  # data URL of the fitted photo
     pose: Pose
     person: Person
+    crop: tuple[int, int, int, int]  # what of the canvas is photo and not padding
 
 
 @dataclass
@@ -63,6 +66,7 @@ class Session:
     """What the server keeps for one visitor."""
 
     upload: Subject | None = None
+    last: saving.Run | None = None  # the newest result, to be saved
     edit: int = 0  # newest edit that was run
     run: int = 0  # what runs for this visitor, see Studio.claim; everything else stops
 
@@ -83,11 +87,11 @@ class Studio:
         return self._subject(entry["title"], photo, pose)
 
     def _subject(self, title: str, photo: FittedPhoto, pose: Pose) -> Subject:
-        return Subject(title, data_url(to_pil(photo.image)), pose, self.pipeline.encode(photo.image))
+        return Subject(title, data_url(to_pil(photo.image)), pose, self.pipeline.encode(photo.image), photo.content())
 
-    def upload(self, path: str, name: str) -> Subject:
+    def upload(self, source: str | bytes, name: str, fit: str = "auto") -> Subject:
         """A visitor's photo, with a standing pose fitted to where the photo is on the canvas. Raises ImageError."""
-        photo = load_photo(path, self.canvas, name=name)
+        photo = load_photo(source, self.canvas, fit, name)
         return self._subject(name, photo, presets.standing(self.canvas, photo.content()))
 
     def subject(self, chosen: str | None, session: Session) -> Subject:
@@ -114,9 +118,13 @@ class Studio:
             session.edit, session.run = edit, run
             return run
 
-    def steps(self, subject: Subject, pose: Pose, session: Session, run: int) -> Iterator[StepOutput]:
+    def stop(self, session: Session) -> None:
+        """Whatever runs for this visitor ends at its next step; the next edit runs as ever."""
+        self.announce(session, session.edit + 1)
+
+    def steps(self, subject: Subject, pose: Pose, session: Session, run: int, seed: int = 0) -> Iterator[StepOutput]:
         """Sampler steps as long as no newer run wants the model, which is free between two steps."""
-        outputs = self.pipeline.generate(subject.person, pose)
+        outputs = self.pipeline.generate(subject.person, pose, seed=seed)
         while session.run == run:
             with self.model:
                 output = next(outputs, None)
@@ -124,12 +132,13 @@ class Studio:
                 return
             yield output
 
-    def preview(self, value: dict[str, Any], chosen: str | None, session: Session) -> Any:
+    def preview(self, value: dict[str, Any], chosen: str | None, session: Session, settings: dict[str, Any]) -> Any:
         """While a joint is dragged: the furthest step that fits in a moment. Never raises: that would end the drag."""
         try:
             subject, pose = self.subject(chosen, session), formats.from_value(value)
             began, output = time.perf_counter(), None
-            for output in self.steps(subject, pose, session, self.claim(session, value["edit"], preview=True)):
+            run = self.claim(session, value["edit"], preview=True)
+            for output in self.steps(subject, pose, session, run, settings["seed"]):
                 if output.step and time.perf_counter() - began > PREVIEW_SECONDS:
                     break
         except (PoseError, gr.Error):
@@ -146,27 +155,75 @@ class Studio:
         """At once, while the run for the newly chosen person still waits for its turn."""
         self.announce(session, session.edit + 1)
 
-    def render(self, value: dict[str, Any], chosen: str | None, session: Session) -> Iterator[Any]:
+    def render(self, value: dict[str, Any], chosen: str | None, session: Session, settings: dict[str, Any]) -> Iterator[Any]:
         """When a change is finished: all steps, each sent as soon as it is there."""
-        yield from self._frames(self.subject(chosen, session), pose_of(value), session, value["edit"])
+        yield from self._frames(self.subject(chosen, session), pose_of(value), session, value["edit"], settings["seed"])
 
-    def _frames(self, subject: Subject, pose: Pose, session: Session, edit: int) -> Iterator[dict[str, Any]]:
+    def _frames(self, subject: Subject, pose: Pose, session: Session, edit: int, seed: int = 0) -> Iterator[dict[str, Any]]:
         """A growing list of frames for the viewer. The noise of step 0 is sent along with step 1, not on its own."""
         frames: list[str] = []
+        images: list[Image.Image] = []
+        labels: list[str] = []
+        joints = formats.to_value(pose)["joints"]
+        run = saving.Run(images, labels, pose, subject.crop, self._settings(subject, joints, seed))
         try:
-            for output in self.steps(subject, pose, session, self.claim(session, edit)):
+            for output in self.steps(subject, pose, session, self.claim(session, edit), seed):
                 frames.append(frame(output))
+                images.append(to_pil(output.image))
+                labels.append(label(output))
                 if output.step:
-                    yield {"edit": edit, "kind": "steps", "frames": list(frames)}
+                    session.last = run
+                    yield {"edit": edit, "kind": "steps", "frames": list(frames), "joints": joints}
         except PoseError as error:
             raise gr.Error(sentence(error), print_exception=False) from None
 
-    def open_example(self, chosen: str | None, session: Session) -> Iterator[tuple[Any, ...]]:
+    def _settings(self, subject: Subject, joints: list[list[Any]], seed: int) -> dict[str, Any]:
+        """What a saved file says about how it was made."""
+        steps = self.pipeline.config.steps
+        made = {"made_by": "NTED Step", "weights": about(self.pipeline), "weights_sha256": self.pipeline.sha256}
+        return made | {"person": subject.title, "seed": seed, "steps": steps, "joints": joints}
+
+    def save(self, settings: dict[str, Any], session: Session) -> dict[str, Any]:
+        """The visitor's newest result as a file to download."""
+        run = session.last or self.opened
+        try:
+            name, mime, data = saving.save(run, settings["save"]["kind"], settings["save"]["step"])
+        except (KeyError, ValueError) as error:
+            raise gr.Error(sentence(error), print_exception=False) from None
+        url = f"data:{mime};base64,{base64.b64encode(data).decode()}"
+        return {"name": name, "url": url, "n": time.time()}  # a new value each time, else the second click does nothing
+
+    def restore(self, settings: dict[str, Any], session: Session) -> Iterator[tuple[Any, ...]]:
+        """What was kept in the visitor's browser, or came with a link: person, pose, seed and step."""
+        kept = settings.get("restore")
+        if not kept:
+            return
+        try:
+            subject = self._kept_subject(kept, session)
+            pose = formats.from_value({"joints": kept["joints"]}).require_drawable(self.canvas)
+        except (ValueError, KeyError):
+            yield gr.skip(), gr.skip(), notice("This link or saved state cannot be read, so the page starts afresh.", "error"), gr.skip()
+            return
+        opened = self._open(subject, kept["person"], "", session, pose, settings["seed"])
+        yield next(opened)
+        for editor, chosen, message, frames in opened:
+            yield editor, chosen, message, frames | {"at": kept["step"]}
+
+    def _kept_subject(self, kept: dict[str, Any], session: Session) -> Subject:
+        if kept["person"] is not None:
+            return self.examples[kept["person"]]
+        head, _, data = (kept["photo"] or "").partition(",")
+        if not head.startswith("data:image/webp;base64"):
+            raise ValueError("no photo was kept")
+        session.upload = self.upload(base64.b64decode(data), "Your photo")
+        return session.upload
+
+    def open_example(self, chosen: str | None, session: Session, settings: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
         """Another example was picked: show the photo with its own pose, then its steps."""
         if chosen:
-            yield from self._open(self.subject(chosen, session), chosen, "", session)
+            yield from self._open(self.subject(chosen, session), chosen, "", session, seed=settings["seed"])
 
-    def open_upload(self, path: str | None, session: Session) -> Iterator[tuple[Any, ...]]:
+    def open_upload(self, path: str | None, session: Session, settings: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
         """A photo was given. If it cannot be used, say so beside the button and leave everything as it is."""
         if not path:
             return
@@ -177,14 +234,17 @@ class Studio:
             yield gr.skip(), gr.skip(), notice(sentence(error), "error"), gr.skip()
             return
         hint = "Drag the joints onto the body in your photo, then pose it." + self._knows_only()
-        yield from self._open(session.upload, None, notice(hint), session)
+        yield from self._open(session.upload, None, notice(hint), session, seed=settings["seed"])
 
-    def _open(self, subject: Subject, chosen: str | None, message: str, session: Session) -> Iterator[tuple[Any, ...]]:
+    def _open(
+        self, subject: Subject, chosen: str | None, message: str, session: Session, pose: Pose | None = None, seed: int = 0
+    ) -> Iterator[tuple[Any, ...]]:
         """Editor, picker, notice and viewer for a new person, then the viewer alone as steps arrive."""
         edit = session.edit + 1
-        value = formats.to_value(subject.pose, edit)
-        yield PoseEditor(value=value, photo=subject.picture, rest=value), chosen, message, gr.skip()
-        for frames in self._frames(subject, subject.pose, session, edit):
+        pose = pose or subject.pose
+        value, rest = formats.to_value(pose, edit), formats.to_value(subject.pose)
+        yield PoseEditor(value=value, photo=subject.picture, rest=rest), chosen, message, StepViewer(source=subject.picture)
+        for frames in self._frames(subject, pose, session, edit, seed):
             yield gr.skip(), gr.skip(), gr.skip(), frames
 
     def _knows_only(self) -> str:
@@ -211,7 +271,9 @@ class Studio:
         """The first example in a pose of its own and all its steps, so that the page opens with a result."""
         name, subject = next(iter(self.examples.items()))
         pose = presets.apply(presets.PRESETS[OPENING], subject.pose, self.canvas)
-        *_, frames = self._frames(subject, pose, Session(), 0)
+        session = Session()
+        *_, frames = self._frames(subject, pose, session, 0)
+        self.opened = session.last
         return name, pose, frames
 
 
@@ -293,26 +355,34 @@ def build(studio: Studio) -> gr.Blocks:
                 editor = PoseEditor(pose, photo=subject.picture, rest=subject.pose, canvas=studio.canvas, elem_id="editor")
             with gr.Column(elem_classes="part", elem_id="result"):
                 gr.HTML("<b>Result</b> <span>· from coarse to fine in 20 steps</span>", elem_classes="part-title")
-                viewer = StepViewer([list(size) for size in studio.pipeline.ladder], frames, elem_id="viewer")
+                viewer = StepViewer([list(size) for size in studio.pipeline.ladder], frames, subject.picture, elem_id="viewer")
+                bar = RunBar(elem_id="run")
+                download = Download(elem_id="download")
         gr.HTML(html.escape(about(studio.pipeline)), elem_id="about")
-        _wire(studio, session, picker, photo, editor, viewer, message)
+        _wire(studio, session, picker, photo, editor, viewer, message, bar, download)
         _wire_api(studio)
     # Two lines: long runs one after another, and previews, which are short and must not wait behind them.
     return page.queue(max_size=WAITING, api_open=False)
 
 
-def _wire(studio: Studio, session: gr.State, picker: Any, photo: Any, editor: Any, viewer: Any, message: Any) -> None:
+def _wire(
+    studio: Studio, session: gr.State, picker: Any, photo: Any, editor: Any, viewer: Any, message: Any, bar: Any, download: Any
+) -> None:
     """Which event calls what. Only the newest pose of a visitor is worked on; see Studio.claim."""
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    run = quiet | {"concurrency_id": "run", "concurrency_limit": 1}
-    opened = [editor, picker, message, viewer]
-    editor.drag(studio.preview, [editor, picker, session], viewer, trigger_mode="always_last", concurrency_id="preview", **quiet)
+    run = quiet | {"concurrency_id": "run", "concurrency_limit": 1, "trigger_mode": "multiple"}
     at_once = quiet | {"queue": False, "trigger_mode": "multiple"}
+    opened = [editor, picker, message, viewer]
+    wanted = [editor, picker, session, bar]
+    editor.drag(studio.preview, wanted, viewer, **quiet | {"trigger_mode": "always_last", "concurrency_id": "preview"})
     editor.release(studio.released, [editor, session], None, **at_once)
     picker.select(studio.opening_other, [session], None, **at_once)
-    editor.release(studio.render, [editor, picker, session], viewer, trigger_mode="multiple", **run)
-    picker.select(studio.open_example, [picker, session], opened, trigger_mode="multiple", **run)
-    photo.upload(studio.open_upload, [photo, session], opened, trigger_mode="multiple", **run)
+    viewer.stop(studio.stop, [session], None, **at_once)
+    bar.save(studio.save, [bar, session], download, **quiet)
+    bar.restore(studio.restore, [bar, session], opened, **run)
+    editor.release(studio.render, wanted, viewer, **run)
+    picker.select(studio.open_example, [picker, session, bar], opened, **run)
+    photo.upload(studio.open_upload, [photo, session, bar], opened, **run)
 
 
 def _wire_api(studio: Studio) -> None:

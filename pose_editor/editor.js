@@ -165,7 +165,11 @@ function publish(event) {
   edit += 1;
   props.value = { joints: copyPose(joints), edit };
   trigger(event);
+  if (event === "release") window.dispatchEvent(new Event("pose-release"));
 }
+
+// Something else than the pose changed what is wanted: the pose is sent again, as a new edit.
+window.addEventListener("pose-again", () => element.isConnected && publish("release"));
 
 function remember(before) {
   if (samePose(before, joints)) return false;

@@ -1,6 +1,6 @@
 // The step viewer: one picture out of a run, a slider over all its steps, a filmstrip, and play.
-// The value is { edit, kind: "steps" | "preview", frames: [url, ...], done }, frames from step 0 on. A running sampler
-// sends a growing list. Moving through the steps never asks the server.
+// The value is { edit, kind: "steps" | "preview", frames: [url, ...], joints, at }, frames from step 0 on. A running sampler
+// sends a growing list. Moving through the steps never asks the server. viewer_tools.js stands below it.
 
 const PACE = 95; // ms per step when played
 
@@ -17,6 +17,8 @@ let fresh = 0;           // how many of them belong to the newest run
 let edit = -1;           // the edit they were made for
 let preview = null;      // { url, step } while a drag is being followed
 let wanted = last;       // the step the person asked for; the last one means "follow the sampler"
+let used = null;         // the joints that the newest run was made for
+let stopped = false;     // the person pressed Stop
 let timer = 0;
 
 const sizeText = (step) => `${sizes[step][0]}x${sizes[step][1]}`;
@@ -46,8 +48,10 @@ function draw() {
   slider.value = step;
   slider.setAttribute("aria-valuetext", stepName(step));
   root.dataset.step = step;
-  root.dataset.state = preview ? "preview" : fresh > last ? "done" : "running";
+  root.dataset.state = preview ? "preview" : fresh > last ? "done" : stopped ? "stopped" : "running";
   root.dataset.edit = edit;
+  drawPlay();
+  drawPose();
   cells.forEach((cell, index) => {
     const picture = cell.firstChild;
     if (frames[index] && picture.getAttribute("src") !== frames[index]) picture.src = frames[index];
@@ -67,18 +71,37 @@ function stop() {
   clearInterval(timer);
   timer = 0;
   root.classList.remove("sv-playing");
-  play.setAttribute("aria-label", "Play all steps");
+  drawPlay();
+}
+
+/** One button: Stop while the sampler works, Pause while the steps play, else Play. */
+function drawPlay() {
+  const running = root.dataset.state === "running" && fresh > 0, name = running ? "Stop" : timer ? "Pause" : "Play all steps";
+  root.classList.toggle("sv-running", running);
+  play.setAttribute("aria-label", name);
+  play.title = name;
 }
 
 function start() {
   stop();
   go(0);
   root.classList.add("sv-playing");
-  play.setAttribute("aria-label", "Pause");
-  timer = setInterval(() => (wanted < last ? go(wanted + 1) : stop()), PACE);
+  timer = setInterval(() => (wanted < Math.min(last, Math.max(fresh - 1, 0)) ? go(wanted + 1) : ended()), PACE);
+  drawPlay();
 }
 
-play.addEventListener("click", () => (timer ? stop() : start()));
+function ended() {
+  wanted = last; // from here on it follows the sampler again
+  stop();
+}
+
+function halt() {
+  stopped = true;
+  trigger("stop");
+  draw();
+}
+
+play.addEventListener("click", () => (root.classList.contains("sv-running") ? halt() : timer ? stop() : start()));
 slider.addEventListener("input", () => { stop(); go(Number(slider.value)); });
 
 function scrub(event) {
@@ -89,26 +112,3 @@ function scrub(event) {
 
 strip.addEventListener("pointerdown", (event) => { strip.setPointerCapture(event.pointerId); scrub(event); });
 strip.addEventListener("pointermove", (event) => { if (strip.hasPointerCapture(event.pointerId)) scrub(event); });
-
-/** Take over what Python sent. Anything made for an older edit than the one on screen is late, and ignored. */
-function adopt() {
-  const value = props.value;
-  if (!value || !value.frames?.length || value.edit < edit) return;
-  if (value.kind === "preview") {
-    if (value.edit === edit && !preview) return; // the finished steps of this very pose are already arriving
-    stop();
-    edit = value.edit;
-    preview = { url: value.frames[value.frames.length - 1], step: value.step };
-  } else {
-    if (value.edit !== edit) stop();
-    edit = value.edit;
-    preview = null;
-    fresh = value.frames.length;
-    frames = value.frames.concat(frames.slice(fresh));
-  }
-  draw();
-}
-
-watch("value", adopt);
-adopt();
-if (fresh > last && !matchMedia("(prefers-reduced-motion: reduce)").matches) setTimeout(start, 500); // shows at once what the page is about

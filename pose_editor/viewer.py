@@ -4,22 +4,32 @@ from __future__ import annotations
 
 from typing import Any
 
-from pose_editor.component import Widget
+from pose_editor.component import FIGURE, Widget
+
+LIMBS = [[a, b, colour] for (a, b), colour in zip(FIGURE["limbs"], FIGURE["colours"], strict=False)]
 
 
 class StepViewer(Widget):
     """Shows a run of the sampler step by step.
 
-    The value is ``{"edit": n, "kind": "steps", "frames": [url, ...]}`` with one picture per step from step 0 on (a list
-    that grows while the sampler runs), or ``{"edit": n, "kind": "preview", "step": k, "frames": [url]}`` for one early
-    step. Of two values the one with the larger ``edit`` wins, whatever order they arrive in.
+    The value is ``{"edit": n, "kind": "steps", "frames": [url, ...], "joints": [[x, y, visible], ...]}`` with one picture
+    per step from step 0 on (a list that grows while the sampler runs) and the pose it was made for, or ``{"edit": n,
+    "kind": "preview", "step": k, "frames": [url]}`` for one early step. Of two values the one with the larger ``edit``
+    wins, whatever order they arrive in. ``"at": k`` opens a new run at step k.
+
+    Event: ``stop`` when a person wants a run to end.
 
     Args:
         sizes: (h, w) of every step; the slider has one position for each.
+        source: URL of the photo that the result can be compared with.
     """
 
-    def __init__(self, sizes: list[list[int]], value: dict[str, Any] | None = None, **arguments: Any) -> None:
-        super().__init__("viewer", ("viewer.js",), value=value, sizes=[list(size) for size in sizes], **arguments)
+    def __init__(
+        self, sizes: list[list[int]] | None = None, value: dict[str, Any] | None = None, source: str | None = None, **arguments: Any
+    ) -> None:
+        sizes = [list(size) for size in sizes or [[1, 1]]]
+        scripts = ("viewer.js", "viewer_tools.js")
+        super().__init__("viewer", scripts, value=value, sizes=sizes, source=source, limbs=LIMBS, **arguments)
 
     def api_info(self) -> dict[str, Any]:
         frames = {"type": "array", "items": {"type": "string"}, "description": "data URLs, step 0 first"}

@@ -106,7 +106,7 @@ def browser() -> Iterator:
 
 @pytest.fixture
 def open_page(browser, server: Server) -> Iterator:
-    """``open_page(**context options)`` -> the loaded page. Fails the test on any outside request or script error."""
+    """``open_page(link, **context options)`` -> the loaded page. Fails the test on any outside request or script error."""
     contexts, outside, errors = [], [], []
 
     def guard(route) -> None:
@@ -116,14 +116,14 @@ def open_page(browser, server: Server) -> Iterator:
             outside.append(route.request.url)
             route.abort()
 
-    def open_(**options):
+    def open_(link: str = "", **options):
         context = browser.new_context(**({"viewport": {"width": 1280, "height": 800}} | options))
         contexts.append(context)
         context.route("**/*", guard)
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-        page.goto(server.url)
+        page.goto(server.url + link)
         page.wait_for_selector('.sv-root[data-state="done"]', timeout=60_000)
         return page
 

@@ -1,0 +1,95 @@
+// Seed, saving, and remembering: what a visitor did comes back after a reload, and a link brings it to somebody else.
+// The value is { seed, save: { kind, step } } when something is to be saved, { seed, restore: {...} } when it comes back.
+
+const seed = element.querySelector("input");
+const save = element.querySelector(".rb-save");
+const note = element.querySelector(".rb-note");
+const KEPT = "nted-step";
+let noteTimer = 0, touched = false;
+
+function say(text) {
+  note.textContent = text;
+  clearTimeout(noteTimer);
+  noteTimer = setTimeout(() => { note.textContent = ""; }, 4000);
+}
+
+/** A new seed: the editor sends its pose once more, so that the newest edit still wins. */
+function reseed() {
+  if (!seed.value || !seed.checkValidity()) return say("A seed is a whole number from 0 to 4294967295.");
+  props.value = { seed: seed.valueAsNumber };
+  window.dispatchEvent(new Event("pose-again"));
+}
+
+seed.addEventListener("change", reseed);
+element.querySelector(".rb-dice").addEventListener("click", () => {
+  seed.value = crypto.getRandomValues(new Uint32Array(1))[0] % 10000; // short enough to be told to somebody
+  reseed();
+});
+
+save.addEventListener("change", () => {
+  const kind = save.value;
+  save.value = "";
+  if (kind === "link") return copyLink();
+  props.value = { seed: seed.valueAsNumber, save: { kind, step: state().step } };
+  trigger("save");
+});
+
+// --- what is kept ----------------------------------------------------------------------------------------------
+
+/** Everything that makes the present result, read from the parts of the page. */
+function state() {
+  const chosen = document.querySelector('.pp-item[aria-checked="true"]'), viewer = document.querySelector(".sv-root");
+  const joints = [...document.querySelectorAll("[data-joint]")].map((joint) => {
+    const dot = joint.querySelector(".pe-dot");
+    return [+dot.getAttribute("cx"), +dot.getAttribute("cy"), !joint.classList.contains("pe-hidden")];
+  });
+  return { person: chosen?.dataset.name ?? null, joints, seed: seed.valueAsNumber || 0, step: +(viewer?.dataset.step ?? 20) };
+}
+
+function keep() {
+  if (!touched) return;
+  const now = state();
+  if (!now.person) now.photo = document.querySelector(".pe-photo")?.getAttribute("href");
+  try { localStorage.setItem(KEPT, JSON.stringify(now)); } catch { /* private window or no room: then nothing is kept */ }
+}
+
+const toLink = ({ person, joints, seed, step }) => {
+  const rows = joints.map(([x, y, seen]) => (seen ? `${Math.round(x * 10) / 10},${Math.round(y * 10) / 10}` : "-")).join("_");
+  return `#person=${encodeURIComponent(person)}&seed=${seed}&step=${step}&pose=${rows}`;
+};
+
+function fromLink(hash) {
+  const fields = new URLSearchParams(hash.slice(1));
+  if (!fields.has("pose")) return null;
+  const joints = fields.get("pose").split("_").map((row) => (row === "-" ? [-1, -1, false] : [...row.split(",").map(Number), true]));
+  return { person: fields.get("person"), joints, seed: Number(fields.get("seed")), step: Number(fields.get("step") ?? 20) };
+}
+
+async function copyLink() {
+  const now = state();
+  if (!now.person) return say("Links work for the example people; your photo stays with you.");
+  const link = location.href.split("#")[0] + toLink(now);
+  history.replaceState(null, "", link);
+  try {
+    await navigator.clipboard.writeText(link);
+    say("Link copied.");
+  } catch { say("The link stands in the address bar."); }
+}
+
+function readKept() {
+  try { return fromLink(location.hash) ?? JSON.parse(localStorage.getItem(KEPT)); } catch { return null; }
+}
+
+window.addEventListener("pose-release", () => { touched = true; });
+window.addEventListener("pagehide", keep);
+document.addEventListener("visibilitychange", () => { if (document.visibilityState === "hidden") keep(); });
+document.addEventListener("click", (event) => { if (event.target.closest?.(".pp-item")) touched = true; });
+
+watch("value", () => { if (props.value?.seed !== undefined) seed.value = props.value.seed; });
+const kept = readKept();
+if (kept) {
+  touched = true;
+  props.value = { seed: kept.seed || 0, restore: kept };
+  seed.value = kept.seed || 0;
+  trigger("restore");
+}

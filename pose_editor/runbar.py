@@ -1,0 +1,72 @@
+"""The bar below the result: seed, saving, and what comes back after a reload or with a link."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nted_step.pose_formats import is_number
+from pose_editor import formats
+from pose_editor.component import Widget
+
+MAX_SEED = 2**32 - 1
+KINDS = ("result", "step", "strip", "gif", "webp", "mp4", "zip")
+MAX_PHOTO = 2_000_000  # characters of a photo that was kept in the browser; it is canvas-sized
+
+
+class RunBar(Widget):
+    """Value ``{"seed": n}``, with ``"save": {"kind", "step"}`` or ``"restore": {"person", "photo", "joints", "seed", "step"}``.
+
+    Events: ``save`` when a file is wanted, ``restore`` when a kept state or a link was found. A new seed makes the pose
+    editor send its pose again.
+    """
+
+    def __init__(self, value: dict[str, Any] | None = None, **arguments: Any) -> None:
+        super().__init__("runbar", ("runbar.js",), value=value or {"seed": 0}, **arguments)
+
+    def preprocess(self, payload: Any) -> dict[str, Any]:
+        """The value, checked. Anything else is refused with one line."""
+        return self.checked(check, payload)
+
+    def api_info(self) -> dict[str, Any]:
+        return {"type": "object", "properties": {"seed": {"type": "integer", "minimum": 0, "maximum": MAX_SEED}}}
+
+    def example_payload(self) -> dict[str, Any]:
+        return {"seed": 0}
+
+
+class Download(Widget):
+    """Invisible: a value ``{"name", "url", "n"}`` becomes a download."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__("download", ("download.js",), **arguments)
+
+
+def check(value: Any) -> dict[str, Any]:
+    """The bar's value, if it is one. Raises ValueError."""
+    if not isinstance(value, dict):
+        raise ValueError("the settings are not an object")
+    found: dict[str, Any] = {"seed": _whole(value.get("seed"), "seed", MAX_SEED)}
+    if value.get("save") is not None:
+        save = value["save"]
+        if not isinstance(save, dict) or save.get("kind") not in KINDS:
+            raise ValueError(f"what is saved must be one of {', '.join(KINDS)}")
+        found["save"] = {"kind": save["kind"], "step": _whole(save.get("step"), "step", 1000)}
+    if value.get("restore") is not None:
+        found["restore"] = _check_restore(value["restore"])
+    return found
+
+
+def _check_restore(kept: Any) -> dict[str, Any]:
+    if not isinstance(kept, dict):
+        raise ValueError("this link or saved state cannot be read")
+    person, photo = kept.get("person"), kept.get("photo")
+    if not (person is None or isinstance(person, str)) or not (photo is None or (isinstance(photo, str) and len(photo) <= MAX_PHOTO)):
+        raise ValueError("this link or saved state cannot be read")
+    joints = formats.check_value({"joints": kept.get("joints")})["joints"]
+    return {"person": person, "photo": photo, "joints": joints, "step": _whole(kept.get("step"), "step", 1000)}
+
+
+def _whole(number: Any, name: str, most: int) -> int:
+    if not is_number(number) and number != most or number != int(number) or not 0 <= number <= most:
+        raise ValueError(f"{name} must be a whole number from 0 to {most}")
+    return int(number)

@@ -1,0 +1,115 @@
+"""A run as files to keep: pictures and animations that carry their settings, and everything together in a ZIP."""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image, PngImagePlugin
+
+from nted_step.output import FRAME_MS, LAST_FRAME_MS, strip
+from nted_step.pose import Pose
+from pose_editor import formats
+
+KEY = "nted-step"  # of the settings in a picture's metadata
+REST_FRAMES = round(LAST_FRAME_MS / FRAME_MS)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one result was made of. Images are canvas-sized and start with step 0.
+
+    Attributes:
+        crop: (left, top, right, bottom) of the canvas that is not padding.
+    """
+
+    images: Sequence[Image.Image]
+    labels: Sequence[str]
+    pose: Pose
+    crop: tuple[int, int, int, int]
+    settings: Mapping[str, Any]
+
+
+def save(run: Run, kind: str, step: int) -> tuple[str, str, bytes]:
+    """(file name, media type, bytes) of one of ``FILES`` or of ``"zip"``."""
+    if kind == "zip":
+        return "nted-step.zip", "application/zip", _zip(run)
+    name, mime, write = FILES[kind]
+    step = min(step, len(run.images) - 1)
+    return name.format(step), mime, write(run, step)
+
+
+def png(image: Image.Image, settings: Mapping[str, Any]) -> bytes:
+    """A PNG with the settings as text."""
+    info = PngImagePlugin.PngInfo()
+    info.add_text(KEY, json.dumps(settings))
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", pnginfo=info)
+    return buffer.getvalue()
+
+
+def gif(images: Sequence[Image.Image], settings: Mapping[str, Any]) -> bytes:
+    return _animated(images, "GIF", comment=json.dumps(settings).encode())
+
+
+def webp(images: Sequence[Image.Image], settings: Mapping[str, Any]) -> bytes:
+    return _animated(images, "WEBP", quality=88, method=2, xmp=_xmp(settings))
+
+
+def mp4(images: Sequence[Image.Image]) -> bytes:
+    """An MP4 that ends with a rest. OpenCV writes only to files, so there is a file for a moment."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "steps.mp4")
+        writer = cv2.VideoWriter(path, cv2.VideoWriter_fourcc(*"mp4v"), 1000 / FRAME_MS, images[0].size)
+        if not writer.isOpened():
+            raise ValueError("this OpenCV cannot write MP4; choose GIF or WebP")
+        for image in [*images, *[images[-1]] * REST_FRAMES]:
+            writer.write(np.asarray(image)[:, :, ::-1])
+        writer.release()
+        return Path(path).read_bytes()
+
+
+def _animated(images: Sequence[Image.Image], kind: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    durations = [FRAME_MS] * (len(images) - 1) + [LAST_FRAME_MS]
+    images[0].save(buffer, kind, save_all=True, append_images=list(images[1:]), duration=durations, loop=0, **options)
+    return buffer.getvalue()
+
+
+def _xmp(settings: Mapping[str, Any]) -> bytes:
+    text = json.dumps(settings).replace("&", "&amp;").replace("<", "&lt;")
+    return (
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
+        f'xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:source>{text}</dc:source></rdf:Description></rdf:RDF></x:xmpmeta>'
+    ).encode()
+
+
+def _zip(run: Run) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for step in range(len(run.images)):
+            archive.writestr(f"step_{step:02d}.png", FILES["step"][2](run, step))
+        for kind in ("result", "strip", "gif"):
+            name, _, write = FILES[kind]
+            archive.writestr(name, write(run, 0))
+        archive.writestr("pose.json", json.dumps(formats.to_openpose(run.pose, run.images[0].size[::-1]), indent=1) + "\n")
+        archive.writestr("run.json", json.dumps(dict(run.settings), indent=2) + "\n")
+    return buffer.getvalue()
+
+
+FILES: dict[str, tuple[str, str, Callable[[Run, int], bytes]]] = {
+    "result": ("result.png", "image/png", lambda run, _: png(run.images[-1].crop(run.crop), run.settings)),
+    "step": ("step_{:02d}.png", "image/png", lambda run, step: png(run.images[step], dict(run.settings) | {"step": step})),
+    "strip": ("strip.png", "image/png", lambda run, _: png(strip(run.images, run.labels), run.settings)),
+    "gif": ("steps.gif", "image/gif", lambda run, _: gif(run.images, run.settings)),
+    "webp": ("steps.webp", "image/webp", lambda run, _: webp(run.images, run.settings)),
+    "mp4": ("steps.mp4", "video/mp4", lambda run, _: mp4(run.images)),
+}

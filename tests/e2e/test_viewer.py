@@ -1,0 +1,82 @@
+"""Looking at a result, saving it, and finding it again."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+
+from tests.e2e.test_editor import joints
+from tests.e2e.test_page import LEFT_WRIST, drag, edit, picture, scrub, settle, wait_done
+
+
+def test_wipe_lens_pose_and_keys(open_page) -> None:
+    page = open_page()
+    settle(page)
+    page.locator(".sv-stage").focus()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    assert page.locator(".sv-root").get_attribute("data-step") == "18"
+    page.click('[data-see="wipe"]')
+    box = page.locator(".sv-stage").bounding_box()
+    page.mouse.click(box["x"] + box["width"] * 0.25, box["y"] + 100)
+    assert 20 <= int(page.locator(".sv-wipe").input_value()) <= 30
+    assert page.locator(".sv-source").get_attribute("src") == page.locator(".pe-photo").get_attribute("href")
+    page.click('[data-see="lens"]')
+    assert page.locator('[data-see="wipe"]').get_attribute("aria-pressed") == "false"
+    assert page.evaluate("getComputedStyle(document.querySelector('.sv-image')).imageRendering") == "pixelated"
+    page.click('[data-see="pose"]')
+    assert page.locator(".sv-pose line").count() == 17
+
+
+def test_seed_save_and_zip(open_page) -> None:
+    page = open_page()
+    settle(page)
+    scrub(page, 0)
+    first = picture(page)
+    page.fill(".rb-seed input", "5")
+    page.keyboard.press("Enter")
+    page.wait_for_function("+document.querySelector('.sv-root').dataset.edit > 0 && document.querySelector('.sv-root').dataset.state === 'done'")
+    assert picture(page) != first, "another seed is other noise"
+    with page.expect_download() as download:
+        page.select_option(".rb-save", "zip")
+    with zipfile.ZipFile(download.value.path()) as archive:
+        run = json.loads(archive.read("run.json"))
+        assert run["seed"] == 5 and len(archive.namelist()) >= 26
+    with page.expect_download() as download:
+        page.select_option(".rb-save", "gif")
+    assert download.value.suggested_filename == "steps.gif"
+
+
+def test_stop(open_page) -> None:
+    page = open_page()
+    settle(page)
+    drag(page, LEFT_WRIST, 10, -40, moves=2)
+    page.wait_for_selector('.sv-play[aria-label="Stop"]')
+    page.click(".sv-play")
+    page.wait_for_selector('.sv-root[data-state="stopped"]')
+    drag(page, LEFT_WRIST, 10, -10, moves=2)
+    wait_done(page, after=edit(page) - 1)
+
+
+def test_reload_and_link_bring_it_back(open_page) -> None:
+    page = open_page()
+    settle(page)
+    page.click(".pp-item >> nth=2")
+    wait_done(page, after=0)
+    before = edit(page)
+    drag(page, LEFT_WRIST, 20, -30)
+    wait_done(page, after=before)
+    scrub(page, 9)
+    posed = joints(page)
+    page.reload()
+    at_nine = "() => document.querySelector('.sv-root')?.dataset.step === '9' && document.querySelector('.sv-root').dataset.state === 'done'"
+    page.wait_for_function(at_nine, timeout=60_000)
+    assert joints(page) == posed
+    assert page.locator(".pp-item >> nth=2").get_attribute("aria-checked") == "true"
+
+    page.select_option(".rb-save", "link")
+    page.wait_for_function("location.hash.includes('pose=')")
+    link = page.evaluate("location.hash")
+    other = open_page(link=link)
+    other.wait_for_function(at_nine, timeout=60_000)
+    assert all(abs(a - b) <= 0.051 for one, two in zip(joints(other), posed, strict=True) for a, b in zip(one, two, strict=True))
