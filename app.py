@@ -27,15 +27,16 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from nted_step.image import MAX_BYTES, FittedPhoto, ImageError, load_photo, to_pil
+from nted_step.image import MAX_BYTES, FittedPhoto, ImageError, load_photo, to_pil, to_tensor
 from nted_step.output import label
 from nted_step.pipeline import DEVICES, DTYPES, NTEDStepPipeline, Person
 from nted_step.pose import Pose, PoseError, load_pose_text
 from nted_step.sampler import StepOutput
-from pose_editor import PoseEditor, formats, presets, saving
+from pose_editor import PoseEditor, formats, presets, saving, tracing
 from pose_editor.component import sentence
 from pose_editor.picker import PhotoPicker
 from pose_editor.runbar import Download, RunBar
+from pose_editor.tween import tween
 from pose_editor.viewer import StepViewer
 
 ROOT = Path(__file__).parent
@@ -47,6 +48,8 @@ WAITING = 32  # runs that may wait in the queue; more are refused
 SESSIONS = 64  # visitors whose photo is kept in memory
 IDLE_SECONDS = 3600  # after which a visitor's photo is forgotten
 LOSSLESS_HEIGHT = 130  # frames up to this height are shown as squares, where lossy compression would be seen
+FILM_POSES = 12  # of a film from the page; programs choose their own number
+FITS = {"Auto": "auto", "Fill": "crop", "Whole": "pad"}  # what the page calls the ways to fit a photo
 OPENING = "wave"  # the preset in which the first person is shown
 
 
@@ -66,6 +69,7 @@ class Session:
     """What the server keeps for one visitor."""
 
     upload: Subject | None = None
+    file: tuple[str, str] | None = None  # path and name of the uploaded photo, to fit it another way
     last: saving.Run | None = None  # the newest result, to be saved
     edit: int = 0  # newest edit that was run
     run: int = 0  # what runs for this visitor, see Studio.claim; everything else stops
@@ -183,15 +187,74 @@ class Studio:
         made = {"made_by": "NTED Step", "weights": about(self.pipeline), "weights_sha256": self.pipeline.sha256}
         return made | {"person": subject.title, "seed": seed, "steps": steps, "joints": joints}
 
-    def save(self, settings: dict[str, Any], session: Session) -> dict[str, Any]:
-        """The visitor's newest result as a file to download."""
-        run = session.last or self.opened
+    def save(self, value: dict[str, Any], chosen: str | None, session: Session, settings: dict[str, Any]) -> dict[str, Any]:
+        """The visitor's newest result as a file to download, or a film from the photo's pose to the editor's."""
+        run, kind = session.last or self.opened, settings["save"]["kind"]
         try:
-            name, mime, data = saving.save(run, settings["save"]["kind"], settings["save"]["step"])
+            if kind.startswith("film"):
+                subject = self.subject(chosen, session)
+                images = self.film(subject.person, subject.pose, formats.from_value(value), FILM_POSES, settings["seed"])
+                name, mime, data = saving.film(images, kind.removeprefix("film-"), run.settings)
+            else:
+                name, mime, data = saving.save(run, kind, settings["save"]["step"])
         except (KeyError, ValueError) as error:
             raise gr.Error(sentence(error), print_exception=False) from None
         url = f"data:{mime};base64,{base64.b64encode(data).decode()}"
         return {"name": name, "url": url, "n": time.time()}  # a new value each time, else the second click does nothing
+
+    def film(self, person: Person, first: Pose, last: Pose, frames: int, seed: int) -> list[Image.Image]:
+        """The last step of every pose on the way from one to the other, all from the same noise. Raises ValueError."""
+        images = []
+        for pose in tween(first, last, frames):
+            for output in self._locked(self.pipeline.generate(person, pose, seed=seed)):
+                image = output.image
+            images.append(to_pil(image))
+        return images
+
+    def _locked(self, outputs: Iterator[StepOutput]) -> Iterator[StepOutput]:
+        """The same steps, leaving the model to others between two of them."""
+        while True:
+            with self.model:
+                output = next(outputs, None)
+            if output is None:
+                return
+            yield output
+
+    def traced(self, chosen: str | None, session: Session, event: gr.EventData) -> Any:
+        """A pixel of the result was clicked: where in the photo it comes from, and the texture labels."""
+        run = session.last or self.opened
+        try:
+            clicked = event._data
+            step, level = whole(clicked["step"], "step"), whole(clicked["level"], "level")
+            before = StepOutput(step - 1, (0, 0), to_tensor(run.images[step - 1]), 0.0)
+            glow, labels = self._trace(self.subject(chosen, session).person, run.pose, before, level, clicked["x"], clicked["y"])
+        except (KeyError, IndexError, TypeError, ValueError):
+            return gr.skip()  # a click on a picture that is no longer there
+        return StepViewer(traced={"glow": data_url(glow), "labels": data_url(labels)})
+
+    def _trace(self, person: Person, pose: Pose, before: StepOutput, level: int, x: float, y: float) -> tuple[Image.Image, Image.Image]:
+        height, width = self.canvas
+        if not (0 <= x <= width and 0 <= y <= height):
+            raise ValueError(f"x, y must lie on the {width}x{height} canvas, not ({x:g}, {y:g})")
+        with self.model:
+            mixture, attention = (maps.numpy() for maps in self.pipeline.trace(person, pose, before, level))
+        return tracing.glow(mixture, attention, (x, y), self.canvas), tracing.label_map(mixture, self.canvas)
+
+    def levels(self) -> list[list[int]]:
+        """(h, w) of the maps that can be traced, coarsest first."""
+        config, (height, width) = self.pipeline.config, self.canvas
+        return [[level, level * width // height] for level in config.levels if config.labels[level]]
+
+    def refit(self, fit: str, session: Session, settings: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+        """The uploaded photo fitted another way: cut to fill the canvas, or whole on white."""
+        if session.file is None:
+            return
+        try:
+            session.upload = self.upload(*session.file, FITS[fit])
+        except (ImageError, KeyError) as error:
+            yield gr.skip(), gr.skip(), notice(sentence(error), "error"), gr.skip()
+            return
+        yield from self._open(session.upload, None, "", session, seed=settings["seed"])
 
     def restore(self, settings: dict[str, Any], session: Session) -> Iterator[tuple[Any, ...]]:
         """What was kept in the visitor's browser, or came with a link: person, pose, seed and step."""
@@ -230,6 +293,7 @@ class Studio:
         name = Path(path).name
         try:
             session.upload = self.upload(path, name)
+            session.file = (path, name)
         except ImageError as error:
             yield gr.skip(), gr.skip(), notice(sentence(error), "error"), gr.skip()
             return
@@ -258,12 +322,9 @@ class Studio:
             with self.model:
                 person = self.pipeline.encode(load_photo(photo or b"", self.canvas, name=Path(photo or "photo").name).image)
             outputs = self.pipeline.generate(person, formats.from_value(pose), seed=whole(seed, "seed"), steps=whole(steps, "steps"))
-            while True:
-                with self.model:
-                    output = next(outputs, None)
-                if output is None:
-                    return to_pil(image)
+            for output in self._locked(outputs):
                 image = output.image
+            return to_pil(image)
         except ValueError as error:
             raise gr.Error(sentence(error), print_exception=False) from None
 
@@ -350,23 +411,24 @@ def build(studio: Studio) -> gr.Blocks:
             with gr.Column(elem_id="people"):
                 picker = PhotoPicker(choices, name, elem_id="picker")
                 photo = gr.UploadButton("Your photo", file_types=["image"], elem_id="upload")
+                fit = gr.Radio(list(FITS), value="Auto", label="How the photo fits", show_label=False, visible=False, elem_id="fit")
             with gr.Column(elem_classes="part", elem_id="source"):
                 gr.HTML("<b>Photo and pose</b> <span>· drag the dots</span>", elem_classes="part-title")
                 editor = PoseEditor(pose, photo=subject.picture, rest=subject.pose, canvas=studio.canvas, elem_id="editor")
             with gr.Column(elem_classes="part", elem_id="result"):
                 gr.HTML("<b>Result</b> <span>· from coarse to fine in 20 steps</span>", elem_classes="part-title")
-                viewer = StepViewer([list(size) for size in studio.pipeline.ladder], frames, subject.picture, elem_id="viewer")
+                viewer = StepViewer([list(size) for size in studio.pipeline.ladder], frames, subject.picture, studio.levels(), elem_id="viewer")
                 bar = RunBar(elem_id="run")
                 download = Download(elem_id="download")
         gr.HTML(html.escape(about(studio.pipeline)), elem_id="about")
-        _wire(studio, session, picker, photo, editor, viewer, message, bar, download)
+        _wire(studio, session, picker, photo, fit, editor, viewer, message, bar, download)
         _wire_api(studio)
     # Two lines: long runs one after another, and previews, which are short and must not wait behind them.
     return page.queue(max_size=WAITING, api_open=False)
 
 
 def _wire(
-    studio: Studio, session: gr.State, picker: Any, photo: Any, editor: Any, viewer: Any, message: Any, bar: Any, download: Any
+    studio: Studio, session: gr.State, picker: Any, photo: Any, fit: Any, editor: Any, viewer: Any, message: Any, bar: Any, download: Any
 ) -> None:
     """Which event calls what. Only the newest pose of a visitor is worked on; see Studio.claim."""
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
@@ -378,11 +440,16 @@ def _wire(
     editor.release(studio.released, [editor, session], None, **at_once)
     picker.select(studio.opening_other, [session], None, **at_once)
     viewer.stop(studio.stop, [session], None, **at_once)
-    bar.save(studio.save, [bar, session], download, **quiet)
+    viewer.trace(studio.traced, [picker, session], viewer, **quiet | {"trigger_mode": "always_last", "concurrency_id": "preview"})
+    bar.save(studio.save, wanted, download, **quiet)
     bar.restore(studio.restore, [bar, session], opened, **run)
     editor.release(studio.render, wanted, viewer, **run)
     picker.select(studio.open_example, [picker, session, bar], opened, **run)
-    photo.upload(studio.open_upload, [photo, session, bar], opened, **run)
+    photo.upload(studio.open_upload, [photo, session, bar], opened, **run).then(
+        lambda session: gr.update(visible=session.file is not None, value="Auto"), [session], fit, **at_once
+    )
+    fit.input(studio.refit, [fit, session, bar], opened, **run)
+    picker.select(lambda: gr.update(visible=False), None, fit, **at_once)
 
 
 def _wire_api(studio: Studio) -> None:

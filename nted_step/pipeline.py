@@ -13,7 +13,7 @@ from torch import Tensor
 from nted_step.config import NTEDStepConfig
 from nted_step.generator import Generator, Textures
 from nted_step.pose import Pose, skeleton_map
-from nted_step.sampler import StepOutput, sample
+from nted_step.sampler import StepOutput, sample, step
 from nted_step.schedule import ladder, seeded_noise, start_image
 from nted_step.weights import Weights, load_weights
 
@@ -124,6 +124,30 @@ class NTEDStepPipeline:
             x, first = start.image.to(self.device).view(1, 3, *self.config.size), start.step
         for output in sample(self.generator, person.textures, skeleton, x, first=first, last=last):
             yield StepOutput(output.step, output.size, output.image[0], output.seconds)
+
+    @torch.no_grad()
+    def trace(self, person: Person, pose: Pose, before: StepOutput, level: int) -> tuple[Tensor, Tensor]:
+        """Where the step after ``before`` gets its textures from.
+
+        Args:
+            level: which level that has labels, 0 the coarsest.
+
+        Returns:
+            (mixture K x h x w, how much of each of the K textures every pixel of the result takes; attention K x h x w,
+            where in the photo each texture was taken from, summing to 1). Pixel by pixel, mixture^T attention is the answer.
+        """
+        if not 0 <= before.step < self.config.steps:
+            raise ValueError(f"a step from 0 to {self.config.steps - 1} has a step after it, not {before.step}")
+        pose.require_drawable(self.config.size)
+        skeleton = skeleton_map(pose, self.config.size)[None].to(self.device, self.dtype, memory_format=torch.channels_last)
+        x = before.image.to(self.device).view(1, 3, *self.config.size)
+        found = person.extraction(before.step)
+        place = 2 * level + 1  # two extractions per level; the second is the one nearer to the image
+        if not 0 <= place < len(found.attention):
+            raise ValueError(f"level must be 0..{len(found.attention) // 2 - 1}, not {level}")
+        rendering = step(self.generator, found, x, skeleton, before.step)
+        mixture = rendering.distribution[place][0].float().softmax(dim=0)
+        return mixture.cpu(), found.attention[place][0].float().cpu()
 
     @torch.no_grad()
     def _encode(self, source: Tensor, t: int) -> Textures:

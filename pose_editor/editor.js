@@ -39,6 +39,7 @@ function build() {
   const [height, width] = canvas;
   stage.style.aspectRatio = `${width} / ${height}`;
   const photo = make("image", { class: "pe-photo", x: 0, y: 0, width, height, preserveAspectRatio: "none" }, svg);
+  const overlay = make("image", { class: "pe-photo pe-overlay", x: 0, y: 0, width, height, preserveAspectRatio: "none" }, svg);
   const limbs = figure.limbs.map((_, index) => make("line", { class: "pe-limb", stroke: figure.colours[index] }, svg));
   const dots = figure.joints.map((name, index) => {
     const group = make("g", { class: "pe-joint", tabindex: 0, role: "button", "data-joint": index, "aria-roledescription": "joint" }, svg);
@@ -51,7 +52,7 @@ function build() {
   });
   const frame = make("rect", { class: "pe-frame" }, svg), lasso = make("rect", { class: "pe-lasso" }, svg);
   const handles = ["nw", "ne", "se", "sw", "turn"].map((name) => make("circle", { class: "pe-handle", "data-handle": name }, svg));
-  nodes = { photo, limbs, dots, frame, lasso, handles };
+  nodes = { photo, overlay, limbs, dots, frame, lasso, handles };
 }
 
 /** Canvas pixels per screen pixel: dots and hit areas keep their size on screen whatever the stage's size. */
@@ -167,6 +168,12 @@ function publish(event) {
   trigger(event);
   if (event === "release") window.dispatchEvent(new Event("pose-release"));
 }
+
+// Something to lay over the photo, or nothing; the figure steps back meanwhile.
+window.addEventListener("photo-overlay", ({ detail }) => {
+  if (detail) nodes.overlay.setAttribute("href", detail); else nodes.overlay.removeAttribute("href");
+  stage.classList.toggle("pe-overlaid", !!detail);
+});
 
 // Something else than the pose changed what is wanted: the pose is sent again, as a new edit.
 window.addEventListener("pose-again", () => element.isConnected && publish("release"));

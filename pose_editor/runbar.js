@@ -7,10 +7,10 @@ const note = element.querySelector(".rb-note");
 const KEPT = "nted-step";
 let noteTimer = 0, touched = false;
 
-function say(text) {
+function say(text, ms = 4000) {
   note.textContent = text;
   clearTimeout(noteTimer);
-  noteTimer = setTimeout(() => { note.textContent = ""; }, 4000);
+  noteTimer = setTimeout(() => { note.textContent = ""; }, ms);
 }
 
 /** A new seed: the editor sends its pose once more, so that the newest edit still wins. */
@@ -31,8 +31,11 @@ save.addEventListener("change", () => {
   save.value = "";
   if (kind === "link") return copyLink();
   props.value = { seed: seed.valueAsNumber, save: { kind, step: state().step } };
+  if (kind.startsWith("film")) say("Making the film: 12 poses, 20 steps each…", 120000);
   trigger("save");
 });
+
+window.addEventListener("download-ready", () => say(""));
 
 // --- what is kept ----------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from pose_editor import formats
 from pose_editor.component import Widget
 
 MAX_SEED = 2**32 - 1
-KINDS = ("result", "step", "strip", "gif", "webp", "mp4", "zip")
+KINDS = ("result", "step", "strip", "gif", "webp", "mp4", "zip", "film-gif", "film-mp4")
 MAX_PHOTO = 2_000_000  # characters of a photo that was kept in the browser; it is canvas-sized
 
 

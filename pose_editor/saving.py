@@ -64,6 +64,14 @@ def webp(images: Sequence[Image.Image], settings: Mapping[str, Any]) -> bytes:
     return _animated(images, "WEBP", quality=88, method=2, xmp=_xmp(settings))
 
 
+def film(images: Sequence[Image.Image], kind: str, settings: Mapping[str, Any]) -> tuple[str, str, bytes]:
+    """There and back again, as ``"gif"`` or ``"mp4"``."""
+    there_and_back = [*images, *images[-2:0:-1]]
+    if kind == "mp4":
+        return "film.mp4", "video/mp4", mp4(there_and_back)
+    return "film.gif", "image/gif", gif(there_and_back, settings)
+
+
 def mp4(images: Sequence[Image.Image]) -> bytes:
     """An MP4 that ends with a rest. OpenCV writes only to files, so there is a file for a moment."""
     with tempfile.TemporaryDirectory() as folder:

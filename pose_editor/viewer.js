@@ -19,6 +19,7 @@ let preview = null;      // { url, step } while a drag is being followed
 let wanted = last;       // the step the person asked for; the last one means "follow the sampler"
 let used = null;         // the joints that the newest run was made for
 let stopped = false;     // the person pressed Stop
+let tracedStep = -1;
 let timer = 0;
 
 const sizeText = (step) => `${sizes[step][0]}x${sizes[step][1]}`;
@@ -52,6 +53,8 @@ function draw() {
   root.dataset.edit = edit;
   drawPlay();
   drawPose();
+  if (traced && (step !== tracedStep || preview)) showTrace(null); // it was about another picture
+  tracedStep = step;
   cells.forEach((cell, index) => {
     const picture = cell.firstChild;
     if (frames[index] && picture.getAttribute("src") !== frames[index]) picture.src = frames[index];

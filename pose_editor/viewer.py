@@ -17,19 +17,27 @@ class StepViewer(Widget):
     "kind": "preview", "step": k, "frames": [url]}`` for one early step. Of two values the one with the larger ``edit``
     wins, whatever order they arrive in. ``"at": k`` opens a new run at step k.
 
-    Event: ``stop`` when a person wants a run to end.
+    Events: ``stop`` when a person wants a run to end; ``trace`` when a pixel of the result is clicked to see where it comes
+    from, with ``x``, ``y``, ``step`` and ``level`` in the event's data, answered by ``StepViewer(traced={"glow", "labels"})``.
 
     Args:
         sizes: (h, w) of every step; the slider has one position for each.
         source: URL of the photo that the result can be compared with.
+        levels: (h, w) of the maps that can be traced, coarsest first.
     """
 
     def __init__(
-        self, sizes: list[list[int]] | None = None, value: dict[str, Any] | None = None, source: str | None = None, **arguments: Any
+        self,
+        sizes: list[list[int]] | None = None,
+        value: dict[str, Any] | None = None,
+        source: str | None = None,
+        levels: list[list[int]] | None = None,
+        traced: dict[str, str] | None = None,
+        **arguments: Any,
     ) -> None:
         sizes = [list(size) for size in sizes or [[1, 1]]]
         scripts = ("viewer.js", "viewer_tools.js")
-        super().__init__("viewer", scripts, value=value, sizes=sizes, source=source, limbs=LIMBS, **arguments)
+        super().__init__("viewer", scripts, value=value, sizes=sizes, source=source, limbs=LIMBS, levels=levels or [], traced=traced, **arguments)
 
     def api_info(self) -> dict[str, Any]:
         frames = {"type": "array", "items": {"type": "string"}, "description": "data URLs, step 0 first"}

@@ -7,11 +7,11 @@ const poseView = root.querySelector(".sv-pose");
 const see = (name) => root.querySelector(`[data-see="${name}"]`);
 const pressed = (name) => see(name).getAttribute("aria-pressed") === "true";
 
-for (const name of ["wipe", "lens", "pose"]) {
+for (const name of ["wipe", "lens", "pose", "trace"]) {
   see(name).addEventListener("click", () => {
     see(name).setAttribute("aria-pressed", !pressed(name));
-    const other = { wipe: "lens", lens: "wipe" }[name]; // both want the pointer
-    if (other && pressed(name)) see(other).setAttribute("aria-pressed", false);
+    const pointing = ["wipe", "lens", "trace"]; // each wants the pointer for itself
+    if (pointing.includes(name) && pressed(name)) for (const other of pointing) if (other !== name) see(other).setAttribute("aria-pressed", false);
     drawWays();
   });
 }
@@ -20,8 +20,50 @@ function drawWays() {
   root.classList.toggle("sv-wiping", pressed("wipe"));
   root.classList.toggle("sv-lensing", pressed("lens"));
   source.hidden = wipe.hidden = !pressed("wipe");
+  root.classList.toggle("sv-trace", pressed("trace"));
+  tracing.hidden = !pressed("trace");
+  if (!pressed("trace")) showTrace(null);
   drawPose();
 }
+
+// --- where does this come from? ---------------------------------------------------------------------------------
+
+const tracing = root.querySelector(".sv-tracing");
+const level = root.querySelector(".sv-level");
+const labels = root.querySelector(".sv-labels");
+const showLabels = root.querySelector(".sv-show");
+const cross = root.querySelector(".sv-cross");
+let traced = null; // the answer to the last click: { glow, labels }
+let asked = [88, 100];
+
+level.replaceChildren(...props.levels.map(([height, width], index) => new Option(`${height}x${width}`, index)));
+level.value = Math.max(props.levels.length - 2, 0); // fine enough to see garments, coarse enough to be clear
+
+function ask() {
+  const [height, width] = props.sizes[last];
+  cross.style.setProperty("--cross-x", `${(100 * asked[0]) / width}%`);
+  cross.style.setProperty("--cross-y", `${(100 * asked[1]) / height}%`);
+  trigger("trace", { x: asked[0], y: asked[1], step: Math.max(shown(), 1), level: Number(level.value) });
+}
+
+/** The glow belongs over the photo, which is the pose editor's; it listens for this event. */
+function showTrace(answer) {
+  traced = answer;
+  labels.hidden = !answer || !showLabels.checked;
+  cross.hidden = !answer;
+  if (answer) labels.src = answer.labels;
+  window.dispatchEvent(new CustomEvent("photo-overlay", { detail: answer?.glow ?? null }));
+}
+
+stage.addEventListener("click", (event) => {
+  if (!pressed("trace") || event.target.closest(".sv-tracing")) return;
+  const box = stage.getBoundingClientRect(), [height, width] = props.sizes[last];
+  asked = [((event.clientX - box.left) / box.width) * width, ((event.clientY - box.top) / box.height) * height];
+  ask();
+});
+level.addEventListener("change", ask);
+showLabels.addEventListener("change", () => (traced ? showTrace(traced) : ask()));
+watch("traced", () => { if (pressed("trace") && props.traced) showTrace(props.traced); });
 
 function drawSource() {
   if (props.source) source.src = props.source;

@@ -187,10 +187,10 @@ def test_touch_on_a_phone(open_page) -> None:
 def test_choose_another_person(open_page) -> None:
     page = open_page()
     settle(page)
-    photo = page.locator(".pe-photo").get_attribute("href")
+    photo = page.locator(".pe-photo").first.get_attribute("href")
     page.click(".pp-item >> nth=3")
     wait_done(page, after=0)
-    assert page.locator(".pe-photo").get_attribute("href") != photo
+    assert page.locator(".pe-photo").first.get_attribute("href") != photo
     assert page.locator(".pp-item >> nth=3").get_attribute("aria-checked") == "true"
     assert page.locator('[data-do="reset"]').is_disabled(), "a person opens in the pose of the photo"
 

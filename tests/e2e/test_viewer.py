@@ -20,7 +20,7 @@ def test_wipe_lens_pose_and_keys(open_page) -> None:
     box = page.locator(".sv-stage").bounding_box()
     page.mouse.click(box["x"] + box["width"] * 0.25, box["y"] + 100)
     assert 20 <= int(page.locator(".sv-wipe").input_value()) <= 30
-    assert page.locator(".sv-source").get_attribute("src") == page.locator(".pe-photo").get_attribute("href")
+    assert page.locator(".sv-source").get_attribute("src") == page.locator(".pe-photo").first.get_attribute("href")
     page.click('[data-see="lens"]')
     assert page.locator('[data-see="wipe"]').get_attribute("aria-pressed") == "false"
     assert page.evaluate("getComputedStyle(document.querySelector('.sv-image')).imageRendering") == "pixelated"
@@ -80,3 +80,32 @@ def test_reload_and_link_bring_it_back(open_page) -> None:
     other = open_page(link=link)
     other.wait_for_function(at_nine, timeout=60_000)
     assert all(abs(a - b) <= 0.051 for one, two in zip(joints(other), posed, strict=True) for a, b in zip(one, two, strict=True))
+
+
+def test_trace_shows_where_a_pixel_comes_from(open_page) -> None:
+    page = open_page()
+    settle(page)
+    page.click('[data-see="trace"]')
+    box = page.locator(".sv-stage").bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.4)
+    page.wait_for_selector(".pe-overlay[href^='data:image/webp']", timeout=30_000, state="attached")
+    page.check(".sv-show")
+    assert page.locator(".sv-labels").get_attribute("src").startswith("data:image/webp") and page.locator(".sv-labels").is_visible()
+    page.keyboard.press("Escape")
+    page.click('[data-see="trace"]')
+    assert page.locator(".pe-overlay").get_attribute("href") is None
+
+
+def test_an_own_photo_filled_or_whole(open_page, tmp_path) -> None:
+    from PIL import Image
+
+    page = open_page()
+    settle(page)
+    Image.effect_noise((700, 500), 80).convert("RGB").save(tmp_path / "wide.png")
+    page.set_input_files("#people input[type=file]", tmp_path / "wide.png")
+    wait_done(page, after=0)
+    filled = page.locator(".pe-photo").first.get_attribute("href")
+    before = edit(page)
+    page.click("#fit >> text=Whole")
+    wait_done(page, after=before)
+    assert page.locator(".pe-photo").first.get_attribute("href") != filled

@@ -1,0 +1,39 @@
+"""Pictures of where a result comes from: a glow over the photo, and the learned texture labels as colours."""
+
+from __future__ import annotations
+
+import colorsys
+
+import cv2
+import numpy as np
+from PIL import Image
+
+GLOW = (255, 214, 10)
+SHADE = 175  # alpha of what was not looked at
+
+
+def glow(mixture: np.ndarray, attention: np.ndarray, at: tuple[float, float], size: tuple[int, int]) -> Image.Image:
+    """An RGBA picture of canvas size (H, W) to lay over the photo: clear and ringed where the pixel at (x, y) looked, dark elsewhere.
+
+    Args:
+        mixture: K x h x w, how much of each texture a pixel of the result takes.
+        attention: K x h x w, where in the photo each texture comes from.
+        at: (x, y) in canvas pixels.
+    """
+    labels, height, width = mixture.shape
+    column, row = min(int(at[0] * width / size[1]), width - 1), min(int(at[1] * height / size[0]), height - 1)
+    source = np.tensordot(mixture[:, row, column], attention, axes=1)
+    heat = cv2.resize(source / max(source.max(), 1e-12), size[::-1], interpolation=cv2.INTER_CUBIC).clip(0, 1)
+    picture = np.empty((*size, 4), np.uint8)
+    picture[..., :3] = np.where(heat[..., None] > 0.35, GLOW, (10, 10, 16))
+    picture[..., 3] = np.where(heat > 0.35, 70 * heat, SHADE * (1 - heat / 0.35))
+    return Image.fromarray(picture)
+
+
+def label_map(mixture: np.ndarray, size: tuple[int, int]) -> Image.Image:
+    """The texture that every pixel takes most of, each in a colour of its own, as squares on a canvas (H, W)."""
+    strongest = mixture.argmax(axis=0)
+    # Golden-angle hues: neighbours in number look as different as any two.
+    colours = [colorsys.hsv_to_rgb(k * 0.618 % 1, 0.55 + 0.3 * (k % 2), 0.95 - 0.2 * (k % 3) / 2) for k in range(len(mixture))]
+    picture = (np.array(colours)[strongest] * 255).astype(np.uint8)
+    return Image.fromarray(picture).resize(size[::-1], Image.Resampling.NEAREST)

@@ -1,0 +1,25 @@
+"""Where a pixel comes from, on maps small enough to know the answer."""
+
+import numpy as np
+
+from pose_editor import tracing
+
+SIZE = (256, 176)
+
+
+def test_the_glow_is_where_the_texture_was_taken() -> None:
+    mixture = np.zeros((2, 16, 11), np.float32)
+    mixture[0, :8], mixture[1, 8:] = 1, 1  # the upper half takes texture 0, the lower half texture 1
+    attention = np.zeros((2, 16, 11), np.float32)
+    attention[0, 2, 3] = attention[1, 12, 8] = 1
+    for y, (row, column) in ((10, (2, 3)), (250, (12, 8))):
+        alpha = np.asarray(tracing.glow(mixture, attention, (88, y), SIZE))[..., 3].astype(int)
+        middle = alpha[row * 16 + 8, column * 16 + 8]
+        assert middle < 100 < alpha[128, 88], "bright there and dark elsewhere"
+
+
+def test_the_label_map_has_a_colour_for_each_label() -> None:
+    mixture = np.zeros((3, 16, 11), np.float32)
+    mixture[np.arange(16) % 3, np.arange(16)] = 1
+    picture = tracing.label_map(mixture, SIZE)
+    assert picture.size == (176, 256) and len(picture.getcolors()) == 3
