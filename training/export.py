@@ -20,7 +20,7 @@ from nted_step.config import preset
 from nted_step.generator import Generator
 from nted_step.weights import CARD_NAME, load_weights, save_weights, write_atomically
 from training.checkpoint import load_latest
-from training.growing import grow, stage_config
+from training.growing import at_stage, stage_config
 from training.settings import Settings, load_settings
 
 CARD = """---
@@ -72,6 +72,7 @@ def export(run: Path, settings: Settings, output: Path, metrics: Path | None, wh
         "samples": progress["total_samples"],
         "hours": round(progress["seconds"] / 3600, 2),
         "hardware": where,
+        "limits": "These weights know only rendered figures; a photograph of a real person comes out as a figure-like approximation.",
         "perceptual_loss": "none; discriminator feature matching",
         "date": datetime.date.today().isoformat(),
         "licence": "Apache-2.0",
@@ -88,9 +89,7 @@ def _grown(ema: dict[str, torch.Tensor], settings: Settings, stage: int) -> Gene
     height = settings.stages[stage].height
     generator = Generator(stage_config(final, height))
     generator.load_state_dict(ema)
-    while generator.config.size != final.size:
-        generator = grow(generator, stage_config(final, 2 * generator.config.size[0]))
-    return generator
+    return at_stage(generator, final, final.size[0])
 
 
 def _compare(generator: Generator, output: Path, dtype: torch.dtype) -> None:

@@ -80,3 +80,38 @@ def _grow_renderer(small: Generator, large: Generator) -> None:
         if conv.distribution_operation is not None:
             conv.conv.weight.mul_(math.sqrt(2))  # (x + textures)/sqrt 2 with textures still zero
     new_levels[-1].to_rgb.conv.weight.zero_()
+
+
+@torch.no_grad()
+def shrink(large: Generator, config: NTEDStepConfig) -> Generator:
+    """The inverse of :func:`grow`, for a generator whose finest level was never trained.
+
+    So a run can go on, on its small canvas, from weights that were exported at the full one. Raises ValueError when the
+    finest level has learned something, which shrinking would lose.
+    """
+    if large.target_image_renderer.convs[-1].to_rgb.conv.weight.any():
+        raise ValueError(f"the level {large.config.size[0]} of these weights is trained; start at that canvas height")
+    small = Generator(config)
+    for old, new in ((large.reference_encoder, small.reference_encoder), (large.skeleton_encoder, small.skeleton_encoder)):
+        front, inputs = old.convs[0], new.first.conv.weight.shape[1]
+        pixel_weight = front.conv.weight[:, :inputs, 1:2, 1:2] * GAIN * front.conv.scale
+        new.first.conv.weight.copy_(pixel_weight / new.first.conv.scale)
+        new.first.activate.bias.copy_(front.activate.bias + PASS_OFFSET * pixel_weight.sum(dim=(1, 2, 3)))
+        for level, source in zip(new.convs, old.convs[1:], strict=True):
+            level.load_state_dict(source.state_dict())
+    levels = small.target_image_renderer.convs
+    for level, source in zip(levels, large.target_image_renderer.convs, strict=False):
+        level.load_state_dict({key: source.state_dict()[key] for key in level.state_dict()})
+    for name in ("conv0", "conv1"):
+        if getattr(large.target_image_renderer.convs[len(levels) - 1], name).distribution_operation is not None:
+            getattr(levels[-1], name).conv.weight.div_(math.sqrt(2))
+    return small
+
+
+def at_stage(generator: Generator, final: NTEDStepConfig, height: int) -> Generator:
+    """A generator of the final configuration, or of one of its stages, brought to the stage with canvas ``height``."""
+    while generator.config.size[0] < height:
+        generator = grow(generator, stage_config(final, 2 * generator.config.size[0]))
+    while generator.config.size[0] > height:
+        generator = shrink(generator, stage_config(final, generator.config.size[0] // 2))
+    return generator

@@ -16,11 +16,12 @@ from torch import Tensor, nn
 
 from nted_step.config import preset
 from nted_step.generator import Generator
+from nted_step.weights import load_weights
 from training import losses
 from training.checkpoint import load_latest, save_checkpoint
 from training.data import FigureStore, figure_store
 from training.discriminator import COARSEST, Discriminator
-from training.growing import grow, stage_config
+from training.growing import at_stage, stage_config
 from training.rollout import ROLLOUTS, TrainedStep
 from training.settings import Settings, Stage
 from training.validation import validate
@@ -55,10 +56,20 @@ class Trainer:
         self.recent: list[tuple[dict[str, float], float]] = []  # losses and seconds since the last line
         torch.manual_seed(settings.seed)
         self.rng = np.random.default_rng(settings.seed)
-        self._enter_stage(Generator(stage_config(self.final, settings.stages[0].height)))
         state = load_latest(run)
-        if state is not None:
+        if state is None:
+            self._enter_stage(self._first_generator())
+        else:
             self._load(state)
+
+    def _first_generator(self) -> Generator:
+        height = self.settings.stages[0].height
+        if not self.settings.init:
+            return Generator(stage_config(self.final, height))
+        weights = load_weights(self.settings.init)
+        if weights.config != self.final:
+            raise ValueError(f"{self.settings.init}: not weights of the preset {self.settings.preset!r}")
+        return at_stage(weights.build(), self.final, height)
 
     # -- stages ------------------------------------------------------------------------------------------------------
 
@@ -100,7 +111,7 @@ class Trainer:
             self._enter_stage(self.generator, self.ema)
         else:
             # Grown from the moving average, which is the better generator; its copy starts the new average.
-            self._enter_stage(grow(self.ema.cpu(), config))
+            self._enter_stage(at_stage(self.ema.cpu(), self.final, config.size[0]))
 
     def _d_channels(self, height: int) -> dict[int, int]:
         levels = [height >> i for i in range(int(math.log2(height // COARSEST)) + 1)]

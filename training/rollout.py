@@ -134,9 +134,10 @@ class ChainRollout:
         return {"people": torch.from_numpy(self.people), "t": self.t, "x": self.x, "fresh": torch.tensor(self.fresh)}
 
     def load_state(self, state: dict[str, Tensor]) -> None:
-        self.people, self.t, self.x = state["people"].numpy().copy(), state["t"].clone(), state["x"].clone()
+        # A run may go on with another batch size or with fewer figures: chains without a place or a person end here.
+        kept = min(self.batch, len(state["t"]))
+        self.people[:kept], self.t[:kept], self.x[:kept] = state["people"][:kept].numpy(), state["t"][:kept], state["x"][:kept]
         self.fresh = bool(state["fresh"])
-        # A run may go on with fewer figures than before: chains of people who are gone end here.
         gone = (self.people >= (self.store.people, self.store.poses, self.store.poses)).any(axis=1)
         self.people[gone], self.t[torch.from_numpy(gone)] = 0, self.config.steps
 

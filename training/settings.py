@@ -56,6 +56,7 @@ class Settings:
     """Everything a training run depends on."""
 
     preset: str = "lite"  # model preset of nted_step.config
+    init: str = ""  # weights folder to start from; random numbers when empty
     seed: int = 0  # of initial weights, noise and data order
     data_dir: str = "runs/data"  # where rendered figures are kept
     figures: Figures = Figures()

@@ -15,7 +15,7 @@ from training import losses
 from training.checkpoint import load_latest, save_checkpoint
 from training.data import FigureStore, figure_store
 from training.discriminator import Discriminator, minibatch_deviation
-from training.growing import grow, stage_config
+from training.growing import at_stage, grow, stage_config
 from training.loop import Trainer
 from training.rollout import ChainRollout, WindowRollout
 from training.settings import LossWeights, Settings, SettingsError, Stage, load_settings
@@ -100,6 +100,18 @@ def test_growing_keeps_the_function():
     difference = (after - before)[inside].abs().mean()
     assert difference < 0.15 * before[inside].std()
     assert difference < 0.3 * (unrelated - before)[inside].abs().mean()
+
+
+def test_shrinking_undoes_growing():
+    final = preset("lite")
+    small = Generator(stage_config(final, 32))
+    back = at_stage(at_stage(small, final, 256), final, 32)
+    for key, value in small.state_dict().items():
+        assert torch.allclose(back.state_dict()[key], value, atol=1e-4), key
+    trained = at_stage(small, final, 64)
+    torch.nn.init.ones_(trained.target_image_renderer.convs[-1].to_rgb.conv.weight)
+    with pytest.raises(ValueError, match="level 64 of these weights is trained"):
+        at_stage(trained, final, 32)
 
 
 def test_last_stage_is_the_finished_model():
