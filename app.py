@@ -32,8 +32,9 @@ from nted_step.output import label
 from nted_step.pipeline import DEVICES, DTYPES, NTEDStepPipeline, Person
 from nted_step.pose import Pose, PoseError, load_pose_text
 from nted_step.sampler import StepOutput
-from pose_editor import PoseEditor, formats, presets, saving, tracing
+from pose_editor import PoseEditor, endpoints, formats, presets, saving, tracing
 from pose_editor.component import sentence
+from pose_editor.endpoints import whole
 from pose_editor.picker import PhotoPicker
 from pose_editor.runbar import Download, RunBar
 from pose_editor.tween import tween
@@ -206,12 +207,12 @@ class Studio:
         """The last step of every pose on the way from one to the other, all from the same noise. Raises ValueError."""
         images = []
         for pose in tween(first, last, frames):
-            for output in self._locked(self.pipeline.generate(person, pose, seed=seed)):
+            for output in self.locked(self.pipeline.generate(person, pose, seed=seed)):
                 image = output.image
             images.append(to_pil(image))
         return images
 
-    def _locked(self, outputs: Iterator[StepOutput]) -> Iterator[StepOutput]:
+    def locked(self, outputs: Iterator[StepOutput]) -> Iterator[StepOutput]:
         """The same steps, leaving the model to others between two of them."""
         while True:
             with self.model:
@@ -227,12 +228,12 @@ class Studio:
             clicked = event._data
             step, level = whole(clicked["step"], "step"), whole(clicked["level"], "level")
             before = StepOutput(step - 1, (0, 0), to_tensor(run.images[step - 1]), 0.0)
-            glow, labels = self._trace(self.subject(chosen, session).person, run.pose, before, level, clicked["x"], clicked["y"])
+            glow, labels = self.trace(self.subject(chosen, session).person, run.pose, before, level, clicked["x"], clicked["y"])
         except (KeyError, IndexError, TypeError, ValueError):
             return gr.skip()  # a click on a picture that is no longer there
         return StepViewer(traced={"glow": data_url(glow), "labels": data_url(labels)})
 
-    def _trace(self, person: Person, pose: Pose, before: StepOutput, level: int, x: float, y: float) -> tuple[Image.Image, Image.Image]:
+    def trace(self, person: Person, pose: Pose, before: StepOutput, level: int, x: float, y: float) -> tuple[Image.Image, Image.Image]:
         height, width = self.canvas
         if not (0 <= x <= width and 0 <= y <= height):
             raise ValueError(f"x, y must lie on the {width}x{height} canvas, not ({x:g}, {y:g})")
@@ -316,18 +317,6 @@ class Studio:
         limits = self.pipeline.training.get("limits")
         return f" {limits}" if limits else ""
 
-    def generate(self, photo: str, pose: dict[str, Any], seed: float, steps: float) -> Image.Image:
-        """The API: a photo of a person and 18 joints in, the re-posed person out."""
-        try:
-            with self.model:
-                person = self.pipeline.encode(load_photo(photo or b"", self.canvas, name=Path(photo or "photo").name).image)
-            outputs = self.pipeline.generate(person, formats.from_value(pose), seed=whole(seed, "seed"), steps=whole(steps, "steps"))
-            for output in self._locked(outputs):
-                image = output.image
-            return to_pil(image)
-        except ValueError as error:
-            raise gr.Error(sentence(error), print_exception=False) from None
-
     def opening(self) -> tuple[str, Pose, dict[str, Any]]:
         """The first example in a pose of its own and all its steps, so that the page opens with a result."""
         name, subject = next(iter(self.examples.items()))
@@ -367,13 +356,6 @@ def pose_of(value: dict[str, Any]) -> Pose:
 def about(pipeline: NTEDStepPipeline) -> str:
     """Which weights and where they run, without the folder this checkout happens to stand in."""
     return pipeline.description.replace(f"{ROOT}{os.sep}", "")
-
-
-def whole(number: float, name: str) -> int:
-    """A whole number out of a JSON number. Raises ValueError."""
-    if number is None or number != number or number != int(number) or not 0 <= number < 2**63:
-        raise ValueError(f"{name} must be a whole number, not {number}")
-    return int(number)
 
 
 def notice(text: str, kind: str = "info") -> str:
@@ -422,7 +404,7 @@ def build(studio: Studio) -> gr.Blocks:
                 download = Download(elem_id="download")
         gr.HTML(html.escape(about(studio.pipeline)), elem_id="about")
         _wire(studio, session, picker, photo, fit, editor, viewer, message, bar, download)
-        _wire_api(studio)
+        endpoints.add(studio)
     # Two lines: long runs one after another, and previews, which are short and must not wait behind them.
     return page.queue(max_size=WAITING, api_open=False)
 
@@ -450,20 +432,6 @@ def _wire(
     )
     fit.input(studio.refit, [fit, session, bar], opened, **run)
     picker.select(lambda: gr.update(visible=False), None, fit, **at_once)
-
-
-def _wire_api(studio: Studio) -> None:
-    """The endpoint ``/generate`` for programs: typed by components that the page does not show."""
-    with gr.Group(visible=False):
-        photo = gr.File(label="photo", file_types=["image"], type="filepath")
-        pose = PoseEditor(canvas=studio.canvas, label="pose")
-        seed = gr.Number(0, label="seed", precision=0)
-        steps = gr.Number(studio.pipeline.config.steps, label="steps", precision=0)
-        result = gr.Image(label="result", type="pil", format="png")
-        gr.Button().click(
-            studio.generate, [photo, pose, seed, steps], result, api_name="generate", concurrency_id="run", concurrency_limit=1,
-            api_description="Re-pose the person in a photo. Joints are in pixels of the canvas, OpenPose order.",
-        )  # fmt: skip
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:

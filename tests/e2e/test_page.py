@@ -247,6 +247,30 @@ def test_the_endpoint_for_programs(server) -> None:
         client.predict(steps=21, **ask)
 
 
+def test_steps_film_and_trace_for_programs(server) -> None:
+    from gradio_client import Client, handle_file
+
+    from nted_step.pose import load_pose_text
+    from pose_editor import formats
+
+    example = ROOT / "assets" / "examples" / "striped-dress.png"
+    pose = formats.to_value(load_pose_text(example.with_suffix(".txt")))
+    client, photo = Client(server.url, verbose=False), handle_file(str(example))
+    named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    assert set(named) == {"/generate", "/steps", "/tween", "/trace"} and all(each["description"] for each in named.values())
+    steps = client.predict(photo=photo, pose=pose, seed=0, steps=3, api_name="/steps")
+    assert [each["caption"].split(":")[0] for each in steps] == ["start", "1", "2", "3"]
+    film = client.predict(photo=photo, first_pose=pose, pose=pose, frames=2, seed=0, kind="gif", api_name="/tween")
+    with Image.open(film) as image:
+        assert image.format == "GIF" and image.size == (176, 256)
+    glow, labels = client.predict(photo=photo, pose=pose, x=80, y=90, step=2, level=0, seed=0, api_name="/trace")
+    for path, mode in ((glow, "RGBA"), (labels, "RGB")):
+        with Image.open(path) as image:
+            assert image.size == (176, 256) and image.mode == mode
+    with pytest.raises(Exception, match="must lie on the 176x256 canvas"):
+        client.predict(photo=photo, pose=pose, x=-5, y=90, step=2, level=0, seed=0, api_name="/trace")
+
+
 def test_the_line_it_prints(server) -> None:
     assert re.fullmatch(rf"NTED Step at {re.escape(server.url)} with weights \S+ \(.*\) on cpu, \w+\n", server.first_line)
 
