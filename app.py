@@ -35,6 +35,7 @@ from nted_step.sampler import StepOutput
 from pose_editor import PoseEditor, endpoints, formats, presets, saving, tracing
 from pose_editor.component import sentence
 from pose_editor.endpoints import whole
+from pose_editor.mixer import Mixer, Mixture
 from pose_editor.picker import PhotoPicker
 from pose_editor.runbar import Download, RunBar
 from pose_editor.tween import tween
@@ -65,11 +66,28 @@ class Subject:
     crop: tuple[int, int, int, int]  # what of the canvas is photo and not padding
 
 
+@dataclass(frozen=True)
+class Mixed:
+    """A run with several people's textures. Another run that starts alike can go on from where they part."""
+
+    of: tuple[Subject, Pose, int]  # who, pose and seed
+    owners: list[str]  # of every step
+    outputs: list[StepOutput]
+
+    def agrees_until(self, of: tuple[Subject, Pose, int], owners: list[str]) -> int:
+        """How many of its steps the new run can take over."""
+        if self.of[0] is not of[0] or self.of[1:] != of[1:]:
+            return 0
+        same = next((t for t, pair in enumerate(zip(self.owners, owners, strict=True)) if pair[0] != pair[1]), len(owners))
+        return max(min(same, len(self.outputs) - 1), 0)
+
+
 @dataclass
 class Session:
     """What the server keeps for one visitor."""
 
     upload: Subject | None = None
+    mixed: Mixed | None = None  # the newest mixed result, to go on from
     file: tuple[str, str] | None = None  # path and name of the uploaded photo, to fit it another way
     last: saving.Run | None = None  # the newest result, to be saved
     edit: int = 0  # newest edit that was run
@@ -127,9 +145,17 @@ class Studio:
         """Whatever runs for this visitor ends at its next step; the next edit runs as ever."""
         self.announce(session, session.edit + 1)
 
-    def steps(self, subject: Subject, pose: Pose, session: Session, run: int, seed: int = 0) -> Iterator[StepOutput]:
+    def mixture(self, subject: Subject, owners: list[str]) -> Person | Mixture:
+        """The person, or where another person's textures were painted on some steps, all of them together."""
+        if not any(owners):
+            return subject.person
+        return Mixture(subject.person, [self.examples[name].person if name else subject.person for name in owners])
+
+    def steps(
+        self, person: Person | Mixture, pose: Pose, session: Session, run: int, seed: int = 0, start: StepOutput | None = None
+    ) -> Iterator[StepOutput]:
         """Sampler steps as long as no newer run wants the model, which is free between two steps."""
-        outputs = self.pipeline.generate(subject.person, pose, seed=seed)
+        outputs = self.pipeline.generate(person, pose, seed=seed, start=start)
         while session.run == run:
             with self.model:
                 output = next(outputs, None)
@@ -137,13 +163,15 @@ class Studio:
                 return
             yield output
 
-    def preview(self, value: dict[str, Any], chosen: str | None, session: Session, settings: dict[str, Any]) -> Any:
+    def preview(
+        self, value: dict[str, Any], chosen: str | None, session: Session, settings: dict[str, Any], owners: list[str]
+    ) -> Any:
         """While a joint is dragged: the furthest step that fits in a moment. Never raises: that would end the drag."""
         try:
             subject, pose = self.subject(chosen, session), formats.from_value(value)
             began, output = time.perf_counter(), None
             run = self.claim(session, value["edit"], preview=True)
-            for output in self.steps(subject, pose, session, run, settings["seed"]):
+            for output in self.steps(self.mixture(subject, owners), pose, session, run, settings["seed"]):
                 if output.step and time.perf_counter() - began > PREVIEW_SECONDS:
                     break
         except (PoseError, gr.Error):
@@ -160,19 +188,33 @@ class Studio:
         """At once, while the run for the newly chosen person still waits for its turn."""
         self.announce(session, session.edit + 1)
 
-    def render(self, value: dict[str, Any], chosen: str | None, session: Session, settings: dict[str, Any]) -> Iterator[Any]:
+    def render(
+        self, value: dict[str, Any], chosen: str | None, session: Session, settings: dict[str, Any], owners: list[str]
+    ) -> Iterator[Any]:
         """When a change is finished: all steps, each sent as soon as it is there."""
-        yield from self._frames(self.subject(chosen, session), pose_of(value), session, value["edit"], settings["seed"])
+        yield from self._frames(self.subject(chosen, session), pose_of(value), session, value["edit"], settings["seed"], owners)
 
-    def _frames(self, subject: Subject, pose: Pose, session: Session, edit: int, seed: int = 0) -> Iterator[dict[str, Any]]:
+    def _frames(
+        self, subject: Subject, pose: Pose, session: Session, edit: int, seed: int = 0, owners: list[str] | None = None
+    ) -> Iterator[dict[str, Any]]:
         """A growing list of frames for the viewer. The noise of step 0 is sent along with step 1, not on its own."""
-        frames: list[str] = []
-        images: list[Image.Image] = []
-        labels: list[str] = []
+        owners = owners or []
+        mixed = Mixed((subject, pose, seed), owners, []) if any(owners) else None
+        known = session.mixed.agrees_until(mixed.of, owners) if mixed and session.mixed else 0
+        taken = session.mixed.outputs[: known + 1] if known else []
+        frames: list[str] = [frame(output) for output in taken[:-1]]
+        images: list[Image.Image] = [to_pil(output.image) for output in taken[:-1]]
+        labels: list[str] = [label(output) for output in taken[:-1]]
         joints = formats.to_value(pose)["joints"]
-        run = saving.Run(images, labels, pose, subject.crop, self._settings(subject, joints, seed))
+        run = saving.Run(images, labels, pose, subject.crop, self._settings(subject, joints, seed) | ({"owners": owners} if mixed else {}))
         try:
-            for output in self.steps(subject, pose, session, self.claim(session, edit), seed):
+            if mixed:
+                mixed.outputs.extend(taken[:-1])
+            session.mixed = mixed
+            person, start = self.mixture(subject, owners), taken[-1] if taken else None
+            for output in self.steps(person, pose, session, self.claim(session, edit), seed, start):
+                if mixed:
+                    mixed.outputs.append(output)
                 frames.append(frame(output))
                 images.append(to_pil(output.image))
                 labels.append(label(output))
@@ -402,28 +444,30 @@ def build(studio: Studio) -> gr.Blocks:
                 viewer = StepViewer([list(size) for size in studio.pipeline.ladder], frames, subject.picture, studio.levels(), elem_id="viewer")
                 bar = RunBar(elem_id="run")
                 download = Download(elem_id="download")
+        mixer = Mixer(choices, studio.pipeline.config.steps, elem_id="mixer")
         gr.HTML(html.escape(about(studio.pipeline)), elem_id="about")
-        _wire(studio, session, picker, photo, fit, editor, viewer, message, bar, download)
+        _wire(studio, session, picker, photo, fit, editor, viewer, message, bar, download, mixer)
         endpoints.add(studio)
     # Two lines: long runs one after another, and previews, which are short and must not wait behind them.
     return page.queue(max_size=WAITING, api_open=False)
 
 
 def _wire(
-    studio: Studio, session: gr.State, picker: Any, photo: Any, fit: Any, editor: Any, viewer: Any, message: Any, bar: Any, download: Any
+    studio: Studio, session: gr.State, picker: Any, photo: Any, fit: Any, editor: Any, viewer: Any, message: Any, bar: Any, download: Any,
+    mixer: Any,
 ) -> None:
     """Which event calls what. Only the newest pose of a visitor is worked on; see Studio.claim."""
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     run = quiet | {"concurrency_id": "run", "concurrency_limit": 1, "trigger_mode": "multiple"}
     at_once = quiet | {"queue": False, "trigger_mode": "multiple"}
     opened = [editor, picker, message, viewer]
-    wanted = [editor, picker, session, bar]
+    wanted = [editor, picker, session, bar, mixer]
     editor.drag(studio.preview, wanted, viewer, **quiet | {"trigger_mode": "always_last", "concurrency_id": "preview"})
     editor.release(studio.released, [editor, session], None, **at_once)
     picker.select(studio.opening_other, [session], None, **at_once)
     viewer.stop(studio.stop, [session], None, **at_once)
     viewer.trace(studio.traced, [picker, session], viewer, **quiet | {"trigger_mode": "always_last", "concurrency_id": "preview"})
-    bar.save(studio.save, wanted, download, **quiet)
+    bar.save(studio.save, wanted[:4], download, **quiet)
     bar.restore(studio.restore, [bar, session], opened, **run)
     editor.release(studio.render, wanted, viewer, **run)
     picker.select(studio.open_example, [picker, session, bar], opened, **run)
