@@ -102,6 +102,7 @@ function drawPose() {
   }));
 }
 
+let opening; // timer of the first play
 /** Take over what Python sent. Anything made for an older edit than the one on screen is late, and ignored. */
 function adopt() {
   const value = props.value;
@@ -113,6 +114,7 @@ function adopt() {
     preview = { url: value.frames[value.frames.length - 1], step: value.step };
   } else {
     if (value.edit !== edit) {
+      clearTimeout(opening); // what was kept, or came with a link, is not played over
       stop();
       stopped = false;
       if (value.at !== undefined) wanted = value.at;
@@ -130,4 +132,4 @@ watch("value", adopt);
 watch("source", drawSource);
 drawSource();
 adopt();
-if (fresh > last && !matchMedia("(prefers-reduced-motion: reduce)").matches) setTimeout(start, 500); // shows at once what the page is about
+if (fresh > last && !matchMedia("(prefers-reduced-motion: reduce)").matches) opening = setTimeout(start, 500); // shows at once what the page is about

@@ -195,7 +195,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(settings, tmp_path):
 def test_training_lowers_the_loss(settings, tmp_path):
     stage = dataclasses.replace(settings.stages[0], samples=10**6, batch=8)
     trainer = Trainer(dataclasses.replace(settings, stages=(stage,)), tmp_path, torch.device("cpu"))
-    values = [trainer._iterate()["pixel"] for _ in range(60)]
+    values = [trainer._iterate()["pixel"] for _ in range(150)]
     assert np.mean(values[-10:]) < 0.5 * np.mean(values[:5])
 
 
