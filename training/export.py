@@ -44,7 +44,7 @@ of a real person was used, so these weights know rendered figures only; a real p
 
 {stages}
 
-No perceptual (VGG19) loss was used; discriminator feature matching takes its place where a stage has a discriminator.
+No perceptual (VGG19) loss was used.
 
 ## How good
 
@@ -73,7 +73,7 @@ def export(run: Path, settings: Settings, output: Path, metrics: Path | None, wh
         "hours": round(progress["seconds"] / 3600, 2),
         "hardware": where,
         "limits": "These weights know only rendered figures; a photograph of a real person comes out as a figure-like approximation.",
-        "perceptual_loss": "none; discriminator feature matching",
+        "perceptual_loss": "none",
         "date": datetime.date.today().isoformat(),
         "licence": "Apache-2.0",
     }

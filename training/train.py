@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (SettingsError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print("perceptual loss: none (VGG19 weights are not used); discriminator feature matching takes its place", flush=True)
+    print("perceptual loss: none (VGG19 is not used); discriminator feature matching takes its place in stages with weights.features", flush=True)
     for request in (signal.SIGINT, signal.SIGTERM):  # also where a shell started us in the background, SIGINT ignored
         signal.signal(request, signal.default_int_handler)
     try:
