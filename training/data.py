@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -105,8 +104,13 @@ def _make(folder: Path, shapes: dict[str, tuple[int, ...]], people: int, poses: 
         kind = np.float32 if name == "joints" else np.uint8
         open_memmap(beside / f"{name}.npy", mode="w+", dtype=kind, shape=(people, poses, *shape)).flush()
     chunks = [range(first, min(first + CHUNK, people)) for first in range(0, people, CHUNK)]
-    # Separate processes with one thread each: the renderer's many small operations gain little from threads.
-    with ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    if len(chunks) == 1:  # not worth the start of other processes
+        work(beside, chunks[0], *arguments)
+        beside.rename(folder)
+        return
+    from training.figures.workers import single_threaded_pool
+
+    with single_threaded_pool(len(chunks)) as pool:
         jobs = [pool.submit(work, beside, chunk, *arguments) for chunk in chunks]
         with tqdm(total=people * poses, desc=folder.name, unit="image", smoothing=0.05) as progress:
             for job in as_completed(jobs):

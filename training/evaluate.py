@@ -2,34 +2,57 @@
 
     python -m training.evaluate --weights assets/weights/lite --figures 64 --seed 9000000 --output out/evaluation
 
-Prints a table; writes ``metrics.json`` (settings, counts, every step's figures) and ``sheet.png`` (source, pose, steps
-1/5/10/15/20, truth).
+Prints a table; writes ``metrics.json`` (settings, counts, every step's figures), ``sheet.png`` (source, pose, steps
+1/5/10/15/20, truth), ``quality.png`` and ``quality.svg`` (every metric against the step) and ``report.html``, one page with
+all of it. Metrics whose networks cannot be had are reported as not available.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
+from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from skimage.metrics import structural_similarity
 from torch import Tensor
 from tqdm import tqdm
 
-from nted_step.image import to_uint8
+from nted_step.generator import Generator
 from nted_step.pipeline import choose_device
 from nted_step.pose import Pose, skeleton_map
 from nted_step.schedule import ladder
-from nted_step.weights import load_weights, write_atomically
+from nted_step.weights import Weights, load_weights, write_atomically
 from training.data import Pairs
-from training.validation import chain, masked_psnr, save_sheet
+from training.metric_networks import open_networks
+from training.metrics import PROTOCOLS, SSIM_SETTINGS, Protocol, to_bytes
+from training.report import COPY, draw, format_table, plot, render_html
+from training.scoring import Scorer
+from training.validation import chain, save_sheet
 
 BATCH = 8
-SSIM_SETTINGS = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255}
+LIBRARIES = ("torch", "torchvision", "scikit-image", "torchmetrics", "torch-fidelity")
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """What is measured: pairs, and what a report says of them (``count`` and ``described`` at least)."""
+
+    __test__ = False  # not a test of pytest's
+
+    pairs: Pairs
+    facts: dict[str, Any]
+
+
+def figure_set(count: int, seed: int, size: tuple[int, int]) -> TestSet:
+    """``figure_pairs`` with its description."""
+    described = f"rendered people {seed} to {seed + count - 1}"
+    facts = {"count": count, "seed": seed, "source_pose": 0, "target_pose": 1, "size": list(size), "described": described}
+    return TestSet(figure_pairs(count, seed, size), facts)
 
 
 def figure_pairs(count: int, seed: int, size: tuple[int, int]) -> Pairs:
@@ -48,56 +71,72 @@ def figure_pairs(count: int, seed: int, size: tuple[int, int]) -> Pairs:
     return Pairs(*(torch.cat([getattr(part, name) for part in parts]) for name in ("source", "target", "skeleton", "mask")))
 
 
-def measure(image: Tensor, truth: Tensor, mask: Tensor) -> dict[str, float]:
-    """Means over the batch, all after rounding to 8 bits: PSNR and PSNR over person pixels in dB, SSIM."""
-    ssim = [
-        structural_similarity(to_uint8(a), to_uint8(b), channel_axis=2, **SSIM_SETTINGS) for a, b in zip(image, truth, strict=True)
-    ]
-    return {
-        "psnr": masked_psnr(image, truth, torch.ones_like(mask)).mean().item(),
-        "masked_psnr": masked_psnr(image, truth, mask).mean().item(),
-        "ssim": float(np.mean(ssim)),
-    }
+def evaluate(weights: Weights, test: TestSet, protocol: Protocol, only_last: bool, device: torch.device, folder: Path) -> dict[str, Any]:
+    """Everything that ``metrics.json`` holds; also writes it, the sheet, the plot and the page into ``folder``.
 
-
-def evaluate(weights_name: str, count: int, seed: int, device: torch.device, folder: Path) -> dict[str, Any]:
-    """Everything that ``metrics.json`` holds; also writes it and the sheet."""
-    weights = load_weights(weights_name)
+    Raises ValueError when the pairs are not of the model's size.
+    """
     generator = weights.build().to(device)
-    size = generator.config.size
-    pairs = figure_pairs(count, seed, size)
-    outputs = None
-    for index in tqdm(torch.arange(count).split(BATCH), desc="sampling", unit="batch"):
-        steps = chain(generator, pairs.select(index), device)
-        outputs = steps if outputs is None else [torch.cat(both) for both in zip(outputs, steps, strict=True)]
-    rows = {
-        f"step {k}": {"size": list(ladder(generator.config)[k])} | measure(outputs[k], pairs.target, pairs.mask)
-        for k in tqdm(range(1, generator.config.steps + 1), desc="measuring", unit="step")
-    }
+    config = generator.config
+    if test.pairs.target.shape[-2:] != config.size:
+        raise ValueError(f"the pairs are {tuple(test.pairs.target.shape[-2:])}, the model is {config.size}; no image is resized to be scored")
+    outputs = sample_all(generator, test.pairs, device)
+    scorer = Scorer(test.pairs, protocol, open_networks(device))
+    shown = [config.steps] if only_last else range(1, config.steps + 1)
+    copied = scorer.score(test.pairs.source)
+    rows = {f"step {k}": {"size": list(ladder(config)[k])} | scorer.score(outputs[k]) for k in tqdm(shown, desc="measuring", unit="step")}
     report = {
         "weights": {"origin": weights.origin, "sha256": weights.sha256, "training": dict(weights.training)},
-        "figures": {"count": count, "seed": seed, "source_pose": 0, "target_pose": 1, "size": list(size)},
-        "settings": {"images": "rounded to 8 bits", "ssim": SSIM_SETTINGS, "noise_seed": 0, "dtype": "float32"},
-        "copying the source": measure(pairs.source, pairs.target, pairs.mask),
+        "figures": test.facts,
+        "counts": {"pairs": len(test.pairs), "fid_generated": scorer.fid_images, "fid_reference": scorer.fid_images},
+        "sha256 of the pixels": {"source": _digest(test.pairs.source), "target": _digest(test.pairs.target)},
+        "settings": settings(protocol),
+        "not available": scorer.missing,
+        COPY: copied,
         "steps": rows,
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    save_sheet(folder / "sheet.png", pairs, outputs)
-    write_atomically(folder / "metrics.json", (json.dumps(report, indent=2) + "\n").encode())
+    write(report, test.pairs, outputs, folder)
     return report
 
 
-def format_table(report: dict[str, Any]) -> str:
-    """The report for people."""
-    lines = [f"{'':20}{'resolution':>12}{'masked PSNR':>13}{'PSNR':>9}{'SSIM':>9}"]
-    rows = {"copying the source": report["copying the source"]} | report["steps"]
-    for name, row in rows.items():
-        resolution = "x".join(map(str, row.get("size", [])))
-        lines.append(f"{name:20}{resolution:>12}{row['masked_psnr']:13.2f}{row['psnr']:9.2f}{row['ssim']:9.4f}")
-    last = list(report["steps"].values())[-1]
-    gain = last["masked_psnr"] - report["copying the source"]["masked_psnr"]
-    lines.append(f"the last step is {gain:+.2f} dB from copying, over person pixels of {report['figures']['count']} people")
-    return "\n".join(lines)
+def sample_all(generator: Generator, pairs: Pairs, device: torch.device) -> list[Tensor]:
+    """All steps of every pair, with a bar."""
+    parts = [chain(generator, pairs.select(index), device) for index in tqdm(torch.arange(len(pairs)).split(BATCH), desc="sampling", unit="batch")]
+    return [torch.cat(step) for step in zip(*parts, strict=True)]
+
+
+def settings(protocol: Protocol) -> dict[str, Any]:
+    """How the figures came about, for whoever wants the same."""
+    return {
+        "images": "rounded to 8 bits",
+        "ssim": SSIM_SETTINGS,
+        "noise_seed": 0,
+        "dtype": "float32",
+        "protocol": protocol.settings(),
+        "psnr": "data range 1, the mean of every image's PSNR, equal images count 100 dB",
+        "lpips": "version 0.1, AlexNet, at the images' own size",
+        "fid": "torchvision's ImageNet Inception-v3, bilinear to 299; few images raise it: compare equal counts only",
+        "clean_fid": "TensorFlow's Inception-v3, anti-aliased bicubic to 299; few images raise it: compare equal counts only",
+        "fid_reference": "the targets of the same pairs",
+        "libraries": {name: version(name) for name in LIBRARIES},
+    }
+
+
+def write(report: dict[str, Any], pairs: Pairs, outputs: list[Tensor], folder: Path) -> None:
+    """All files of a report."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_sheet(folder / "sheet.png", pairs, outputs)
+    write_atomically(folder / "metrics.json", (json.dumps(report, indent=2) + "\n").encode())
+    figure = plot(report)
+    drawn = {kind: draw(figure, kind) for kind in ("png", "svg")}
+    for kind, data in drawn.items():
+        write_atomically(folder / f"quality.{kind}", data)
+    page = render_html(report, drawn["svg"].decode(), (folder / "sheet.png").read_bytes())
+    write_atomically(folder / "report.html", page.encode())
+
+
+def _digest(image: Tensor) -> str:
+    return hashlib.sha256(to_bytes(image).numpy().tobytes()).hexdigest()
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -105,13 +144,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--weights", required=True, help="folder or Hub repository")
     parser.add_argument("--figures", type=int, default=64, help="number of people")
     parser.add_argument("--seed", type=int, default=9_000_000, help="first person; 9,000,000 and up are never trained on")
+    parser.add_argument("--steps", choices=("all", "last"), default="all", help="which steps to measure")
+    parser.add_argument("--protocol", choices=sorted(PROTOCOLS), default="cfld", help="whose settings SSIM 51, SSIM 256 and FID follow")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
-    parser.add_argument("--output", type=Path, default=Path("out/evaluation"), help="folder for metrics.json and sheet.png")
+    parser.add_argument("--output", type=Path, default=Path("out/evaluation"), help="folder for the report's files")
     options = parser.parse_args(arguments)
     try:
         if options.figures < 1:
             raise ValueError("--figures must be at least 1")
-        report = evaluate(options.weights, options.figures, options.seed, choose_device(options.device), options.output)
+        weights, device = load_weights(options.weights), choose_device(options.device)
+        test = figure_set(options.figures, options.seed, weights.config.size)
+        report = evaluate(weights, test, PROTOCOLS[options.protocol], options.steps == "last", device, options.output)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

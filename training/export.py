@@ -44,7 +44,7 @@ of a real person was used, so these weights know rendered figures only; a real p
 
 {stages}
 
-No perceptual (VGG19) loss was used.
+No perceptual (VGG19) loss was used.{untrained}{note}
 
 ## How good
 
@@ -57,7 +57,7 @@ Apache-2.0, like the code.
 """
 
 
-def export(run: Path, settings: Settings, output: Path, metrics: Path | None, where: str, dtype: torch.dtype = torch.float16) -> Path:
+def export(run: Path, settings: Settings, output: Path, metrics: Path | None, where: str, note: str = "", dtype: torch.dtype = torch.float16) -> Path:
     """Write ``config.json``, ``model.safetensors`` and the card. Raises ValueError when the run has no checkpoint."""
     state = load_latest(run)
     if state is None:
@@ -74,11 +74,12 @@ def export(run: Path, settings: Settings, output: Path, metrics: Path | None, wh
         "hardware": where,
         "limits": "These weights know only rendered figures; a photograph of a real person comes out as a figure-like approximation.",
         "perceptual_loss": "none",
+        "note": note,
         "date": datetime.date.today().isoformat(),
         "licence": "Apache-2.0",
     }
     save_weights(output, generator, training, dtype)
-    card = _card(generator, settings, progress, metrics, where, dtype)
+    card = _card(generator, settings, progress, metrics, where, note, dtype)
     write_atomically(output / CARD_NAME, card.encode())
     _compare(generator, output, dtype)
     return output
@@ -100,7 +101,9 @@ def _compare(generator: Generator, output: Path, dtype: torch.dtype) -> None:
             raise ValueError(f"{output}: {key!r} did not survive the writing")
 
 
-def _card(generator: Generator, settings: Settings, progress: dict[str, Any], metrics: Path | None, where: str, dtype: torch.dtype) -> str:
+def _card(
+    generator: Generator, settings: Settings, progress: dict[str, Any], metrics: Path | None, where: str, note: str, dtype: torch.dtype
+) -> str:
     config, figures = generator.config, settings.figures
     lines = []
     for i, stage in enumerate(settings.stages[: progress["stage"] + 1]):
@@ -108,11 +111,13 @@ def _card(generator: Generator, settings: Settings, progress: dict[str, Any], me
         width = stage.height * config.size[1] // config.size[0]
         adversary = "with a discriminator" if stage.weights.gan else "pixel and attention losses"
         lines.append(f"- {stage.height}x{width}, {samples:,} samples, {stage.rollout}, {adversary}")
+    trained = settings.stages[progress["stage"]].height
+    untrained = f" The levels above {trained} are grown but untrained: the image is an enlarged {trained}x{trained * config.size[1] // config.size[0]}."
     return CARD.format(
         preset=settings.preset, parameters=sum(p.numel() for p in generator.parameters()) / 1e6, height=config.size[0],
         width=config.size[1], steps=config.steps, dtype=str(dtype).removeprefix("torch."), people=figures.people, poses=figures.poses,
         first=figures.seed, last=figures.seed + figures.people - 1, samples=progress["total_samples"], hours=progress["seconds"] / 3600,
-        where=where, stages="\n".join(lines), metrics=_metrics(metrics),
+        where=where, stages="\n".join(lines), metrics=_metrics(metrics), untrained=untrained if trained < config.size[0] else "", note=f"\n\n{note}" if note else "",
     )  # fmt: skip
 
 
@@ -134,9 +139,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--output", required=True, type=Path, help="weights folder to write")
     parser.add_argument("--metrics", type=Path, help="metrics.json of training.evaluate, for the card")
     parser.add_argument("--hardware", default="a CPU", help="where it was trained, for the card")
+    parser.add_argument("--note", default="", help="what else a reader should know of this run, for the card")
     options = parser.parse_args(arguments)
     try:
-        print(export(options.run, load_settings(options.config), options.output, options.metrics, options.hardware))
+        print(export(options.run, load_settings(options.config), options.output, options.metrics, options.hardware, options.note))
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

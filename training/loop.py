@@ -5,16 +5,16 @@ from __future__ import annotations
 import copy
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nted_step.config import preset
+from nted_step.config import NTEDStepConfig, preset
 from nted_step.generator import Generator
 from nted_step.weights import load_weights
 from training import losses
@@ -22,7 +22,7 @@ from training.checkpoint import load_latest, save_checkpoint
 from training.data import FigureStore, figure_store
 from training.discriminator import COARSEST, Discriminator
 from training.growing import at_stage, stage_config
-from training.rollout import ROLLOUTS, TrainedStep
+from training.rollout import ChainRollout, TrainedStep, WindowRollout
 from training.settings import Settings, Stage
 from training.validation import validate
 
@@ -85,12 +85,16 @@ class Trainer:
         config = generator.config
         self.discriminator = Discriminator(config.size, self._d_channels(config.size[0]), config.steps)
         self.discriminator.to(self.device, memory_format=layout)
-        betas = (self.settings.beta1, self.settings.beta2)
+        betas = (self.stage.beta1, self.settings.beta2)
         self.optimizer_g = torch.optim.Adam(self._parameter_groups(), self.stage.lr, betas=betas)
         self.optimizer_d = torch.optim.Adam(self.discriminator.parameters(), self.stage.lr_d, betas=betas)
         self.d_updates = 0
         self.store, self.validation = self._store(self.settings.figures.seed), self._store(VALIDATION_SEED)
-        self.rollout = ROLLOUTS[self.stage.rollout](config, self.store, self.rng, self.stage.batch)
+        self.rollout = self._rollout(config)
+
+    def _rollout(self, config: NTEDStepConfig) -> WindowRollout | ChainRollout:
+        arguments = (config, self.store, self.rng, self.stage.batch)
+        return WindowRollout(*arguments) if self.stage.rollout == "window" else ChainRollout(*arguments, self.stage.pool, self.stage.stride)
 
     def _parameter_groups(self) -> list[dict[str, Any]]:
         """The extraction filters learn faster than the rest.
@@ -126,12 +130,15 @@ class Trainer:
 
     # -- the run -----------------------------------------------------------------------------------------------------
 
-    def run(self) -> None:
+    def run(self, stop: Callable[[], bool] = lambda: False) -> bool:
+        """Train until the last stage is over, or ``stop()`` after an iteration; saves, and returns whether it is over."""
         saved = sheet = time.monotonic()
-        while True:
+        while not stop():
             if self.progress.stage_samples >= self.stage.samples:
                 if self.progress.stage + 1 == len(self.settings.stages):
-                    break
+                    self._validate()
+                    self.save()
+                    return True
                 self._validate()
                 self._next_stage()
                 self.save()
@@ -146,8 +153,8 @@ class Trainer:
             if now - sheet > 60 * self.settings.sheet_minutes:
                 self._validate()
                 sheet = time.monotonic()
-        self._validate()
         self.save()
+        return False
 
     def _iterate(self) -> dict[str, float]:
         """One iteration: roll out, update G, update D, update the average."""
@@ -167,13 +174,15 @@ class Trainer:
     def _set_learning_rate(self) -> None:
         share = min(self.progress.stage_samples / self.stage.samples, 1.0)
         rate = self.stage.lr_end + (self.stage.lr - self.stage.lr_end) * (1 + math.cos(math.pi * share)) / 2
+        rate *= min(1.0, (self.progress.stage_samples + self.stage.batch) / max(self.stage.warmup, 1))
         for group in self.optimizer_g.param_groups:
             group["lr"] = rate * group["factor"]
 
     def _update_generator(self, steps: list[TrainedStep]) -> dict[str, float]:
         weights = self.stage.weights
         output, target = _joined(steps)
-        parts = {"pixel": F.l1_loss(output, target)}
+        mask = torch.cat([step.pairs.mask for step in steps])
+        parts = {"pixel": losses.pixel(output, target, mask, self.settings.person)}
         parts["attention"] = torch.stack([_attention(step) for step in steps]).mean()
         if weights.gan or weights.step or weights.features:
             self.discriminator.requires_grad_(False)

@@ -13,7 +13,8 @@ from nted_step.generator import Generator, Rendering, Textures
 from nted_step.schedule import degrade, ladder, start_image
 from training.data import FigureStore, Pairs
 
-RESTART_CHANCE = 0.02  # of a chain, per iteration, so that chains do not march in step
+RESTART_CHANCE = 0.02  # of a chain, per visit, so that chains do not march in step
+PAIRS_AT_ONCE = 64  # while chains are started
 
 
 @dataclass(frozen=True)
@@ -89,60 +90,65 @@ class WindowRollout:
 
 
 class ChainRollout:
-    """Persistent chains: every sample keeps its own step and image from one iteration to the next.
+    """Persistent chains: every chain keeps its own step and image from one visit to the next.
 
-    Each iteration trains t -> t+1; the detached output is the same sample's next input. A chain that has reached the last
-    step, or with a small chance any chain, gives way to a new pair that starts from noise. So every input is the model's
-    own output (no exposure bias), every step is trained equally often, and an iteration costs one pass.
+    A visit trains t -> t+1; the detached output is the chain's next input. A chain that has reached the last step, or with a
+    small chance any chain, gives way to a new pair that starts from noise. So every input is the model's own output (no
+    exposure bias), and an iteration costs one pass.
+
+    Args:
+        batch: chains visited by an iteration.
+        pool: chains kept, as a multiple of ``batch``; those to visit are drawn at random. With 1 an iteration sees the very
+            pairs of the one before.
+        stride: a visit moves a chain on by 1..stride steps. Above 1 more people are seen in the same time; that is for
+            early stages, where the ladder soon reaches the canvas and neighbouring steps do the same. With 1 every step is
+            trained equally often.
     """
 
-    def __init__(self, config: NTEDStepConfig, store: FigureStore, rng: np.random.Generator, batch: int):
-        self.config, self.store, self.rng, self.batch = config, store, rng, batch
-        self.people = np.zeros((batch, 3), np.int64)  # person, source pose, target pose
-        self.t = torch.full((batch,), config.steps)
-        self.x = torch.zeros(batch, 3, *config.size)
-        self.fresh = True
+    def __init__(
+        self, config: NTEDStepConfig, store: FigureStore, rng: np.random.Generator, batch: int, pool: int = 1, stride: int = 1
+    ):
+        self.config, self.store, self.rng, self.batch, self.stride = config, store, rng, batch, stride
+        self.people = np.zeros((batch * pool, 3), np.int64)  # person, source pose, target pose
+        self.t = torch.full((batch * pool,), config.steps)
+        self.x = torch.zeros(batch * pool, 3, *config.size)
+        self._start(np.arange(batch * pool), scattered=True)
 
     def run(self, generator: Generator, device: torch.device) -> list[TrainedStep]:
-        self._restart()
-        pairs = _to(self.store.pairs(*self.people.T), device)
-        t = self.t.to(device)
-        step = train_step(generator, self.config, pairs, self.x.to(device), t)
-        self.x = step.rendering.image.detach().float().cpu()
-        self.t = self.t + 1
+        visited = self.rng.permutation(len(self.t))[: self.batch]
+        pairs = _to(self.store.pairs(*self.people[visited].T), device)
+        step = train_step(generator, self.config, pairs, self.x[visited].to(device), self.t[visited].to(device))
+        self.x[visited] = step.rendering.image.detach().float().cpu()
+        self.t[visited] += torch.from_numpy(self.rng.integers(1, self.stride + 1, size=self.batch))
+        over = (self.t[visited] >= self.config.steps).numpy() | (self.rng.random(self.batch) < RESTART_CHANCE)
+        self._start(visited[over])
         return [step]
 
-    def _restart(self) -> None:
-        over = (self.t >= self.config.steps).numpy() | (self.rng.random(self.batch) < RESTART_CHANCE)
-        index = np.flatnonzero(over)
+    def _start(self, index: np.ndarray, scattered: bool = False) -> None:
+        """New pairs for the chains ``index``, from noise; scattered, from the degraded truth of any step, so that not all
+        chains march together at the very beginning."""
         if not len(index):
             return
         person = self.rng.integers(self.store.people, size=len(index))
         source = self.rng.integers(self.store.poses, size=len(index))
         target = (source + self.rng.integers(1, self.store.poses, size=len(index))) % self.store.poses
         self.people[index] = np.stack([person, source, target], axis=1)
-        pairs = self.store.pairs(person, source, target)
-        x = start_image(pairs.source, _noise(self.rng, pairs.source), self.config)
-        # At the very beginning chains start at different steps, from the degraded truth, or all would march together.
-        t = torch.from_numpy(self.rng.integers(self.config.steps, size=len(index))) if self.fresh else torch.zeros(len(index), dtype=torch.int64)
-        truth = degrade_each(pairs.target, t, self.config)
-        self.x[index] = torch.where((t > 0)[:, None, None, None], truth, x)
-        self.t[index] = t
-        self.fresh = False
+        for some in np.array_split(index, -(-len(index) // PAIRS_AT_ONCE)):
+            pairs = self.store.pairs(*self.people[some].T)
+            steps = self.config.steps if scattered else 1
+            self.t[some] = t = torch.from_numpy(self.rng.integers(steps, size=len(some)))
+            x = start_image(pairs.source, _noise(self.rng, pairs.source), self.config)
+            self.x[some] = torch.where((t > 0)[:, None, None, None], degrade_each(pairs.target, t, self.config), x)
 
     def state(self) -> dict[str, Tensor]:
-        return {"people": torch.from_numpy(self.people), "t": self.t, "x": self.x, "fresh": torch.tensor(self.fresh)}
+        return {"people": torch.from_numpy(self.people), "t": self.t, "x": self.x}
 
     def load_state(self, state: dict[str, Tensor]) -> None:
-        # A run may go on with another batch size or with fewer figures: chains without a place or a person end here.
-        kept = min(self.batch, len(state["t"]))
-        self.people[:kept], self.t[:kept], self.x[:kept] = state["people"][:kept].numpy(), state["t"][:kept], state["x"][:kept]
-        self.fresh = bool(state["fresh"])
-        gone = (self.people >= (self.store.people, self.store.poses, self.store.poses)).any(axis=1)
-        self.people[gone], self.t[torch.from_numpy(gone)] = 0, self.config.steps
-
-
-ROLLOUTS = {"window": WindowRollout, "chains": ChainRollout}
+        # A run may go on with another batch or pool, or with fewer figures: places without an old chain keep their new one.
+        kept = min(len(self.t), len(state["t"]))
+        fits = (state["people"][:kept].numpy() < (self.store.people, self.store.poses, self.store.poses)).all(axis=1)
+        places = np.flatnonzero(fits)
+        self.people[places], self.t[places], self.x[places] = state["people"][places].numpy(), state["t"][places], state["x"][places]
 
 
 def _noise(rng: np.random.Generator, like: Tensor) -> Tensor:

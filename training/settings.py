@@ -19,7 +19,7 @@ class SettingsError(ValueError):
 class LossWeights:
     """Factor of each loss; 0 leaves it out."""
 
-    pixel: float = 10.0  # L1 between output and degraded target
+    pixel: float = 10.0  # smooth L1 between output and degraded target
     attention: float = 15.0  # attention reconstruction
     gan: float = 0.0  # adversarial, generator and discriminator
     step: float = 0.0  # step prediction, generator and discriminator
@@ -35,9 +35,13 @@ class Stage:
     samples: int = 100_000  # training samples (one sample is one step of one pair)
     batch: int = 16  # pairs per iteration
     rollout: str = "chains"  # chains | window
+    pool: int = 1  # chains kept, times the batch; each iteration visits a batch of them
+    stride: int = 1  # a visited chain moves on by 1..stride steps
     lr: float = 2e-3  # Adam learning rate of G at the start of the stage
     lr_end: float = 5e-4  # and at its end (cosine between)
+    warmup: int = 2000  # samples over which the rate rises to that start; Adam's first updates are large whatever the gradient
     lr_d: float = 1e-3  # Adam learning rate of D
+    beta1: float = 0.0  # Adam's first moment decay, G and D: 0 as published for a game, 0.9 where there is no discriminator
     weights: LossWeights = LossWeights()
 
 
@@ -63,7 +67,7 @@ class Settings:
     stages: tuple[Stage, ...] = ()
     d_channels: int = 16  # discriminator channels at the canvas; doubled per level
     d_channels_max: int = 128  # and their upper bound
-    beta1: float = 0.0  # Adam's first moment decay, G and D
+    person: float = 3.0  # how much more a person's pixels count in the pixel loss than the background's
     beta2: float = 0.99  # Adam's second moment decay
     extraction_lr: float = 10.0  # factor on the learning rate of the extraction filters (see Trainer._parameter_groups)
     r1_every: int = 16  # optimizer steps of D between two R1 penalties

@@ -10,6 +10,8 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from nted_step.pipeline import choose_device
@@ -31,17 +33,30 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print("perceptual loss: none (VGG19 is not used); discriminator feature matching takes its place in stages with weights.features", flush=True)
-    for request in (signal.SIGINT, signal.SIGTERM):  # also where a shell started us in the background, SIGINT ignored
-        signal.signal(request, signal.default_int_handler)
     try:
-        trainer.run()
-    except KeyboardInterrupt:
-        trainer.save()
-        print("stopped; saved", flush=True)
+        finished = trainer.run(_stop_requested())
     except DivergedError as error:
         print(f"error: {error}; the last checkpoint is kept", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("stopped without saving; the last checkpoint is kept", file=sys.stderr)
+        return 130
+    print("finished" if finished else "stopped; saved", flush=True)
     return 0
+
+
+def _stop_requested() -> Callable[[], bool]:
+    """Whether Ctrl+C or a termination was asked for. A second Ctrl+C does not wait for the iteration and the saving."""
+    asked = threading.Event()
+
+    def handle(number: int, frame: object) -> None:
+        if asked.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        asked.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell started us in the background, SIGINT ignored
+        signal.signal(number, handle)
+    return asked.is_set
 
 
 if __name__ == "__main__":

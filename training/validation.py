@@ -17,6 +17,7 @@ from nted_step.sampler import sample
 from nted_step.schedule import seeded_noise, start_image
 from nted_step.weights import write_atomically
 from training.data import FigureStore, Pairs
+from training.metrics import psnr, to_bytes
 
 SHOWN = 12  # people on a sheet
 SHOWN_STEPS = (1, 5, 10, 15, 20)
@@ -24,14 +25,7 @@ SHOWN_STEPS = (1, 5, 10, 15, 20)
 
 def masked_psnr(image: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
     """PSNR over person pixels, per sample, after rounding to 8 bits: B x 3 x H x W in [-1, 1], mask B x 1 x H x W -> B."""
-    error = (_rounded(image) - _rounded(truth)).square() * mask
-    mse = error.flatten(1).sum(1) / (3 * mask.flatten(1).sum(1)).clamp(min=1)
-    return -10 * torch.log10(mse.clamp(min=1e-10))
-
-
-def _rounded(image: Tensor) -> Tensor:
-    """[-1, 1] -> [0, 1] in 255 levels."""
-    return (((image.clamp(-1, 1) + 1) * 127.5).round()) / 255
+    return psnr(to_bytes(image), to_bytes(truth), mask)
 
 
 @torch.no_grad()
@@ -40,10 +34,10 @@ def validate(generator: Generator, store: FigureStore, device: torch.device, she
     people = np.arange(store.people)
     pairs = store.pairs(people, np.zeros_like(people), np.ones_like(people))
     outputs = chain(generator, pairs, device)
-    psnr = masked_psnr(outputs[-1], pairs.target, pairs.mask).mean().item()
+    last = masked_psnr(outputs[-1], pairs.target, pairs.mask).mean().item()
     copied = masked_psnr(pairs.source, pairs.target, pairs.mask).mean().item()
     save_sheet(sheet, pairs, outputs)
-    return psnr, copied
+    return last, copied
 
 
 def chain(generator: Generator, pairs: Pairs, device: torch.device, batch: int = 12) -> list[Tensor]:

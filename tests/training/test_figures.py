@@ -1,7 +1,6 @@
 """The figure renderer: exact, repeatable, and annotated truthfully."""
 
 import json
-import time
 
 import numpy as np
 import pytest
@@ -9,6 +8,7 @@ import torch
 from pycocotools import mask as coco_mask
 
 from training.figures import CLASSES, TEST_SEED, named_poses, render_people
+from training.figures.workers import render_groups
 from training.figures.dataset import image_name, parse_pose, pose_text, write_dataset, write_whole
 from training.figures.person import sample_person, with_garments
 from training.figures.poses import base_pose, rotations
@@ -200,12 +200,18 @@ def test_no_half_written_file_stays(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"] and (tmp_path / "a.txt").read_text() == "old"
 
 
-def test_throughput_is_reported(capsys):
+def test_too_few_people_to_tell_the_speed(capsys):
     from training.figures.__main__ import main
-    start = time.perf_counter()
-    main(["--benchmark", "--people", "2", "--poses", "2", "--size", "128x88"])
-    rate = float(capsys.readouterr().out.split()[0])
-    assert 0 < rate and 4 / rate < time.perf_counter() - start + 1
+    with pytest.raises(SystemExit):
+        main(["--benchmark", "--people", "4"])
+    assert "needs more people" in capsys.readouterr().err
+
+
+def test_every_core_draws_what_one_would():
+    together = list(render_groups([3, 4, 5], 1, SMALL, group=2))
+    alone = render_people([3, 4, 5], 1, SMALL)
+    for name, value in vars(alone).items():
+        assert torch.equal(torch.cat([getattr(batch, name) for batch in together]), value), name
 
 
 def test_several_images_in_one_pass_agree():

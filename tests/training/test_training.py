@@ -69,6 +69,14 @@ def test_every_parameter_of_the_discriminator_gets_a_gradient():
     assert [name for name, p in discriminator.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0] == []
 
 
+def test_pixel_loss_is_quadratic_then_linear_and_favours_the_person():
+    target, mask = torch.zeros(1, 3, 2, 1), torch.tensor([1.0, 0.0]).view(1, 1, 2, 1)
+    of = lambda error, person=0.0: losses.pixel(target + error, target, mask, person).item()  # noqa: E731
+    assert of(0.5) == pytest.approx(0.5) and of(0.25) == pytest.approx(0.125) and of(1.5) - of(1.0) == pytest.approx(1.0)
+    on_person = target + 1.0 * mask
+    assert losses.pixel(on_person, target, mask, 3.0).item() == pytest.approx(1.5 * 4 / 5)
+
+
 def test_masked_psnr_counts_person_pixels_only():
     truth, mask = torch.zeros(1, 3, 4, 4), torch.zeros(1, 1, 4, 4)
     mask[..., :2] = 1
@@ -134,10 +142,36 @@ def test_store_gives_one_person_in_two_poses(figures):
 def test_chains_feed_the_models_own_output(figures, tiny_generator, tiny_config):
     rollout = ChainRollout(tiny_config, figures, np.random.default_rng(0), batch=5)
     (first,) = rollout.run(tiny_generator, torch.device("cpu"))
-    assert torch.equal(rollout.x, first.rendering.image.detach())
-    assert torch.equal(rollout.t, first.t + 1)
+    places = [(rollout.x == image).flatten(1).all(1).nonzero()[:, 0] for image in first.rendering.image.detach()]
+    for place, t in zip(places, first.t.tolist(), strict=True):
+        # A chain that was over has given way to a new one.
+        assert rollout.t[place].tolist() == ([t + 1] if len(place) else [])
+    assert sum(len(place) for place in places) >= 3
     for k in range(5):
         assert torch.allclose(first.target[k], degrade(first.pairs.target[k : k + 1], ladder(tiny_config)[first.t[k] + 1])[0])
+
+
+def test_a_pool_of_chains_is_visited_at_random_and_strides(figures, tiny_generator, tiny_config):
+    rollout = ChainRollout(tiny_config, figures, np.random.default_rng(0), batch=4, pool=3, stride=2)
+    assert len(rollout.t) == 12
+    moved = []
+    for _ in range(10):
+        before = rollout.t.clone()
+        rollout.run(tiny_generator, torch.device("cpu"))
+        steps = (rollout.t - before)[rollout.t > before].tolist()
+        assert len(steps) <= 4
+        moved += steps
+    assert set(moved) == {1, 2}
+
+
+def test_a_larger_pool_takes_over_the_chains_of_a_smaller(figures, tiny_config):
+    small = ChainRollout(tiny_config, figures, np.random.default_rng(0), batch=3)
+    large = ChainRollout(tiny_config, figures, np.random.default_rng(1), batch=3, pool=2)
+    small.people[1] = 99, 0, 1  # nobody of this store: that chain's place keeps its new pair
+    kept = large.t[1].clone()
+    large.load_state(small.state())
+    assert torch.equal(large.x[[0, 2]], small.x[[0, 2]]) and torch.equal(large.t[[0, 2]], small.t[[0, 2]])
+    assert large.t[1] == kept and large.people[1, 0] < figures.people
 
 
 @pytest.mark.parametrize("kind", [ChainRollout, WindowRollout])
@@ -160,13 +194,13 @@ def test_every_step_is_trained_about_equally_often(kind, figures, tiny_config, m
 
 
 @pytest.fixture
-def settings(tmp_path, tiny_config, figures, monkeypatch):
+def settings(tmp_path_factory, tiny_config, figures, monkeypatch):
     """A run of two stages on the tiny model: 32x22 without, 64x44 with a discriminator."""
     monkeypatch.setattr("training.loop.preset", lambda name: tiny_config)
     monkeypatch.setattr("training.loop.VALIDATION_PEOPLE", 2)
     light = LossWeights(gan=0.3, step=0.3, features=1.0, r1=1.0)
     return Settings(
-        data_dir=str(tmp_path / "data"),
+        data_dir=str(tmp_path_factory.getbasetemp() / "data"),  # rendered once for all tests
         figures=dataclasses.replace(Settings().figures, people=4, poses=2, seed=50, supersize=64),
         stages=(Stage(height=32, samples=16, batch=4), Stage(height=64, samples=16, batch=4, weights=light)),
         d_channels=8, d_channels_max=8, r1_every=2,
@@ -176,16 +210,10 @@ def settings(tmp_path, tiny_config, figures, monkeypatch):
 def test_interrupted_and_resumed_equals_uninterrupted(settings, tmp_path):
     whole = Trainer(settings, tmp_path / "a", torch.device("cpu"))
     whole.run()
-    # The learning rate depends on the stage's length, so the interrupted run keeps the length and stops by hand.
     part = Trainer(settings, tmp_path / "b", torch.device("cpu"))
-    while part.progress.total_samples < 16:
-        part._iterate()
-    part._next_stage()
-    while part.progress.stage_samples < 8:
-        part._iterate()
-    part.save()
+    assert not part.run(stop=lambda: part.progress.stage == 1 and part.progress.stage_samples >= 8)
     resumed = Trainer(settings, tmp_path / "b", torch.device("cpu"))
-    resumed.run()
+    assert resumed.run()
     for name in ("generator", "ema", "discriminator"):
         ours, theirs = getattr(resumed, name).state_dict(), getattr(whole, name).state_dict()
         assert all(torch.equal(ours[key], theirs[key]) for key in ours), name
@@ -193,10 +221,22 @@ def test_interrupted_and_resumed_equals_uninterrupted(settings, tmp_path):
 
 
 def test_training_lowers_the_loss(settings, tmp_path):
-    stage = dataclasses.replace(settings.stages[0], samples=10**6, batch=8)
+    stage = dataclasses.replace(settings.stages[0], samples=10**6, batch=8, warmup=0, lr=2e-2, lr_end=2e-2, beta1=0.9)
     trainer = Trainer(dataclasses.replace(settings, stages=(stage,)), tmp_path, torch.device("cpu"))
-    values = [trainer._iterate()["pixel"] for _ in range(150)]
+    values = [trainer._iterate()["pixel"] for _ in range(40)]
     assert np.mean(values[-10:]) < 0.5 * np.mean(values[:5])
+
+
+def test_the_rate_warms_up_and_falls(settings, tmp_path):
+    stage = dataclasses.replace(settings.stages[0], samples=100, warmup=20, lr=1e-2, lr_end=1e-3)
+    trainer = Trainer(dataclasses.replace(settings, stages=(stage,)), tmp_path, torch.device("cpu"))
+    rates = []
+    for samples in (0, 16, 50, 100):
+        trainer.progress.stage_samples = samples
+        trainer._set_learning_rate()
+        rates.append(trainer.optimizer_g.param_groups[0]["lr"])
+    assert rates[0] == pytest.approx(1e-2 * 4 / 20) and rates[1] > 0.9 * 1e-2
+    assert rates[2:] == pytest.approx([5.5e-3, 1e-3])
 
 
 def test_newest_checkpoint_wins_and_old_ones_go(tmp_path):
@@ -214,7 +254,7 @@ def test_newest_checkpoint_wins_and_old_ones_go(tmp_path):
 def test_bundled_configuration_reads(tmp_path):
     settings = load_settings("training/configs/lite_figures.yaml", ["stages.0.samples=5", "figures.people=7"])
     assert settings.stages[0].samples == 5 and settings.figures.people == 7
-    assert settings.stages[-1].height == 256
+    assert settings.stages[-1].height == 128
 
 
 @pytest.mark.parametrize(

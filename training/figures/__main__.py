@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 
-import torch
-
-from .render import render_people
+from .workers import render_groups
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -32,15 +30,20 @@ def _parser() -> argparse.ArgumentParser:
     return p
 
 
+WARM_GROUPS = 3  # not counted: processes start, and build the body's templates once
+
+
 def benchmark(people: int, poses: int, seed: int, size: tuple[int, int], device: str) -> float:
-    """Images per second, after the templates are built."""
-    render_people([seed], 1, size, device)
-    start = time.perf_counter()
-    for k in range(people):
-        render_people([seed + 1 + k], poses, size, device)
-    if device != "cpu":
-        torch.cuda.synchronize()
-    return people * poses / (time.perf_counter() - start)
+    """Images per second of every core together, once all are at work. Raises ValueError for too few people to tell."""
+    done, start = 0, 0.0
+    for number, batch in enumerate(render_groups(range(seed, seed + people), poses, size, device), 1):
+        if number <= WARM_GROUPS:
+            start = time.perf_counter()
+        else:
+            done += len(batch.image)
+    if not done:
+        raise ValueError("--benchmark needs more people")
+    return done / (time.perf_counter() - start)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -49,7 +52,10 @@ def main(argv: list[str] | None = None) -> None:
     if args.people < 1 or args.poses < 1 or args.seed < 0:
         parser.error("--people and --poses must be at least 1, --seed at least 0")
     if args.benchmark:
-        print(f"{benchmark(args.people, args.poses, args.seed, args.size, args.device):.1f} images/s")
+        try:
+            print(f"{benchmark(args.people, args.poses, args.seed, args.size, args.device):.1f} images/s")
+        except ValueError as error:
+            parser.error(str(error))
         return
     if not args.output:
         parser.error("--output is needed")

@@ -18,7 +18,8 @@ from pycocotools import mask as coco_mask
 from tqdm import tqdm
 
 from .person import CLASSES
-from .render import TEST_SEED, FigureBatch, render_people
+from .render import TEST_SEED, FigureBatch
+from .workers import render_groups
 
 
 def write_whole(path: Path, save: Callable[[Path], None]) -> None:
@@ -123,8 +124,7 @@ def write_dataset(output: str | Path, seeds: Iterable[int], poses: int, size: tu
     output, seeds = Path(output), list(seeds)
     writer = _Writer(output, size)
     with tqdm(total=len(seeds) * poses, unit="image", disable=not progress) as bar:
-        for k in range(0, len(seeds), group):
-            batch = render_people(seeds[k: k + group], poses, size, device)
+        for batch in render_groups(seeds, poses, size, device, group):
             writer.add(batch)
             bar.update(len(batch.image))
     writer.finish()
