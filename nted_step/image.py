@@ -17,6 +17,10 @@ MAX_ASPECT = 8  # longer side over shorter side
 MIN_SIDE = 16
 FORMATS = ("JPEG", "PNG", "WEBP")
 FITS = ("auto", "crop", "pad")
+MIN_SHARE = 0.08  # of the whole photo that a window of it may be
+
+Fit = str | tuple[float, float, float]
+"""A name out of ``FITS``, or a window (left, top, share) of the whole photo on white, each as a fraction of that canvas."""
 
 
 class ImageError(ValueError):
@@ -49,31 +53,51 @@ class FittedPhoto:
         bottom = min(height, round((photo_height - y0) * scale_y))
         return left, top, right, bottom
 
+    def window(self) -> tuple[float, float, float]:
+        """What the canvas shows as a window of the whole photo on white; ``load_photo(fit=...)`` takes it back."""
+        x0, y0, x1, y1 = fit_box(self.photo_size, tuple(self.image.shape[1:]), "pad")
+        left, top, right, _ = self.box
+        return (left - x0) / (x1 - x0), (top - y0) / (y1 - y0), (right - left) / (x1 - x0)
+
     def unfit(self, image: Tensor) -> Tensor:
         """Cut the padding off a 3 x H x W result on this photo's canvas."""
         left, top, right, bottom = self.content()
         return image[:, top:bottom, left:right]
 
 
-def load_photo(source: str | Path | bytes, size: tuple[int, int] = (256, 176), fit: str = "auto", name: str | None = None) -> FittedPhoto:
+def load_photo(source: str | Path | bytes, size: tuple[int, int] = (256, 176), fit: Fit = "auto", name: str | None = None) -> FittedPhoto:
     """Decode a photo and fit it to the canvas.
 
     Args:
         source: path, or the file's bytes: JPEG, PNG or WebP, at most 20 MiB and 40 megapixels.
         size: canvas (H, W).
         fit: ``"crop"`` covers the canvas and cuts what stands over, ``"pad"`` shows the whole photo on white, ``"auto"``
-            crops the sides of a photo that is too wide and pads one that is too tall, so that feet are never cut.
+            crops the sides of a photo that is too wide and pads one that is too tall, so that feet are never cut; or a
+            window (left, top, share) of what ``"pad"`` shows, in fractions of it.
         name: what errors call it; the path by default.
 
     Raises:
         ImageError: one line that names the picture and what is wrong.
     """
-    if fit not in FITS:
-        raise ValueError(f"fit must be one of {', '.join(FITS)}, not {fit!r}")
+    check_fit(fit)
     name = name or ("the picture" if isinstance(source, bytes) else str(source))
     photo = decode(_read(source, name), name)
     box = fit_box((photo.height, photo.width), size, fit)
+    if min(box[2], photo.width) - max(box[0], 0) < 1 or min(box[3], photo.height) - max(box[1], 0) < 1:
+        raise ImageError(f"{name}: that window shows nothing of the photo")
     return FittedPhoto(to_tensor(_cut(photo, box, size)), box, (photo.height, photo.width))
+
+
+def check_fit(fit: Fit) -> Fit:
+    """The fit itself, if it is one. Raises ValueError."""
+    if isinstance(fit, str):
+        if fit not in FITS:
+            raise ValueError(f"fit must be one of {', '.join(FITS)}, not {fit!r}")
+        return fit
+    left, top, share = fit
+    if not (share >= MIN_SHARE and left >= 0 and top >= 0 and left + share <= 1 + 1e-6 and top + share <= 1 + 1e-6):
+        raise ValueError(f"a window must lie on the photo and show at least {MIN_SHARE:.0%} of it")
+    return fit
 
 
 def decode(data: bytes, name: str = "the picture") -> Image.Image:
@@ -98,8 +122,10 @@ def decode(data: bytes, name: str = "the picture") -> Image.Image:
         raise ImageError(f"{name}: damaged or cut short ({str(error).splitlines()[0] if str(error) else type(error).__name__})") from None
 
 
-def fit_box(photo_size: tuple[int, int], size: tuple[int, int], fit: str = "auto") -> tuple[float, float, float, float]:
+def fit_box(photo_size: tuple[int, int], size: tuple[int, int], fit: Fit = "auto") -> tuple[float, float, float, float]:
     """The part (x0, y0, x1, y1) of a photo that a canvas of (H, W) shows, centred; see :func:`load_photo` for ``fit``."""
+    if not isinstance(fit, str):
+        return _window_box(fit_box(photo_size, size, "pad"), fit)
     height, width = photo_size
     wide = width * size[0] > height * size[1]
     by_height = wide if fit in ("auto", "crop") else not wide
@@ -110,6 +136,13 @@ def fit_box(photo_size: tuple[int, int], size: tuple[int, int], fit: str = "auto
     return (width / 2 - half_width, height / 2 - half_height, width / 2 + half_width, height / 2 + half_height)
 
 
+def _window_box(whole: tuple[float, float, float, float], window: tuple[float, float, float]) -> tuple[float, float, float, float]:
+    x0, y0, x1, y1 = whole
+    left, top, share = window
+    width, height = x1 - x0, y1 - y0
+    return x0 + left * width, y0 + top * height, x0 + (left + share) * width, y0 + (top + share) * height
+
+
 def to_tensor(image: Image.Image) -> Tensor:
     """8-bit RGB picture -> 3 x H x W float32 in [-1, 1]."""
     return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).float() / 127.5 - 1
@@ -117,8 +150,8 @@ def to_tensor(image: Image.Image) -> Tensor:
 
 def to_uint8(image: Tensor) -> np.ndarray:
     """3 x H x W in [-1, 1] -> H x W x 3 uint8, clamped and rounded."""
-    levels = (image.detach().float().clamp(-1, 1) + 1) * 127.5
-    return levels.round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+    levels = (np.clip(image.detach().float().cpu().numpy(), -1, 1) + 1) * 127.5
+    return levels.round().astype(np.uint8).transpose(1, 2, 0)
 
 
 def to_pil(image: Tensor) -> Image.Image:

@@ -171,8 +171,9 @@ def _read_bytes(path: Path) -> bytes:
 
 
 def _read_config(path: Path) -> dict[str, Any]:
+    data = _read_bytes(path)
     try:
-        document = json.loads(_read_bytes(path))
+        document = json.loads(data)
     except ValueError:
         raise WeightsError(f"{path}: not valid JSON") from None
     if not isinstance(document, dict):
