@@ -13,96 +13,82 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 import argparse
 import base64
 import html
-import io
 import json
 import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from PIL import Image
 
-from nted_step.image import MAX_BYTES, FittedPhoto, ImageError, load_photo, to_pil, to_tensor
+from nted_step.image import MAX_BYTES, Fit, FittedPhoto, load_photo, to_pil, to_tensor
 from nted_step.output import label
 from nted_step.pipeline import DEVICES, DTYPES, NTEDStepPipeline, Person
 from nted_step.pose import Pose, PoseError, load_pose_text
 from nted_step.sampler import StepOutput
-from pose_editor import PoseEditor, endpoints, formats, presets, saving, tracing
+from pose_editor import PoseEditor, endpoints, formats, presets, saving, tracing, weights_choice
+from pose_editor.browser import about, data_url, frame, notice
 from pose_editor.component import sentence
+from pose_editor.cropper import Cropper
 from pose_editor.endpoints import whole
-from pose_editor.mixer import Mixer, Mixture
+from pose_editor.mixer import OWN, Mixer, Mixture
+from pose_editor.own_photo import FITS, OwnPhoto
+from pose_editor.people import Mixed, Result, Session, Subject
 from pose_editor.picker import PhotoPicker
 from pose_editor.runbar import Download, RunBar
+from pose_editor.tour import Tour
 from pose_editor.tween import tween
 from pose_editor.viewer import StepViewer
+from pose_editor.wiring import Parts, wire
 
 ROOT = Path(__file__).parent
 WEIGHTS = ROOT / "assets" / "weights" / "lite"
 EXAMPLES = ROOT / "assets" / "examples"
 
-PREVIEW_SECONDS = 0.12  # how long a preview may think before it shows what it has
+PREVIEW_SECONDS = 0.05  # how long a preview may think before it shows what it has
+TELL_SECONDS = 0.1  # between two sendings of a run's steps: drawing each of them would take the cores from the sampler
 WAITING = 32  # runs that may wait in the queue; more are refused
 SESSIONS = 64  # visitors whose photo is kept in memory
 IDLE_SECONDS = 3600  # after which a visitor's photo is forgotten
-LOSSLESS_HEIGHT = 130  # frames up to this height are shown as squares, where lossy compression would be seen
 FILM_POSES = 12  # of a film from the page; programs choose their own number
-FITS = {"Auto": "auto", "Fill": "crop", "Whole": "pad"}  # what the page calls the ways to fit a photo
 OPENING = "wave"  # the preset in which the first person is shown
 
 
-@dataclass(frozen=True)
-class Subject:
-    """A person on the page: the photo as fitted, its own pose, and the model's view of it."""
+class ModelThread:
+    """Does the model's work, one piece at a time: two at once would only slow each other down.
 
-    title: str
-    picture: str  # data URL of the fitted photo
-    pose: Pose
-    person: Person
-    crop: tuple[int, int, int, int]  # what of the canvas is photo and not padding
+    Always the same thread, because OpenMP keeps a team of threads for each thread that computes; with more of them than cores
+    they sleep between two operations, and every operation waits until they are awake.
+    """
 
+    def __init__(self) -> None:
+        self.pool = ThreadPoolExecutor(1, thread_name_prefix="model")
 
-@dataclass(frozen=True)
-class Mixed:
-    """A run with several people's textures. Another run that starts alike can go on from where they part."""
-
-    of: tuple[Subject, Pose, int]  # who, pose and seed
-    owners: list[str]  # of every step
-    outputs: list[StepOutput]
-
-    def agrees_until(self, of: tuple[Subject, Pose, int], owners: list[str]) -> int:
-        """How many of its steps the new run can take over."""
-        if self.of[0] is not of[0] or self.of[1:] != of[1:]:
-            return 0
-        same = next((t for t, pair in enumerate(zip(self.owners, owners, strict=True)) if pair[0] != pair[1]), len(owners))
-        return max(min(same, len(self.outputs) - 1), 0)
-
-
-@dataclass
-class Session:
-    """What the server keeps for one visitor."""
-
-    upload: Subject | None = None
-    mixed: Mixed | None = None  # the newest mixed result, to go on from
-    file: tuple[str, str] | None = None  # path and name of the uploaded photo, to fit it another way
-    last: saving.Run | None = None  # the newest result, to be saved
-    edit: int = 0  # newest edit that was run
-    run: int = 0  # what runs for this visitor, see Studio.claim; everything else stops
+    def __call__(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        return self.pool.submit(work, *arguments).result()
 
 
 class Studio:
     """Everything the page's events do: plain functions of the pipeline, the examples and a visitor's session."""
 
     def __init__(self, pipeline: NTEDStepPipeline, examples: Path = EXAMPLES) -> None:
-        self.pipeline = pipeline
         self.canvas = pipeline.config.size
-        self.model = threading.Lock()  # one step at a time: two at once would only slow each other down
+        self.model = ModelThread()
         self.claims = threading.Lock()
-        self.examples = {entry["name"]: self._example(examples, entry) for entry in _read_examples(examples)}
+        self.folder = examples
+        self.take(pipeline)
+
+    def take(self, pipeline: NTEDStepPipeline) -> None:
+        """Work with these weights from now on. What visitors uploaded is encoded anew when it is next asked for."""
+        self.pipeline = pipeline
+        self.examples = {entry["name"]: self._example(self.folder, entry) for entry in _read_examples(self.folder)}
+        self.opened_name, self.opened_pose, self.opened_frames = self.opening()
 
     def _example(self, folder: Path, entry: dict[str, str]) -> Subject:
         photo = load_photo(folder / f"{entry['name']}.png", self.canvas)
@@ -110,19 +96,29 @@ class Studio:
         return self._subject(entry["title"], photo, pose)
 
     def _subject(self, title: str, photo: FittedPhoto, pose: Pose) -> Subject:
-        return Subject(title, data_url(to_pil(photo.image)), pose, self.pipeline.encode(photo.image), photo.content())
+        person = self.pipeline.encode(photo.image)
+        return Subject(title, data_url(to_pil(photo.image)), pose, person, self.pipeline, photo.content(), photo.window())
 
-    def upload(self, source: str | bytes, name: str, fit: str = "auto") -> Subject:
+    def upload(self, source: str | bytes, name: str, fit: Fit = "auto") -> Subject:
         """A visitor's photo, with a standing pose fitted to where the photo is on the canvas. Raises ImageError."""
         photo = load_photo(source, self.canvas, fit, name)
         return self._subject(name, photo, presets.standing(self.canvas, photo.content()))
 
     def subject(self, chosen: str | None, session: Session) -> Subject:
         """The person on the visitor's page: the chosen example, or else the uploaded photo."""
-        subject = self.examples[chosen] if chosen else session.upload
-        if subject is None:
+        if chosen:
+            return self.examples[chosen]
+        if session.upload is None:
             raise gr.Error("This page was left alone for long and its photo is forgotten. Please choose it again.")
-        return subject
+        if session.upload.pipeline is not self.pipeline:  # the weights were changed meanwhile
+            person = self.pipeline.encode(session.upload.person.source[0].cpu())
+            session.upload = replace(session.upload, person=person, pipeline=self.pipeline)
+        return session.upload
+
+    def cast(self, subject: Subject, owners: list[str], session: Session) -> list[Subject]:
+        """Whose textures each step takes: the person's own, except where another one was painted."""
+        owners = owners or [""] * self.pipeline.config.steps
+        return [self.subject(None if name == OWN else name, session) if name else subject for name in owners]
 
     def announce(self, session: Session, edit: int) -> None:
         """A newer edit is waiting in the queue: whatever runs for an older one ends at its next step."""
@@ -145,20 +141,13 @@ class Studio:
         """Whatever runs for this visitor ends at its next step; the next edit runs as ever."""
         self.announce(session, session.edit + 1)
 
-    def mixture(self, subject: Subject, owners: list[str]) -> Person | Mixture:
-        """The person, or where another person's textures were painted on some steps, all of them together."""
-        if not any(owners):
-            return subject.person
-        return Mixture(subject.person, [self.examples[name].person if name else subject.person for name in owners])
-
     def steps(
         self, person: Person | Mixture, pose: Pose, session: Session, run: int, seed: int = 0, start: StepOutput | None = None
     ) -> Iterator[StepOutput]:
         """Sampler steps as long as no newer run wants the model, which is free between two steps."""
         outputs = self.pipeline.generate(person, pose, seed=seed, start=start)
         while session.run == run:
-            with self.model:
-                output = next(outputs, None)
+            output = self.model(next, outputs, None)
             if output is None:
                 return
             yield output
@@ -171,7 +160,7 @@ class Studio:
             subject, pose = self.subject(chosen, session), formats.from_value(value)
             began, output = time.perf_counter(), None
             run = self.claim(session, value["edit"], preview=True)
-            for output in self.steps(self.mixture(subject, owners), pose, session, run, settings["seed"]):
+            for output in self.steps(mixture(subject, self.cast(subject, owners, session)), pose, session, run, settings["seed"]):
                 if output.step and time.perf_counter() - began > PREVIEW_SECONDS:
                     break
         except (PoseError, gr.Error):
@@ -197,10 +186,11 @@ class Studio:
     def _frames(
         self, subject: Subject, pose: Pose, session: Session, edit: int, seed: int = 0, owners: list[str] | None = None
     ) -> Iterator[dict[str, Any]]:
-        """A growing list of frames for the viewer. The noise of step 0 is sent along with step 1, not on its own."""
+        """A growing list of frames for the viewer: with step 1 (and the noise of step 0) at once, then in small groups."""
         owners = owners or []
-        mixed = Mixed((subject, pose, seed), owners, []) if any(owners) else None
-        known = session.mixed.agrees_until(mixed.of, owners) if mixed and session.mixed else 0
+        cast = self.cast(subject, owners, session)
+        mixed = Mixed((subject, pose, seed), cast, []) if any(owners) else None
+        known = session.mixed.agrees_until(mixed.of, cast) if mixed and session.mixed else 0
         taken = session.mixed.outputs[: known + 1] if known else []
         frames: list[str] = [frame(output) for output in taken[:-1]]
         images: list[Image.Image] = [to_pil(output.image) for output in taken[:-1]]
@@ -211,7 +201,8 @@ class Studio:
             if mixed:
                 mixed.outputs.extend(taken[:-1])
             session.mixed = mixed
-            person, start = self.mixture(subject, owners), taken[-1] if taken else None
+            person, start = mixture(subject, cast), taken[-1] if taken else None
+            told = 0.0
             for output in self.steps(person, pose, session, self.claim(session, edit), seed, start):
                 if mixed:
                     mixed.outputs.append(output)
@@ -219,7 +210,9 @@ class Studio:
                 images.append(to_pil(output.image))
                 labels.append(label(output))
                 if output.step:
-                    session.last = run
+                    session.last = Result(run, subject, cast)
+                if output.step == self.pipeline.config.steps or (output.step and time.monotonic() - told > TELL_SECONDS):
+                    told = time.monotonic()
                     yield {"edit": edit, "kind": "steps", "frames": list(frames), "joints": joints}
         except PoseError as error:
             raise gr.Error(sentence(error), print_exception=False) from None
@@ -232,7 +225,7 @@ class Studio:
 
     def save(self, value: dict[str, Any], chosen: str | None, session: Session, settings: dict[str, Any]) -> dict[str, Any]:
         """The visitor's newest result as a file to download, or a film from the photo's pose to the editor's."""
-        run, kind = session.last or self.opened, settings["save"]["kind"]
+        run, kind = (session.last or self.opened).run, settings["save"]["kind"]
         try:
             if kind.startswith("film"):
                 subject = self.subject(chosen, session)
@@ -257,63 +250,69 @@ class Studio:
     def locked(self, outputs: Iterator[StepOutput]) -> Iterator[StepOutput]:
         """The same steps, leaving the model to others between two of them."""
         while True:
-            with self.model:
-                output = next(outputs, None)
+            output = self.model(next, outputs, None)
             if output is None:
                 return
             yield output
 
-    def traced(self, chosen: str | None, session: Session, event: gr.EventData) -> Any:
+    def traced(self, session: Session, event: gr.EventData) -> Any:
         """A pixel of the result was clicked: where in the photo it comes from, and the texture labels."""
-        run = session.last or self.opened
+        result = session.last or self.opened
         try:
             clicked = event._data
             step, level = whole(clicked["step"], "step"), whole(clicked["level"], "level")
-            before = StepOutput(step - 1, (0, 0), to_tensor(run.images[step - 1]), 0.0)
-            glow, labels = self.trace(self.subject(chosen, session).person, run.pose, before, level, clicked["x"], clicked["y"])
+            owner, before = result.cast[step - 1], StepOutput(step - 1, (0, 0), to_tensor(result.run.images[step - 1]), 0.0)
+            if owner.pipeline is not self.pipeline:
+                return gr.skip()  # other weights are in use, and their first result is on its way
+            glow, labels, everywhere = self.trace(owner.person, result.run.pose, before, level, clicked["x"], clicked["y"])
         except (KeyError, IndexError, TypeError, ValueError):
             return gr.skip()  # a click on a picture that is no longer there
-        return StepViewer(traced={"glow": data_url(glow), "labels": data_url(labels)})
+        traced = {"glow": data_url(glow), "labels": data_url(labels), "whose": "", "everywhere": everywhere}
+        if owner is not result.subject:  # a mixed step: the glow belongs on the other person's photo
+            traced |= {"glow": data_url(tracing.over(to_pil(owner.person.source[0]), glow)), "whose": owner.title}
+        return StepViewer(traced=traced)
 
-    def trace(self, person: Person, pose: Pose, before: StepOutput, level: int, x: float, y: float) -> tuple[Image.Image, Image.Image]:
+    def trace(
+        self, person: Person, pose: Pose, before: StepOutput, level: int, x: float, y: float
+    ) -> tuple[Image.Image, Image.Image, bool]:
+        """(glow, label map, whether the pixel looked everywhere alike), see :mod:`pose_editor.tracing`. Raises ValueError."""
         height, width = self.canvas
         if not (0 <= x <= width and 0 <= y <= height):
             raise ValueError(f"x, y must lie on the {width}x{height} canvas, not ({x:g}, {y:g})")
-        with self.model:
-            mixture, attention = (maps.numpy() for maps in self.pipeline.trace(person, pose, before, level))
-        return tracing.glow(mixture, attention, (x, y), self.canvas), tracing.label_map(mixture, self.canvas)
+        maps = [each.numpy() for each in self.model(self.pipeline.trace, person, pose, before, level)]
+        where = (*maps, (x, y), self.canvas)
+        return tracing.glow(*where), tracing.label_map(maps[0], self.canvas), tracing.everywhere(*where)
 
     def levels(self) -> list[list[int]]:
         """(h, w) of the maps that can be traced, coarsest first."""
         config, (height, width) = self.pipeline.config, self.canvas
         return [[level, level * width // height] for level in config.levels if config.labels[level]]
 
-    def refit(self, fit: str, session: Session, settings: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
-        """The uploaded photo fitted another way: cut to fill the canvas, or whole on white."""
-        if session.file is None:
-            return
-        try:
-            session.upload = self.upload(*session.file, FITS[fit])
-        except (ImageError, KeyError) as error:
-            yield gr.skip(), gr.skip(), notice(sentence(error), "error"), gr.skip()
-            return
-        yield from self._open(session.upload, None, "", session, seed=settings["seed"])
-
     def restore(self, settings: dict[str, Any], session: Session) -> Iterator[tuple[Any, ...]]:
-        """What was kept in the visitor's browser, or came with a link: person, pose, seed and step."""
+        """What was kept in the visitor's browser, or came with a link: person, pose, seed, step and mix."""
         kept = settings.get("restore")
         if not kept:
+            yield self.only()
             return
         try:
             subject = self._kept_subject(kept, session)
             pose = formats.from_value({"joints": kept["joints"]}).require_drawable(self.canvas)
+            owners = self._kept_owners(kept)
         except (ValueError, KeyError):
-            yield gr.skip(), gr.skip(), notice("This link or saved state cannot be read, so the page starts afresh.", "error"), gr.skip()
+            yield self.only(message=notice("This link or saved state cannot be read, so the page starts afresh.", "error"))
             return
-        opened = self._open(subject, kept["person"], "", session, pose, settings["seed"])
-        yield next(opened)
-        for editor, chosen, message, frames in opened:
-            yield editor, chosen, message, frames | {"at": kept["step"]}
+        opened = self.open(subject, kept["person"], "", session, pose, settings["seed"], owners)
+        editor, chosen, message, viewer, mixer = next(opened)
+        yield editor, chosen, message, viewer, mixer if not owners else Mixer(value={"owners": owners}, **own_picture(session))
+        for *same, frames, mixer in opened:
+            yield *same, frames | {"at": kept["step"]}, mixer
+
+    def _kept_owners(self, kept: dict[str, Any]) -> list[str]:
+        """The mix, of people who are on the page. Raises ValueError."""
+        owners = kept["owners"]
+        if owners and (len(owners) != self.pipeline.config.steps or not {*owners} <= {"", *self.examples}):
+            raise ValueError("a mix names one of the people for each step")
+        return owners
 
     def _kept_subject(self, kept: dict[str, Any], session: Session) -> Subject:
         if kept["person"] is not None:
@@ -324,37 +323,32 @@ class Studio:
         session.upload = self.upload(base64.b64decode(data), "Your photo")
         return session.upload
 
-    def open_example(self, chosen: str | None, session: Session, settings: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+    def open_example(self, chosen: str | None, session: Session, settings: dict[str, Any], owners: list[str]) -> Iterator[tuple[Any, ...]]:
         """Another example was picked: show the photo with its own pose, then its steps."""
-        if chosen:
-            yield from self._open(self.subject(chosen, session), chosen, "", session, seed=settings["seed"])
+        if not chosen:
+            yield self.only()
+        else:
+            yield from self.open(self.subject(chosen, session), chosen, "", session, seed=settings["seed"], owners=owners)
 
-    def open_upload(self, path: str | None, session: Session, settings: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
-        """A photo was given. If it cannot be used, say so beside the button and leave everything as it is."""
-        if not path:
-            return
-        name = Path(path).name
-        try:
-            session.upload = self.upload(path, name)
-            session.file = (path, name)
-        except ImageError as error:
-            yield gr.skip(), gr.skip(), notice(sentence(error), "error"), gr.skip()
-            return
-        hint = "Drag the joints onto the body in your photo, then pose it." + self._knows_only()
-        yield from self._open(session.upload, None, notice(hint), session, seed=settings["seed"])
-
-    def _open(
-        self, subject: Subject, chosen: str | None, message: str, session: Session, pose: Pose | None = None, seed: int = 0
-    ) -> Iterator[tuple[Any, ...]]:
-        """Editor, picker, notice and viewer for a new person, then the viewer alone as steps arrive."""
+    def open(
+        self, subject: Subject, chosen: str | None, message: str, session: Session, pose: Pose | None = None, seed: int = 0,
+        owners: list[str] | None = None,
+    ) -> Iterator[tuple[Any, ...]]:  # fmt: skip
+        """Editor, picker, notice, viewer and mixer for a new person, then the viewer alone as steps arrive."""
         edit = session.edit + 1
         pose = pose or subject.pose
         value, rest = formats.to_value(pose, edit), formats.to_value(subject.pose)
-        yield PoseEditor(value=value, photo=subject.picture, rest=rest), chosen, message, StepViewer(source=subject.picture)
-        for frames in self._frames(subject, pose, session, edit, seed):
-            yield gr.skip(), gr.skip(), gr.skip(), frames
+        mixer = Mixer(**own_picture(session)) if subject is session.upload else gr.skip()
+        yield PoseEditor(value=value, photo=subject.picture, rest=rest), chosen, message, StepViewer(source=subject.picture), mixer
+        for frames in self._frames(subject, pose, session, edit, seed, owners):
+            yield self.only(viewer=frames)
 
-    def _knows_only(self) -> str:
+    @staticmethod
+    def only(message: Any = None, viewer: Any = None) -> tuple[Any, ...]:
+        """What :meth:`open` yields when just one part of it changes."""
+        return gr.skip(), gr.skip(), message or gr.skip(), viewer or gr.skip(), gr.skip()
+
+    def knows_only(self) -> str:
         """What the weights were trained on, as a warning to whoever brings something else."""
         limits = self.pipeline.training.get("limits")
         return f" {limits}" if limits else ""
@@ -372,21 +366,6 @@ class Studio:
 # --- small helpers ------------------------------------------------------------------------------------------------
 
 
-def frame(output: StepOutput) -> str:
-    """A step as a data URL at its own resolution: 8x5 is 8x5 pixels, and the page enlarges them as squares."""
-    height, width = output.size
-    # The start is noise in every pixel; averaging would hide it, so it is sampled.
-    how = Image.Resampling.BOX if output.step else Image.Resampling.NEAREST
-    return data_url(to_pil(output.image).resize((width, height), how))
-
-
-def data_url(image: Image.Image) -> str:
-    """WebP inside a URL: needs no file on the server and no request of its own."""
-    buffer = io.BytesIO()
-    image.save(buffer, "WEBP", lossless=image.height <= LOSSLESS_HEIGHT, quality=90, method=1)
-    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
 def pose_of(value: dict[str, Any]) -> Pose:
     """The pose in an editor value, as gradio wants its errors."""
     try:
@@ -395,13 +374,16 @@ def pose_of(value: dict[str, Any]) -> Pose:
         raise gr.Error(sentence(error), print_exception=False) from None
 
 
-def about(pipeline: NTEDStepPipeline) -> str:
-    """Which weights and where they run, without the folder this checkout happens to stand in."""
-    return pipeline.description.replace(f"{ROOT}{os.sep}", "")
+def mixture(subject: Subject, cast: list[Subject]) -> Person | Mixture:
+    """The person, or where steps take other people's textures, all of them together."""
+    if all(owner is subject for owner in cast):
+        return subject.person
+    return Mixture(subject.person, [owner.person for owner in cast])
 
 
-def notice(text: str, kind: str = "info") -> str:
-    return f'<p class="notice {kind}" role="{"alert" if kind == "error" else "status"}">{html.escape(text)}</p>'
+def own_picture(session: Session) -> dict[str, str]:
+    """The visitor's own photo for the mixer, if there is one."""
+    return {"own": session.upload.picture} if session.upload else {}
 
 
 def _read_examples(folder: Path) -> list[dict[str, str]]:
@@ -421,61 +403,43 @@ THEME = gr.themes.Base(primary_hue="indigo", neutral_hue="zinc", font=FONT, font
 CSS = (ROOT / "pose_editor" / "page.css").read_text(encoding="utf-8")
 
 
-def build(studio: Studio) -> gr.Blocks:
-    """The page: layout, then what happens when."""
-    name, pose, frames = studio.opening()
-    subject = studio.examples[name]
+def build(studio: Studio, private: bool = False) -> gr.Blocks:
+    """The page: layout, then what happens when. ``private``: whoever sees it may choose weights on this computer."""
+    name, subject = studio.opened_name, studio.examples[studio.opened_name]
     choices = [{"name": key, "title": each.title, "picture": each.picture} for key, each in studio.examples.items()]
     with gr.Blocks(title="NTED Step", analytics_enabled=False, delete_cache=(3600, 3600)) as page, gr.Column(elem_id="page"):
         session = gr.State(Session(), time_to_live=IDLE_SECONDS)
         with gr.Row(elem_id="top"):
             gr.HTML("<h1>NTED Step</h1><p>Drag a joint. Watch the person take the new pose.</p>", elem_id="head")
+            Tour(elem_id="tour")
             message = gr.HTML("", elem_id="notice")
         with gr.Row(elem_id="studio"):
             with gr.Column(elem_id="people"):
                 picker = PhotoPicker(choices, name, elem_id="picker")
                 photo = gr.UploadButton("Your photo", file_types=["image"], elem_id="upload")
-                fit = gr.Radio(list(FITS), value="Auto", label="How the photo fits", show_label=False, visible=False, elem_id="fit")
             with gr.Column(elem_classes="part", elem_id="source"):
                 gr.HTML("<b>Photo and pose</b> <span>· drag the dots</span>", elem_classes="part-title")
-                editor = PoseEditor(pose, photo=subject.picture, rest=subject.pose, canvas=studio.canvas, elem_id="editor")
+                with gr.Row(elem_id="own"):  # takes the place of the title
+                    fit = gr.Radio(list(FITS), value="Auto", label="How the photo fits", show_label=False, visible=False, elem_id="fit")
+                    crop = gr.Button("Crop…", visible=False, elem_id="crop")
+                    find = gr.Button("Detect pose", visible=False, elem_id="find")
+                rest = subject.pose
+                editor = PoseEditor(studio.opened_pose, photo=subject.picture, rest=rest, canvas=studio.canvas, elem_id="editor")
             with gr.Column(elem_classes="part", elem_id="result"):
                 gr.HTML("<b>Result</b> <span>· from coarse to fine in 20 steps</span>", elem_classes="part-title")
-                viewer = StepViewer([list(size) for size in studio.pipeline.ladder], frames, subject.picture, studio.levels(), elem_id="viewer")
+                sizes = [list(size) for size in studio.pipeline.ladder]
+                viewer = StepViewer(sizes, studio.opened_frames, subject.picture, studio.levels(), elem_id="viewer")
                 bar = RunBar(elem_id="run")
                 download = Download(elem_id="download")
         mixer = Mixer(choices, studio.pipeline.config.steps, elem_id="mixer")
-        gr.HTML(html.escape(about(studio.pipeline)), elem_id="about")
-        _wire(studio, session, picker, photo, fit, editor, viewer, message, bar, download, mixer)
+        cropper = Cropper(canvas=studio.canvas, elem_id="cropper")
+        line = gr.HTML(html.escape(about(studio.pipeline)), elem_id="about")
+        if private:
+            weights_choice.add(studio, str(WEIGHTS), line, viewer, page)
+        wire(studio, OwnPhoto(studio), Parts(session, picker, photo, fit, crop, find, cropper, editor, viewer, message, bar, download, mixer))
         endpoints.add(studio)
-    # Two lines: long runs one after another, and previews, which are short and must not wait behind them.
+    # Long runs one after another; previews, which are short, and looking for a pose, which can take long, do not wait behind them.
     return page.queue(max_size=WAITING, api_open=False)
-
-
-def _wire(
-    studio: Studio, session: gr.State, picker: Any, photo: Any, fit: Any, editor: Any, viewer: Any, message: Any, bar: Any, download: Any,
-    mixer: Any,
-) -> None:
-    """Which event calls what. Only the newest pose of a visitor is worked on; see Studio.claim."""
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    run = quiet | {"concurrency_id": "run", "concurrency_limit": 1, "trigger_mode": "multiple"}
-    at_once = quiet | {"queue": False, "trigger_mode": "multiple"}
-    opened = [editor, picker, message, viewer]
-    wanted = [editor, picker, session, bar, mixer]
-    editor.drag(studio.preview, wanted, viewer, **quiet | {"trigger_mode": "always_last", "concurrency_id": "preview"})
-    editor.release(studio.released, [editor, session], None, **at_once)
-    picker.select(studio.opening_other, [session], None, **at_once)
-    viewer.stop(studio.stop, [session], None, **at_once)
-    viewer.trace(studio.traced, [picker, session], viewer, **quiet | {"trigger_mode": "always_last", "concurrency_id": "preview"})
-    bar.save(studio.save, wanted[:4], download, **quiet)
-    bar.restore(studio.restore, [bar, session], opened, **run)
-    editor.release(studio.render, wanted, viewer, **run)
-    picker.select(studio.open_example, [picker, session, bar], opened, **run)
-    photo.upload(studio.open_upload, [photo, session, bar], opened, **run).then(
-        lambda session: gr.update(visible=session.file is not None, value="Auto"), [session], fit, **at_once
-    )
-    fit.input(studio.refit, [fit, session, bar], opened, **run)
-    picker.select(lambda: gr.update(visible=False), None, fit, **at_once)
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -512,11 +476,8 @@ def check_port(host: str, port: int) -> None:
 
 def serve(options: argparse.Namespace) -> None:
     check_port(options.host, options.port)
-    name, at, revision = options.weights.rpartition("@")
-    if not at or Path(options.weights).exists():
-        name, revision = options.weights, None
-    pipeline = NTEDStepPipeline.from_pretrained(name, revision, device=options.device, dtype=options.dtype)
-    page = build(Studio(pipeline))
+    pipeline = weights_choice.load(options.weights, options.device, options.dtype)
+    page = build(Studio(pipeline), private=weights_choice.private(options.host, options.share))
     try:
         _, local, public = page.launch(
             server_name=options.host, server_port=options.port, share=options.share, quiet=True, prevent_thread_lock=True,

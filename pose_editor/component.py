@@ -121,7 +121,7 @@ def _wire(value: Pose | dict[str, Any]) -> dict[str, Any]:
 def sentence(error: Exception) -> str:
     """An error's one line as the page shows it."""
     text = str(error)
-    start = text if "." in text.split()[0] else text[:1].upper() + text[1:]  # a file's name keeps its letters
+    start = text if {".", "/"} & {*text.split()[0]} else text[:1].upper() + text[1:]  # a file's name keeps its letters
     return start + ("" if text.endswith((".", "!", "?")) else ".")
 
 

@@ -50,8 +50,7 @@ class Endpoints:
 
     def _person(self, photo: str | None) -> Person:
         fitted = load_photo(photo or b"", self.studio.canvas, name=Path(photo or "photo").name)
-        with self.studio.model:
-            return self.studio.pipeline.encode(fitted.image)
+        return self.studio.model(self.studio.pipeline.encode, fitted.image)
 
     def _outputs(self, photo: str, pose: dict[str, Any], seed: float, steps: float) -> Iterator[StepOutput]:
         outputs = self.studio.pipeline.generate(
@@ -82,7 +81,7 @@ class Endpoints:
             raise ValueError("step must be 1 or more: step 0 is noise")
         person, posed = self._person(photo), formats.from_value(pose)
         *_, before = self.studio.locked(self.studio.pipeline.generate(person, posed, seed=whole(seed, "seed"), steps=wanted - 1))
-        return self.studio.trace(person, posed, before, whole(level, "level"), x, y)
+        return self.studio.trace(person, posed, before, whole(level, "level"), x, y)[:2]
 
 
 def add(studio: Any) -> None:

@@ -1,15 +1,24 @@
 // Whose textures each step takes: choose a person, paint the steps. The value is { owners: [name or "", ... one per step] },
-// "" for the person on the page. A finished stroke makes the pose editor send its pose again.
+// "" for the person on the page, "@own" for the visitor's own photo. A finished stroke makes the pose editor send its pose again.
 
 const COLOURS = ["#71717a", "#4f46e5", "#b45309", "#047857", "#0e7490", "#be185d", "#7e22ce", "#b91c1c"];
+const OWN = "@own";
+const root = element.querySelector(".mx-root");
 const people = element.querySelector(".mx-people");
 const line = element.querySelector(".mx-line");
-const choices = [{ name: "", title: "This person" }, ...props.choices];
-let owners = props.value.owners.slice(), brush = choices[1]?.name ?? "", painting = false;
+let owners = props.value.owners.slice(), brush = props.choices[0]?.name ?? "", painting = false, last = 0; // the cell painted last
+let choices = [], brushes = [];
 
 const colour = (name) => COLOURS[Math.max(choices.findIndex((choice) => choice.name === name), 0) % COLOURS.length];
 
-const brushes = choices.map((choice, index) => {
+/** Everybody there is to paint with. */
+function build() {
+  choices = [{ name: "", title: "This person" }, ...props.choices, ...(props.own ? [{ name: OWN, title: "Your photo", picture: props.own }] : [])];
+  brushes = choices.map(brushOf);
+  people.replaceChildren(...brushes);
+}
+
+function brushOf(choice, index) {
   const each = Object.assign(document.createElement("button"), { type: "button", title: choice.title });
   each.setAttribute("role", "radio");
   each.setAttribute("aria-label", choice.title);
@@ -24,8 +33,7 @@ const brushes = choices.map((choice, index) => {
     event.preventDefault();
   });
   return each;
-});
-people.append(...brushes);
+}
 
 const cells = owners.map((_, index) => {
   const cell = Object.assign(document.createElement("button"), { type: "button", textContent: index + 1 });
@@ -41,6 +49,7 @@ function choose(index) {
 }
 
 function draw() {
+  root.dataset.owners = JSON.stringify(owners); // for what is kept and for links
   brushes.forEach((each, index) => {
     each.setAttribute("aria-checked", choices[index].name === brush);
     each.tabIndex = choices[index].name === brush ? 0 : -1;
@@ -51,9 +60,11 @@ function draw() {
   });
 }
 
-function paint(index) {
-  if (index < 0 || index >= owners.length) return;
-  owners[index] = brush;
+/** A stroke from one cell to another: a quick hand leaves none out. */
+function paint(index, from = index) {
+  const [first, end] = [Math.min(index, from), Math.max(index, from)].map((each) => Math.min(Math.max(each, 0), owners.length - 1));
+  owners.fill(brush, first, end + 1);
+  last = index;
   draw();
 }
 
@@ -68,7 +79,18 @@ const cellAt = (event) => {
   return Math.floor(((event.clientX - box.left) / box.width) * owners.length);
 };
 line.addEventListener("pointerdown", (event) => { painting = true; line.setPointerCapture(event.pointerId); paint(cellAt(event)); });
-line.addEventListener("pointermove", (event) => { if (painting) paint(cellAt(event)); });
+line.addEventListener("pointermove", (event) => { if (painting) paint(cellAt(event), last); });
 for (const end of ["pointerup", "pointercancel"]) line.addEventListener(end, () => { if (painting) { painting = false; finish(); } });
 element.querySelector(".mx-clear").addEventListener("click", () => { owners = owners.map(() => ""); draw(); finish(); });
+
+/** From Python: a mix that was kept or came with a link, and the visitor's own photo. */
+function adopt() {
+  owners = props.value.owners.slice();
+  root.open ||= owners.some(Boolean);
+  build();
+  draw();
+}
+
+watch(["value", "own"], adopt);
+build();
 draw();

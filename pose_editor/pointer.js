@@ -30,7 +30,7 @@ function pivot(handle) {
 }
 
 svg.addEventListener("pointerdown", (event) => {
-  if (drag) return;
+  if (drag || pinch) return;
   const begun = beginning(event);
   if (!begun) return select([]);
   event.preventDefault();
@@ -130,3 +130,32 @@ svg.addEventListener("wheel", (event) => {
 
 // A finger on a joint must not scroll the page, whatever the browser makes of touch-action inside an SVG.
 svg.addEventListener("touchmove", (event) => { if (drag) event.preventDefault(); }, { passive: false });
+
+// Two fingers zoom and move the view. What the first one had begun is taken back.
+let pinch = null; // { apart, zoom, point }: at the start, how far apart the fingers were, the zoom, and what lay between them
+
+/** Two fingers on the editor, whatever joint each of them is on: how far apart they are and what lies between them; else null. */
+function fingers({ touches }) {
+  const [a, b, third] = [...touches].filter(({ target }) => svg.contains(target));
+  if (!b || third) return null;
+  return { apart: Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY) || 1, clientX: (a.clientX + b.clientX) / 2, clientY: (a.clientY + b.clientY) / 2 };
+}
+
+svg.addEventListener("touchstart", (event) => {
+  const now = fingers(event);
+  if (!now) return;
+  event.preventDefault();
+  drop(false);
+  pinch = { apart: now.apart, zoom: view.zoom, point: toCanvas(now) };
+}, { passive: false });
+
+svg.addEventListener("touchmove", (event) => {
+  const now = pinch && fingers(event);
+  if (!now) return;
+  event.preventDefault();
+  zoomTo((pinch.zoom * now.apart) / pinch.apart);
+  const [x, y] = toCanvas(now); // what lies between the fingers now; what lay there at the start belongs there
+  pan(view.x + pinch.point[0] - x, view.y + pinch.point[1] - y);
+}, { passive: false });
+
+for (const end of ["touchend", "touchcancel"]) svg.addEventListener(end, (event) => { if (!fingers(event)) pinch = null; });

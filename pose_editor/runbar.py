@@ -10,11 +10,13 @@ from pose_editor.component import Widget
 
 MAX_SEED = 2**32 - 1
 KINDS = ("result", "step", "strip", "gif", "webp", "mp4", "zip", "film-gif", "film-mp4")
+MAX_STEPS = 1000
 MAX_PHOTO = 2_000_000  # characters of a photo that was kept in the browser; it is canvas-sized
 
 
 class RunBar(Widget):
-    """Value ``{"seed": n}``, with ``"save": {"kind", "step"}`` or ``"restore": {"person", "photo", "joints", "seed", "step"}``.
+    """Value ``{"seed": n}``, with ``"save": {"kind", "step"}`` or ``"restore": {"person", "photo", "joints", "seed", "step",
+    "owners"}``.
 
     Events: ``save`` when a file is wanted, ``restore`` when a kept state or a link was found. A new seed makes the pose
     editor send its pose again.
@@ -50,7 +52,7 @@ def check(value: Any) -> dict[str, Any]:
         save = value["save"]
         if not isinstance(save, dict) or save.get("kind") not in KINDS:
             raise ValueError(f"what is saved must be one of {', '.join(KINDS)}")
-        found["save"] = {"kind": save["kind"], "step": _whole(save.get("step"), "step", 1000)}
+        found["save"] = {"kind": save["kind"], "step": _whole(save.get("step"), "step", MAX_STEPS)}
     if value.get("restore") is not None:
         found["restore"] = _check_restore(value["restore"])
     return found
@@ -62,8 +64,12 @@ def _check_restore(kept: Any) -> dict[str, Any]:
     person, photo = kept.get("person"), kept.get("photo")
     if not (person is None or isinstance(person, str)) or not (photo is None or (isinstance(photo, str) and len(photo) <= MAX_PHOTO)):
         raise ValueError("this link or saved state cannot be read")
+    owners = kept.get("owners") or []
+    if not isinstance(owners, list) or len(owners) > MAX_STEPS or not all(isinstance(name, str) for name in owners):
+        raise ValueError("this link or saved state cannot be read")
     joints = formats.check_value({"joints": kept.get("joints")})["joints"]
-    return {"person": person, "photo": photo, "joints": joints, "step": _whole(kept.get("step"), "step", 1000)}
+    step = _whole(kept.get("step"), "step", MAX_STEPS)
+    return {"person": person, "photo": photo, "joints": joints, "step": step, "owners": owners}
 
 
 def _whole(number: Any, name: str, most: int) -> int:

@@ -10,6 +10,7 @@ from PIL import Image
 
 GLOW = (255, 214, 10)
 SHADE = 175  # alpha of what was not looked at
+STANDS_OUT = 1.5  # times the mean, from which on the strongest place is a place and not the whole photo
 
 
 def glow(mixture: np.ndarray, attention: np.ndarray, at: tuple[float, float], size: tuple[int, int]) -> Image.Image:
@@ -20,14 +21,30 @@ def glow(mixture: np.ndarray, attention: np.ndarray, at: tuple[float, float], si
         attention: K x h x w, where in the photo each texture comes from.
         at: (x, y) in canvas pixels.
     """
-    labels, height, width = mixture.shape
-    column, row = min(int(at[0] * width / size[1]), width - 1), min(int(at[1] * height / size[0]), height - 1)
-    source = np.tensordot(mixture[:, row, column], attention, axes=1)
+    source = _source(mixture, attention, at, size)
     heat = cv2.resize(source / max(source.max(), 1e-12), size[::-1], interpolation=cv2.INTER_CUBIC).clip(0, 1)
     picture = np.empty((*size, 4), np.uint8)
     picture[..., :3] = np.where(heat[..., None] > 0.35, GLOW, (10, 10, 16))
     picture[..., 3] = np.where(heat > 0.35, 70 * heat, SHADE * (1 - heat / 0.35))
     return Image.fromarray(picture)
+
+
+def everywhere(mixture: np.ndarray, attention: np.ndarray, at: tuple[float, float], size: tuple[int, int]) -> bool:
+    """Whether the pixel looked at all of the photo alike, as in levels that have not learned to choose; see :func:`glow`."""
+    source = _source(mixture, attention, at, size)
+    return bool(source.max() < STANDS_OUT * source.mean())
+
+
+def _source(mixture: np.ndarray, attention: np.ndarray, at: tuple[float, float], size: tuple[int, int]) -> np.ndarray:
+    """h x w: how much the result at (x, y) takes from each place of the photo."""
+    _, height, width = mixture.shape
+    column, row = min(int(at[0] * width / size[1]), width - 1), min(int(at[1] * height / size[0]), height - 1)
+    return np.tensordot(mixture[:, row, column], attention, axes=1)
+
+
+def over(photo: Image.Image, layer: Image.Image) -> Image.Image:
+    """An RGBA layer laid over a photo of the same size."""
+    return Image.alpha_composite(photo.convert("RGBA"), layer).convert("RGB")
 
 
 def label_map(mixture: np.ndarray, size: tuple[int, int]) -> Image.Image:

@@ -18,7 +18,8 @@ class StepViewer(Widget):
     wins, whatever order they arrive in. ``"at": k`` opens a new run at step k.
 
     Events: ``stop`` when a person wants a run to end; ``trace`` when a pixel of the result is clicked to see where it comes
-    from, with ``x``, ``y``, ``step`` and ``level`` in the event's data, answered by ``StepViewer(traced={"glow", "labels"})``.
+    from, with ``x``, ``y``, ``step`` and ``level`` in the event's data, answered by ``StepViewer(traced={"glow", "labels", "whose",
+    "everywhere"})``: whose photo the glow lies on ("" for the one on the page), and whether it came from all of it alike.
 
     Args:
         sizes: (h, w) of every step; the slider has one position for each.

@@ -33,11 +33,11 @@ const level = root.querySelector(".sv-level");
 const labels = root.querySelector(".sv-labels");
 const showLabels = root.querySelector(".sv-show");
 const cross = root.querySelector(".sv-cross");
-let traced = null; // the answer to the last click: { glow, labels }
+let traced = null; // the answer to the last click: { glow, labels, whose, everywhere }
 let asked = [88, 100];
 
 level.replaceChildren(...props.levels.map(([height, width], index) => new Option(`${height}x${width}`, index)));
-level.value = Math.max(props.levels.length - 2, 0); // fine enough to see garments, coarse enough to be clear
+level.value = Math.min(1, props.levels.length - 1); // fine enough to see garments, coarse enough to be clear
 
 function ask() {
   const [height, width] = props.sizes[last];
@@ -52,6 +52,8 @@ function showTrace(answer) {
   labels.hidden = !answer || !showLabels.checked;
   cross.hidden = !answer;
   if (answer) labels.src = answer.labels;
+  const from = [answer?.whose, answer?.everywhere && "everywhere alike"].filter(Boolean); // a mixed step; a level that does not choose
+  tracing.querySelector("span").textContent = from.length ? `From ${from.join(", ")}.` : "Click the result.";
   window.dispatchEvent(new CustomEvent("photo-overlay", { detail: answer?.glow ?? null }));
 }
 
@@ -103,19 +105,23 @@ function drawPose() {
 }
 
 let opening; // timer of the first play
+
+/** A new result ends the playing of the old one, and is not left at the step where that happened to be. */
+const halfway = () => (timer ? ended() : stop());
+
 /** Take over what Python sent. Anything made for an older edit than the one on screen is late, and ignored. */
 function adopt() {
   const value = props.value;
   if (!value || !value.frames?.length || value.edit < edit) return;
   if (value.kind === "preview") {
     if (value.edit === edit && !preview) return; // the finished steps of this very pose are already arriving
-    stop();
+    halfway();
     edit = value.edit;
     preview = { url: value.frames[value.frames.length - 1], step: value.step };
   } else {
     if (value.edit !== edit) {
       clearTimeout(opening); // what was kept, or came with a link, is not played over
-      stop();
+      halfway();
       stopped = false;
       if (value.at !== undefined) wanted = value.at;
     }

@@ -2,30 +2,51 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import functools
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
+
+from nted_step.config import preset
+from nted_step.generator import Generator
+from nted_step.weights import save_weights
+from tests.e2e.visitor import DESKTOP, wait_drawn
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+# The proxy does not exist, so that nothing but this computer can be reached.
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--proxy-server=http://127.0.0.1:9"]
 START_SECONDS = 120
+LITE = ROOT / "assets" / "weights" / "lite"
+RANDOM = {"summary": "random", "limits": "These weights know only rendered figures, and not even those."}
+QUICK = dataclasses.replace(
+    preset("lite"), channels={16: 24, 32: 24, 64: 16, 128: 8, 256: 8}, labels={16: 4, 32: 6, 64: 6, 128: 0, 256: 0}
+)
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
 
 
 class Server:
     """``python app.py`` as a person would start it."""
 
-    def __init__(self, weights: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+    def __init__(self, weights: Path = LITE) -> None:
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}/"
         command = [sys.executable, "-B", "app.py", "--device", "cpu", "--weights", str(weights), "--port", str(port)]
         # A shell may have told its background jobs to ignore Ctrl+C; a person's terminal does not.
@@ -34,10 +55,10 @@ class Server:
             command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=listen,
             env=os.environ | {"HF_HUB_OFFLINE": "1"},
         )  # fmt: skip
-        self.first_line = self._wait()
 
-    def _wait(self) -> str:
-        """The line that says where it runs. Everything printed before it is a complaint."""
+    @functools.cached_property
+    def first_line(self) -> str:
+        """Waits for the line that says where it runs. Everything printed before it is a complaint."""
         began, said = time.monotonic(), []
         while time.monotonic() - began < START_SECONDS:
             line = self.process.stdout.readline()
@@ -63,15 +84,8 @@ class Server:
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The weights in the box, or random ones of the same shape where there are none yet."""
-    lite = ROOT / "assets" / "weights" / "lite"
-    if (lite / "config.json").exists():
-        return lite
-    import torch
-
-    from nted_step.config import preset
-    from nted_step.generator import Generator
-    from nted_step.weights import save_weights
-
+    if (LITE / "config.json").exists():
+        return LITE
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("weights")
     save_weights(folder, Generator(preset("lite")), {"summary": "random"})
@@ -79,12 +93,40 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def server(weights: Path) -> Iterator[Server]:
+def starting(weights: Path) -> Iterator[Server]:
+    """One server for all tests, not yet waited for. It ends as a person ends it, and must have had nothing to complain about."""
     server = Server(weights)
     yield server
-    if server.process.poll() is None:
-        code, output = server.interrupt()
-        assert code == 0 and "Traceback" not in output, output
+    assert server.first_line
+    code, output = server.interrupt()
+    assert code == 0 and output.strip() == "Stopped.", output
+
+
+@pytest.fixture(scope="session")
+def server(starting: Server) -> Server:
+    assert starting.first_line
+    return starting
+
+
+@pytest.fixture(scope="session")
+def quick_url(starting: Server, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The same program in this process around a small random model of the same canvas and steps, for tests of the page itself.
+
+    The other server starts meanwhile.
+    """
+    import app
+
+    os.environ["HF_HUB_OFFLINE"] = "1"  # as for the other server
+    torch.manual_seed(0)
+    weights, port = save_weights(tmp_path_factory.mktemp("quick"), Generator(QUICK), RANDOM), free_port()
+    options = ["--device", "cpu", "--weights", str(weights), "--port", str(port)]
+    threading.Thread(target=app.main, args=(options,), daemon=True).start()
+    began = time.monotonic()
+    while time.monotonic() - began < START_SECONDS:
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10):
+            return f"http://127.0.0.1:{port}/"
+        time.sleep(0.1)
+    raise AssertionError("the page did not start in this process")
 
 
 @pytest.fixture(scope="session")
@@ -104,27 +146,27 @@ def browser() -> Iterator:
         browser.close()
 
 
-@pytest.fixture
-def open_page(browser, server: Server) -> Iterator:
-    """``open_page(link, **context options)`` -> the loaded page. Fails the test on any outside request or script error."""
+@contextlib.contextmanager
+def visitors(browser, url: str) -> Iterator:
+    """``open(link, **context options)`` -> the loaded page. Fails on any outside request or script error.
+
+    The opening animation is left out as for everybody who wants less motion; ``reduced_motion="no-preference"`` plays it.
+    """
     contexts, outside, errors = [], [], []
 
-    def guard(route) -> None:
-        if route.request.url.startswith(server.url):
-            route.continue_()
-        else:
-            outside.append(route.request.url)
-            route.abort()
+    def look(request) -> None:
+        if not request.url.startswith((url, "data:", f"blob:{url}")):
+            outside.append(request.url)
 
     def open_(link: str = "", **options):
-        context = browser.new_context(**({"viewport": {"width": 1280, "height": 800}} | options))
+        context = browser.new_context(**(DESKTOP | {"reduced_motion": "reduce"} | options))
         contexts.append(context)
-        context.route("**/*", guard)
+        context.on("request", look)
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-        page.goto(server.url + link)
-        page.wait_for_selector('.sv-root[data-state="done"]', timeout=60_000)
+        page.goto(url + link)
+        wait_drawn(page)
         return page
 
     yield open_
@@ -132,3 +174,17 @@ def open_page(browser, server: Server) -> Iterator:
         context.close()
     assert not outside, f"the page asked for {outside}"
     assert not errors, f"errors in the browser: {errors}"
+
+
+@pytest.fixture
+def open_page(browser, server: Server) -> Iterator:
+    """A page of the program as it is started, with the weights in the box; see :func:`visitors`."""
+    with visitors(browser, server.url) as open_:
+        yield open_
+
+
+@pytest.fixture
+def open_quick(browser, quick_url: str) -> Iterator:
+    """A page whose results are noise, but there at once: where the page is tested and not the model; see :func:`visitors`."""
+    with visitors(browser, quick_url) as open_:
+        yield open_

@@ -8,18 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.test_page import LEFT_WRIST, centre, drag, edit, settle, wait_done
-
-NECK, RIGHT_WRIST, LEFT_SHOULDER, LEFT_ELBOW, LEFT_HIP, LEFT_KNEE, LEFT_ANKLE = 1, 4, 5, 6, 11, 12, 13
-
-
-def joints(page) -> list[tuple[float, float] | None]:
-    """Where the editor draws every joint; None for a hidden one."""
-    return page.evaluate(
-        """[...document.querySelectorAll('[data-joint]')].map(joint => {
-            const dot = joint.querySelector('.pe-dot');
-            return joint.classList.contains('pe-hidden') ? null : [+dot.getAttribute('cx'), +dot.getAttribute('cy')]; })"""
-    )
+from tests.e2e.visitor import (
+    LEFT_ANKLE, LEFT_ELBOW, LEFT_HIP, LEFT_KNEE, LEFT_SHOULDER, LEFT_WRIST, NECK, RIGHT_WRIST, centre, drag, edit, joints, wait_done,
+)  # fmt: skip
 
 
 def length(pose, a: int, b: int) -> float:
@@ -27,9 +18,8 @@ def length(pose, a: int, b: int) -> float:
 
 
 @pytest.fixture
-def page(open_page):
-    page = open_page()
-    settle(page)
+def page(open_quick):
+    page = open_quick()
     page.click('[data-open="tools"]')
     page.wait_for_timeout(200)
     return page

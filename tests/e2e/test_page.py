@@ -10,67 +10,20 @@ from PIL import Image
 
 from nted_step.config import preset
 from nted_step.schedule import ladder
+from tests.e2e.conftest import free_port
+from tests.e2e.visitor import (
+    LEFT_WRIST, RIGHT_ANKLE, SECONDS_30, centre, drag, edit, joints, natural_size, picture, scrub, state, step, tab_to,
+    wait_done, wait_running,
+)  # fmt: skip
 
 ROOT = Path(__file__).parents[2]
-RESULT = ".sv-image"
-LEFT_WRIST, RIGHT_ANKLE = 7, 10
-SECONDS_30 = 30_000
 
 
-def centre(page, joint: int) -> tuple[float, float]:
-    box = page.locator(f'[data-joint="{joint}"] .pe-dot').bounding_box()
-    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-
-
-def drag(page, joint: int, dx: float, dy: float, *, moves: int = 8) -> None:
-    x, y = centre(page, joint)
-    page.mouse.move(x, y)
-    page.mouse.down()
-    for k in range(1, moves + 1):
-        page.mouse.move(x + dx * k / moves, y + dy * k / moves)
-        page.wait_for_timeout(30)
-    page.mouse.up()
-
-
-def edit(page) -> int:
-    return int(page.locator(".sv-root").get_attribute("data-edit"))
-
-
-def wait_done(page, after: int) -> None:
-    """Until all 20 steps of an edit newer than ``after`` are there."""
-    page.wait_for_function(
-        "after => { const v = document.querySelector('.sv-root').dataset; return v.state === 'done' && +v.edit > after && v.step === '20'; }",
-        arg=after, timeout=SECONDS_30,
-    )  # fmt: skip
-
-
-def settle(page) -> None:
-    """Until the opening has played by itself."""
-    page.wait_for_timeout(700)
-    page.wait_for_selector(".sv-root:not(.sv-playing)", timeout=SECONDS_30)
-
-
-def picture(page) -> str:
-    return page.locator(RESULT).get_attribute("src")
-
-
-def natural_size(page) -> list[int]:
-    page.wait_for_function("document.querySelector('.sv-image').complete")
-    return page.evaluate("(image => [image.naturalHeight, image.naturalWidth])(document.querySelector('.sv-image'))")
-
-
-def scrub(page, step: int) -> None:
-    slider = page.locator(".sv-slider")
-    slider.focus()
-    slider.press("Home")
-    for _ in range(step):
-        slider.press("ArrowRight")
-
-
-def test_drag_a_joint_watch_the_steps_move_the_slider(open_page, tmp_path: Path) -> None:
-    page = open_page()
-    settle(page)
-    page.screenshot(path=tmp_path / "opened.png")
+def test_drag_a_joint_watch_the_steps_move_the_slider(open_page) -> None:
+    page = open_page(reduced_motion="no-preference")
+    page.wait_for_selector(".sv-root.sv-playing")  # once, by itself
+    page.wait_for_selector(".sv-root:not(.sv-playing)")
+    assert step(page) == 20
     opened = picture(page)
     assert opened.startswith("data:image/webp"), "the page opens with a result, before any click"
 
@@ -78,21 +31,19 @@ def test_drag_a_joint_watch_the_steps_move_the_slider(open_page, tmp_path: Path)
     wait_done(page, after=0)
     posed = picture(page)
     assert posed != opened
-    page.screenshot(path=tmp_path / "posed.png")
 
     seen = []
-    for step, size in enumerate(ladder(preset("lite"))):
-        scrub(page, step)
-        assert page.locator(".sv-label").inner_text() == f"step {step} · {size[0]}x{size[1]}"
+    scrub(page, 0)
+    for number, size in enumerate(ladder(preset("lite"))):
+        assert page.locator(".sv-label").inner_text() == f"step {number} · {size[0]}x{size[1]}"
         assert natural_size(page) == list(size)
         seen.append(picture(page))
+        page.keyboard.press("ArrowRight")
     assert len(set(seen)) == 21 and seen[20] == posed
-    print(f"screenshots in {tmp_path}")
 
 
 def test_a_preview_follows_the_drag(open_page) -> None:
     page = open_page()
-    settle(page)
     x, y = centre(page, RIGHT_ANKLE)
     page.mouse.move(x, y)
     page.mouse.down()
@@ -100,48 +51,66 @@ def test_a_preview_follows_the_drag(open_page) -> None:
     for k in range(40):
         page.mouse.move(x - k, y - k / 2)
         page.wait_for_timeout(50)
-        if page.locator(".sv-root").get_attribute("data-state") == "preview":
+        if state(page) == "preview":
             pictures.add(picture(page))
+        if len(pictures) == 3:
+            break
     page.mouse.up()
-    assert len(pictures) >= 3, "the result follows while the joint is still held"
+    assert len(pictures) == 3, "the result follows while the joint is still held"
     wait_done(page, after=0)
 
 
 def test_the_newest_edit_wins(open_page) -> None:
     """Edits faster than the sampler: what stands at the end belongs to the last one, as if it had been the only one."""
     page = open_page()
-    settle(page)
-    for dy in (-30, -40, 50, -60):
+    drag(page, LEFT_WRIST, 0, -30)
+    wait_running(page, after=0)
+    first = edit(page)
+    x, y = centre(page, LEFT_WRIST)
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 10, y - 20, steps=4)
+    page.wait_for_function(
+        "first => { const v = document.querySelector('.sv-root').dataset; return v.state === 'preview' && +v.edit > first; }", arg=first
+    )
+    assert state(page) == "preview", "the drag goes before the run that was going, and stays there"
+    page.mouse.up()
+    for dy in (50, -60):
         drag(page, LEFT_WRIST, 0, dy, moves=3)
-    wait_done(page, after=0)
+    last = joints(page)
+    wait_done(page, after=first)
     page.wait_for_timeout(500)
-    wait_done(page, after=0)
-    last = edit(page)
-    final = picture(page)
+    wait_done(page, after=first)
+    newest, final = edit(page), picture(page)
     page.click('[data-do="undo"]')
-    wait_done(page, after=last)
-    assert picture(page) != final
+    wait_done(page, after=newest)
+    assert picture(page) != final and joints(page) != last
     page.click('[data-do="redo"]')
-    wait_done(page, after=last + 1)
-    assert picture(page) == final
+    wait_done(page, after=newest + 1)
+    assert picture(page) == final and joints(page) == last
 
 
-def test_keyboard_alone(open_page) -> None:
-    page = open_page()
-    settle(page)
+def test_keyboard_alone(open_quick) -> None:
+    page = open_quick()
+    tab_to(page, ".pp-item")
+    page.keyboard.press("ArrowDown")
+    wait_done(page, after=0)
+    assert page.locator(".pp-item >> nth=1").get_attribute("aria-checked") == "true"
+
+    tab_to(page, f'[data-joint="{LEFT_WRIST}"]')
     joint = page.locator(f'[data-joint="{LEFT_WRIST}"]')
-    joint.focus()
+    assert joint.locator(".pe-ring").evaluate("ring => getComputedStyle(ring).opacity") == "1", "the joint in focus is marked"
     name, x, y = re.fullmatch(r"(.+), x (\d+), y (\d+)", joint.get_attribute("aria-label")).groups()
     assert name == "left wrist"
+    before = edit(page)
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Shift+ArrowUp")
     assert joint.get_attribute("aria-label") == f"left wrist, x {int(x) + 1}, y {int(y) - 10}"
-    wait_done(page, after=0)
-    before = edit(page)
+    wait_done(page, after=before)
     page.keyboard.press("Delete")
     assert joint.get_attribute("aria-label") == "left wrist, hidden"
-    wait_done(page, after=before)
     page.keyboard.press("Enter")
+    assert joint.get_attribute("aria-label") == f"left wrist, x {int(x) + 1}, y {int(y) - 10}"
     page.keyboard.press("Control+z")
     assert joint.get_attribute("aria-label") == "left wrist, hidden"
     page.keyboard.press("Control+z")
@@ -149,58 +118,41 @@ def test_keyboard_alone(open_page) -> None:
     assert joint.get_attribute("aria-label") == f"left wrist, x {x}, y {y}"
     page.keyboard.press("Control+Shift+z")
     assert joint.get_attribute("aria-label") == f"left wrist, x {int(x) + 1}, y {int(y) - 10}"
+    before = edit(page)
+    tab_to(page, '[data-do="undo"]')
+    page.keyboard.press("Enter")
+    assert joint.get_attribute("aria-label") == f"left wrist, x {x}, y {y}"
+    wait_done(page, after=before)
+    tab_to(page, ".sv-slider")
+    page.keyboard.press("ArrowLeft")
+    assert step(page) == 19
 
 
-def test_reset_returns_to_the_pose_of_the_photo(open_page) -> None:
-    page = open_page()
-    settle(page)
-    labels = "[...document.querySelectorAll('[data-joint]')].map(joint => joint.getAttribute('aria-label'))"
-    opened = page.evaluate(labels)
+def test_reset_and_another_person(open_quick) -> None:
+    page = open_quick()
+    opened = joints(page)
     page.click('[data-do="reset"]')
     wait_done(page, after=0)
-    at_rest = page.evaluate(labels)
+    at_rest = joints(page)
     assert at_rest != opened and page.locator('[data-do="reset"]').is_disabled()
     drag(page, LEFT_WRIST, 40, -40)
     page.click('[data-do="reset"]')
-    assert page.evaluate(labels) == at_rest
+    assert joints(page) == at_rest, "the pose of the photo"
 
-
-def test_touch_on_a_phone(open_page) -> None:
-    page = open_page(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True, device_scale_factor=2)
-    settle(page)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390, "nothing stands over at the side"
-    assert page.locator(".pe-stage").bounding_box()["y"] + page.locator(".pe-stage").bounding_box()["height"] < 844
-    x, y = centre(page, LEFT_WRIST)
-    before = page.locator(f'[data-joint="{LEFT_WRIST}"]').get_attribute("aria-label")
-    touch = page.context.new_cdp_session(page)
-    # A finger lands beside the dot, not on it.
-    touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x + 9, "y": y + 7}]})
-    for k in range(1, 9):
-        touch.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [{"x": x + 9 - k * 3, "y": y + 7 - k * 5}]})
-        page.wait_for_timeout(30)
-    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-    assert page.locator(f'[data-joint="{LEFT_WRIST}"]').get_attribute("aria-label") != before
-    assert page.evaluate("scrollY") == 0, "the finger moved the joint, not the page"
-    wait_done(page, after=0)
-
-
-def test_choose_another_person(open_page) -> None:
-    page = open_page()
-    settle(page)
+    before = edit(page)
     photo = page.locator(".pe-photo").first.get_attribute("href")
     page.click(".pp-item >> nth=3")
-    wait_done(page, after=0)
-    assert page.locator(".pe-photo").first.get_attribute("href") != photo
+    page.wait_for_function("photo => document.querySelector('.pe-photo').getAttribute('href') !== photo", arg=photo)
+    wait_done(page, after=before)
     assert page.locator(".pp-item >> nth=3").get_attribute("aria-checked") == "true"
     assert page.locator('[data-do="reset"]').is_disabled(), "a person opens in the pose of the photo"
 
 
-def test_own_photo_and_photos_that_cannot_be_used(open_page, tmp_path: Path) -> None:
-    page = open_page()
-    settle(page)
+def test_own_photo_and_photos_that_cannot_be_used(open_quick, tmp_path: Path) -> None:
+    page = open_quick()
     before = picture(page), edit(page)
     (tmp_path / "torn.jpg").write_bytes(b"\xff\xd8\xff\xe0" + b"torn" * 40)
-    Image.new("RGB", (12000, 8000)).save(tmp_path / "huge.png")
+    Image.new("1", (12000, 8000)).save(tmp_path / "huge.png")
     Image.new("RGB", (300, 400)).save(tmp_path / "tiff.png", format="TIFF")
     for name, says in (("torn.jpg", "damaged"), ("huge.png", "megapixels"), ("tiff.png", "not a JPEG, PNG or WebP")):
         page.set_input_files("#people input[type=file]", tmp_path / name)
@@ -214,9 +166,8 @@ def test_own_photo_and_photos_that_cannot_be_used(open_page, tmp_path: Path) -> 
     assert page.locator('.pp-item[aria-checked="true"]').count() == 0
 
 
-def test_a_wrong_pose_is_refused_and_the_page_goes_on(open_page) -> None:
-    page = open_page()
-    settle(page)
+def test_a_wrong_pose_is_refused_and_the_page_goes_on(open_quick) -> None:
+    page = open_quick()
     # What a broken script or a curious person would send instead of 18 joints.
     page.route("**/queue/join*", lambda route: route.continue_(post_data=re.sub(r'"joints":\[\[.*?\],', '"joints":[', route.request.post_data)))
     drag(page, LEFT_WRIST, 30, -30)
@@ -247,7 +198,7 @@ def test_the_endpoint_for_programs(server) -> None:
         client.predict(steps=21, **ask)
 
 
-def test_steps_film_and_trace_for_programs(server) -> None:
+def test_steps_film_and_trace_for_programs(quick_url: str) -> None:
     from gradio_client import Client, handle_file
 
     from nted_step.pose import load_pose_text
@@ -255,7 +206,7 @@ def test_steps_film_and_trace_for_programs(server) -> None:
 
     example = ROOT / "assets" / "examples" / "striped-dress.png"
     pose = formats.to_value(load_pose_text(example.with_suffix(".txt")))
-    client, photo = Client(server.url, verbose=False), handle_file(str(example))
+    client, photo = Client(quick_url, verbose=False), handle_file(str(example))
     named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
     assert set(named) == {"/generate", "/steps", "/tween", "/trace"} and all(each["description"] for each in named.values())
     steps = client.predict(photo=photo, pose=pose, seed=0, steps=3, api_name="/steps")
@@ -275,18 +226,16 @@ def test_the_line_it_prints(server) -> None:
     assert re.fullmatch(rf"NTED Step at {re.escape(server.url)} with weights \S+ \(.*\) on cpu, \w+\n", server.first_line)
 
 
-def test_ctrl_c_ends_it(weights: Path) -> None:
-    from tests.e2e.conftest import Server
-
-    code, output = Server(weights).interrupt()
-    assert code == 0 and output.strip() == "Stopped."
-
-
-def test_wrong_options_are_one_line(tmp_path: Path, server) -> None:
+def test_wrong_options_are_one_line(tmp_path: Path, server, capsys) -> None:
     import subprocess
     import sys
 
+    import app
+
     taken = server.url.rstrip("/").rpartition(":")[2]
-    for options in (["--weights", str(tmp_path / "none")], ["--device", "tpu"], ["--port", taken]):
-        done = subprocess.run([sys.executable, "-B", "app.py", *options], cwd=ROOT, capture_output=True, text=True, timeout=120)
-        assert done.returncode == 1 and done.stderr.startswith("app.py: ") and done.stderr.count("\n") == 1, done.stderr
+    done = subprocess.run([sys.executable, "-B", "app.py", "--port", taken], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    said = [(done.returncode, done.stdout, done.stderr)]
+    for options in (["--weights", str(tmp_path / "none")], ["--device", "tpu"]):
+        said.append((app.main([*options, "--port", str(free_port())]), *capsys.readouterr()))
+    for code, out, err in said:
+        assert code == 1 and not out and err.startswith("app.py: ") and err.count("\n") == 1, err

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import zipfile
 
-from tests.e2e.test_editor import joints
-from tests.e2e.test_page import LEFT_WRIST, drag, edit, picture, scrub, settle, wait_done
+import pytest
+from PIL import Image
+
+from tests.e2e.visitor import LEFT_WRIST, drag, edit, joints, picture, scrub, state, step, wait_done, wait_running
 
 
-def test_wipe_lens_pose_and_keys(open_page) -> None:
-    page = open_page()
-    settle(page)
+def test_wipe_lens_pose_and_keys(open_quick) -> None:
+    page = open_quick()
     page.locator(".sv-stage").focus()
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("ArrowLeft")
@@ -28,9 +29,8 @@ def test_wipe_lens_pose_and_keys(open_page) -> None:
     assert page.locator(".sv-pose line").count() == 17
 
 
-def test_seed_save_and_zip(open_page) -> None:
-    page = open_page()
-    settle(page)
+def test_seed_save_and_zip(open_quick) -> None:
+    page = open_quick()
     scrub(page, 0)
     first = picture(page)
     page.fill(".rb-seed input", "5")
@@ -47,20 +47,60 @@ def test_seed_save_and_zip(open_page) -> None:
     assert download.value.suggested_filename == "steps.gif"
 
 
+def test_play_pause_and_the_strip(open_quick) -> None:
+    page = open_quick()
+    page.wait_for_timeout(700)
+    assert page.locator(".sv-root.sv-playing").count() == 0, "who wants less motion is not shown the opening"
+    page.evaluate(
+        """() => { const root = document.querySelector('.sv-root'); window.played = [];
+            new MutationObserver(() => window.played.push(+root.dataset.step)).observe(root, { attributeFilter: ['data-step'] }); }"""
+    )
+    page.click('.sv-play[aria-label="Play all steps"]')
+    page.wait_for_selector(".sv-root:not(.sv-playing)")
+    played = page.evaluate("window.played")
+    assert sorted(set(played)) == list(range(21)) and played == sorted(played), "every step, in order"
+
+    page.click(".sv-play")
+    page.wait_for_selector('.sv-root[data-step="3"]')
+    page.click('.sv-play[aria-label="Pause"]')
+    paused = step(page)
+    page.wait_for_timeout(300)
+    assert 3 <= step(page) == paused < 20
+    cell = page.locator(".sv-cell >> nth=11").bounding_box()
+    page.mouse.click(cell["x"] + cell["width"] / 2, cell["y"] + 5)
+    assert step(page) == 11 and picture(page) == page.locator(".sv-cell >> nth=11 >> img").get_attribute("src")
+
+
 def test_stop(open_page) -> None:
     page = open_page()
-    settle(page)
     drag(page, LEFT_WRIST, 10, -40, moves=2)
-    page.wait_for_selector('.sv-play[aria-label="Stop"]')
-    page.click(".sv-play")
+    wait_running(page, after=0)
+    page.click('.sv-play[aria-label="Stop"]')
     page.wait_for_selector('.sv-root[data-state="stopped"]')
+    page.wait_for_timeout(400)  # a step that was being made may still come
+    stopped = edit(page), step(page)
+    page.wait_for_timeout(1000)
+    assert (edit(page), step(page)) == stopped and stopped[1] < 20 and state(page) == "stopped", "no further steps are made"
     drag(page, LEFT_WRIST, 10, -10, moves=2)
-    wait_done(page, after=edit(page) - 1)
+    wait_done(page, after=stopped[0])
 
 
-def test_reload_and_link_bring_it_back(open_page) -> None:
-    page = open_page()
-    settle(page)
+def test_a_film_from_the_photo_to_the_pose(open_quick, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.FILM_POSES", 3)  # 12 of them take long
+    page = open_quick()
+    with page.expect_download() as download:
+        page.select_option(".rb-save", "film-gif")
+    with Image.open(download.value.path()) as film:
+        assert (film.format, film.n_frames, film.size) == ("GIF", 4, (176, 256)), "there and back"
+        seen = []
+        for number in range(4):
+            film.seek(number)
+            seen.append(film.convert("RGB").tobytes())
+    assert seen[1] == seen[3] and len(set(seen)) == 3, "the person moves"
+
+
+def test_reload_and_link_bring_it_back(open_quick) -> None:
+    page = open_quick()
     page.click(".pp-item >> nth=2")
     wait_done(page, after=0)
     before = edit(page)
@@ -77,14 +117,13 @@ def test_reload_and_link_bring_it_back(open_page) -> None:
     page.select_option(".rb-save", "link")
     page.wait_for_function("location.hash.includes('pose=')")
     link = page.evaluate("location.hash")
-    other = open_page(link=link)
+    other = open_quick(link=link)
     other.wait_for_function(at_nine, timeout=60_000)
     assert all(abs(a - b) <= 0.051 for one, two in zip(joints(other), posed, strict=True) for a, b in zip(one, two, strict=True))
 
 
-def test_trace_shows_where_a_pixel_comes_from(open_page) -> None:
-    page = open_page()
-    settle(page)
+def test_trace_shows_where_a_pixel_comes_from(open_quick) -> None:
+    page = open_quick()
     page.click('[data-see="trace"]')
     box = page.locator(".sv-stage").bounding_box()
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.4)
@@ -96,24 +135,8 @@ def test_trace_shows_where_a_pixel_comes_from(open_page) -> None:
     assert page.locator(".pe-overlay").get_attribute("href") is None
 
 
-def test_an_own_photo_filled_or_whole(open_page, tmp_path) -> None:
-    from PIL import Image
-
-    page = open_page()
-    settle(page)
-    Image.effect_noise((700, 500), 80).convert("RGB").save(tmp_path / "wide.png")
-    page.set_input_files("#people input[type=file]", tmp_path / "wide.png")
-    wait_done(page, after=0)
-    filled = page.locator(".pe-photo").first.get_attribute("href")
-    before = edit(page)
-    page.click("#fit >> text=Whole")
-    wait_done(page, after=before)
-    assert page.locator(".pe-photo").first.get_attribute("href") != filled
-
-
-def test_mixing_goes_on_from_where_it_differs(open_page) -> None:
-    page = open_page()
-    settle(page)
+def test_mixing_goes_on_from_where_it_differs(open_quick) -> None:
+    page = open_quick()
     page.click(".mx-root summary")
     page.click('.mx-people [aria-label="Brown coat"]')
     cells = page.locator(".mx-line button")

@@ -3,7 +3,7 @@
 import gradio as gr
 import pytest
 
-from pose_editor.mixer import Mixer, Mixture
+from pose_editor.mixer import OWN, Mixer, Mixture
 
 
 class Somebody:
@@ -25,6 +25,7 @@ def test_every_step_asks_its_owner() -> None:
 def test_only_people_on_the_page_and_one_for_each_step() -> None:
     mixer = Mixer([{"name": "ann", "title": "Ann", "picture": "data:,"}], 3)
     assert mixer.preprocess({"owners": ["", "ann", ""]}) == ["", "ann", ""]
+    assert mixer.preprocess({"owners": ["", OWN, ""]}) == ["", OWN, ""]
     for wrong in (None, {}, {"owners": ["", "ann"]}, {"owners": ["", "bob", ""]}, {"owners": ["", 5, ""]}):
         with pytest.raises(gr.Error):
             mixer.preprocess(wrong)

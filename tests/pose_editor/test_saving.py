@@ -46,5 +46,14 @@ def test_wrong_settings_are_refused(value: object) -> None:
         runbar.check(value)
 
 
+def test_a_mix_comes_back_with_the_rest() -> None:
+    kept = {"person": "ann", "joints": [[1, 2, True]] * 18, "step": 3}
+    assert runbar.check({"seed": 0, "restore": kept})["restore"]["owners"] == []
+    assert runbar.check({"seed": 0, "restore": kept | {"owners": ["", "bob"]}})["restore"]["owners"] == ["", "bob"]
+    for wrong in ("ann", [1], [""] * 5000):
+        with pytest.raises(ValueError):
+            runbar.check({"seed": 0, "restore": kept | {"owners": wrong}})
+
+
 def test_the_largest_seed_is_a_seed() -> None:
     assert runbar.check({"seed": 2**32 - 1}) == {"seed": 2**32 - 1}

@@ -1,6 +1,7 @@
 """Where a pixel comes from, on maps small enough to know the answer."""
 
 import numpy as np
+from PIL import Image
 
 from pose_editor import tracing
 
@@ -12,6 +13,8 @@ def test_the_glow_is_where_the_texture_was_taken() -> None:
     mixture[0, :8], mixture[1, 8:] = 1, 1  # the upper half takes texture 0, the lower half texture 1
     attention = np.zeros((2, 16, 11), np.float32)
     attention[0, 2, 3] = attention[1, 12, 8] = 1
+    assert not tracing.everywhere(mixture, attention, (88, 10), SIZE)
+    assert tracing.everywhere(mixture, np.ones_like(attention), (88, 10), SIZE)
     for y, (row, column) in ((10, (2, 3)), (250, (12, 8))):
         alpha = np.asarray(tracing.glow(mixture, attention, (88, y), SIZE))[..., 3].astype(int)
         middle = alpha[row * 16 + 8, column * 16 + 8]
@@ -23,3 +26,10 @@ def test_the_label_map_has_a_colour_for_each_label() -> None:
     mixture[np.arange(16) % 3, np.arange(16)] = 1
     picture = tracing.label_map(mixture, SIZE)
     assert picture.size == (176, 256) and len(picture.getcolors()) == 3
+
+
+def test_a_glow_on_somebody_elses_photo_is_a_picture_of_its_own() -> None:
+    layer = Image.new("RGBA", (176, 256), (0, 0, 0, 0))
+    layer.paste((255, 214, 10, 255), (0, 0, 10, 10))
+    both = tracing.over(Image.new("RGB", (176, 256), (10, 20, 30)), layer)
+    assert both.mode == "RGB" and both.getpixel((5, 5)) == (255, 214, 10) and both.getpixel((50, 50)) == (10, 20, 30)

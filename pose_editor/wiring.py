@@ -1,0 +1,68 @@
+"""Which event of the page calls what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from pose_editor.own_photo import OwnPhoto
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The components of the page that do something."""
+
+    session: gr.State
+    picker: Any
+    photo: Any
+    fit: Any
+    crop: Any
+    find: Any
+    cropper: Any
+    editor: Any
+    viewer: Any
+    message: Any
+    bar: Any
+    download: Any
+    mixer: Any
+
+
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+RUN = QUIET | {"concurrency_id": "run", "concurrency_limit": 1, "trigger_mode": "multiple"}
+PREVIEW = QUIET | {"trigger_mode": "always_last", "concurrency_id": "preview"}
+AT_ONCE = QUIET | {"queue": False, "trigger_mode": "multiple"}
+SEARCH = QUIET | {"concurrency_id": "search", "concurrency_limit": 1}  # beside the runs, which must not wait for a download
+
+
+def wire(studio: Any, own: OwnPhoto, on: Parts) -> None:
+    """Only the newest pose of a visitor is worked on; see Studio.claim."""
+    wanted = [on.editor, on.picker, on.session, on.bar, on.mixer]
+    opened = [on.editor, on.picker, on.message, on.viewer, on.mixer]
+    on.editor.drag(studio.preview, wanted, on.viewer, **PREVIEW)
+    on.editor.release(studio.render, wanted, on.viewer, **RUN)  # sent first: the browser takes a moment for each
+    on.editor.release(studio.released, [on.editor, on.session], None, **AT_ONCE)
+    on.picker.select(studio.opening_other, [on.session], None, **AT_ONCE)
+    on.viewer.stop(studio.stop, [on.session], None, **AT_ONCE)
+    on.viewer.trace(studio.traced, [on.session], on.viewer, **PREVIEW)
+    on.bar.save(studio.save, wanted[:4], on.download, **QUIET)
+    chosen = on.picker.select(studio.open_example, [on.picker, on.session, on.bar, on.mixer], opened, **RUN)
+    restored = on.bar.restore(studio.restore, [on.bar, on.session], opened, **RUN)
+    _wire_own_photo(own, on, opened, (chosen, restored))
+
+
+def _wire_own_photo(own: OwnPhoto, on: Parts, opened: list[Any], others: tuple[Any, ...]) -> None:
+    given = [on.session, on.bar, on.mixer]
+    tools = {"fn": own.tools, "inputs": [on.picker, on.session], "outputs": [on.fit, on.crop, on.find]} | AT_ONCE
+    for opening in (
+        on.photo.upload(own.given, [on.photo, *given], opened, **RUN),
+        on.fit.input(own.refit, [on.fit, *given], opened, **RUN),
+        on.cropper.crop(own.crop, [on.cropper, *given], opened, **RUN),
+    ):
+        opening.then(**tools).then(own.find_at_once, given, opened, **SEARCH)
+    on.picker.select(**tools)
+    for opening in others:
+        opening.then(**tools)  # once more for somebody just chosen, in case answers overtook each other
+    on.crop.click(own.choose_window, [on.session], on.cropper, **AT_ONCE)
+    on.find.click(own.find, [on.picker, *given], opened, **SEARCH)

@@ -1,0 +1,108 @@
+"""How long a visitor waits for a dragged joint: a real server with the weights in the box, a real browser.
+
+    python -m tests.e2e.latency [--drags 20] [--json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import statistics
+
+import torch
+
+from tests.e2e.conftest import ARGUMENTS, CHROMIUM, Server
+from tests.e2e.visitor import DESKTOP, LEFT_WRIST, centre, edit, wait_done, wait_drawn
+
+AIMS = {"pointer-move to preview": 200, "pointer-up to step 1": 150, "pointer-up to step 20": 1500}  # ms
+MOVES, PAUSE_MS, HELD_MS = 12, 16, 1000  # a drag: moves at the pace of a screen, then the joint is held still, then let go
+
+# Notes when the pointer moved and was let go, and when which picture was there. One clock, the browser's.
+WATCH = """() => {
+  const root = document.querySelector('.sv-root'), image = document.querySelector('.sv-image');
+  const watch = window.watch = { moved: 0, released: 0, shown: [] };
+  addEventListener('pointermove', (event) => { if (event.buttons) watch.moved = event.timeStamp; }, true);
+  addEventListener('pointerup', (event) => { watch.released = event.timeStamp; }, true);
+  image.addEventListener('load', () => {
+    const { edit, state, step } = root.dataset;
+    watch.shown.push({ at: performance.now(), edit: +edit, preview: state === 'preview', step: +step });
+  });
+}"""
+
+
+def one_drag(page, up: bool) -> dict[str, float]:
+    """Drag a wrist, wait for everything, and tell the three times in ms."""
+    before = edit(page)
+    x, y = centre(page, LEFT_WRIST)
+    page.evaluate("window.watch.shown = []")
+    page.mouse.move(x, y)
+    page.mouse.down()
+    for k in range(1, MOVES + 1):
+        page.mouse.move(x + k, y + (-5 if up else 5) * k)
+        page.wait_for_timeout(PAUSE_MS)
+    page.wait_for_timeout(HELD_MS)
+    page.mouse.up()
+    wait_done(page, after=before)
+    page.wait_for_timeout(200)  # the last picture is decoded
+    watched = page.evaluate("window.watch")
+    released = max(each["edit"] for each in watched["shown"])  # the release is an edit of its own, after that of the last move
+
+    def first(**wanted) -> float:
+        return next(each["at"] for each in watched["shown"] if wanted.items() <= each.items())
+
+    return {
+        "pointer-move to preview": first(preview=True, edit=released - 1) - watched["moved"],
+        "pointer-up to step 1": first(preview=False, edit=released) - watched["released"],
+        "pointer-up to step 20": first(preview=False, edit=released, step=20) - watched["released"],
+    }
+
+
+def measure(drags: int) -> list[dict[str, float]]:
+    from playwright.sync_api import sync_playwright
+
+    server = Server()
+    try:
+        assert server.first_line
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+            page = browser.new_context(**DESKTOP, reduced_motion="reduce").new_page()
+            page.goto(server.url)
+            wait_drawn(page)
+            page.evaluate(WATCH)
+            one_drag(page, True)  # the first of a process is slower than all others and counted by nobody
+            return [one_drag(page, bool(index % 2)) for index in range(drags)]
+    finally:
+        server.interrupt()
+
+
+def percentile(values: list[float], share: float) -> float:
+    """The smallest value that is not exceeded in that share of the cases."""
+    return sorted(values)[math.ceil(share * len(values)) - 1]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--drags", type=int, default=20, help="at least 10 (default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    options = parser.parse_args()
+    if options.drags < 10:
+        parser.error("fewer than 10 drags say nothing")
+    taken = measure(options.drags)
+    machine = {"cores": len(os.sched_getaffinity(0)), "torch_threads": torch.get_num_threads(), "torch": torch.__version__, "drags": options.drags}
+    result = {}
+    for name, aim in AIMS.items():
+        values = [each[name] for each in taken]
+        result[name] = {"median_ms": round(statistics.median(values)), "p95_ms": round(percentile(values, 0.95)), "aim_ms": aim}
+    if options.json:
+        print(json.dumps({"machine": machine, "latency": result}, indent=1))
+        return
+    print(f"{machine['cores']} cores, {machine['torch_threads']} torch threads, torch {machine['torch']}, {options.drags} drags; ms")
+    print(f"{'':26}{'median':>8}{'p95':>8}{'aim':>8}")
+    for name, each in result.items():
+        print(f"{name:26}{each['median_ms']:>8}{each['p95_ms']:>8}{each['aim_ms']:>8}")
+
+
+if __name__ == "__main__":
+    main()

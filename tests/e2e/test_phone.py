@@ -1,0 +1,51 @@
+"""The page on a phone: narrow, and by finger."""
+
+from __future__ import annotations
+
+from tests.e2e.visitor import LEFT_WRIST, PHONE, centre, edit, joints, step, wait_done
+
+
+def width(page) -> int:
+    return page.evaluate("document.documentElement.scrollWidth")
+
+
+def test_drag_by_finger(open_quick) -> None:
+    page = open_quick(**PHONE)
+    x, y = centre(page, LEFT_WRIST)
+    before = joints(page)
+    finger = page.context.new_cdp_session(page)
+    # It lands beside the dot, not on it.
+    finger.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x + 9, "y": y + 7}]})
+    for k in range(1, 9):
+        finger.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [{"x": x + 9 - k * 3, "y": y + 7 - k * 5}]})
+        page.wait_for_timeout(30)
+    finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    after = joints(page)
+    assert after[LEFT_WRIST][0] < before[LEFT_WRIST][0] and after[LEFT_WRIST][1] < before[LEFT_WRIST][1]
+    assert [index for index in range(18) if after[index] != before[index]] == [LEFT_WRIST]
+    assert page.evaluate("scrollY") == 0, "the finger moved the joint, not the page"
+    wait_done(page, after=0)
+    page.tap('[data-do="undo"]')
+    assert joints(page) == before
+
+
+def test_everything_has_room(open_quick) -> None:
+    page = open_quick(**PHONE)
+    assert width(page) <= 390, "nothing stands over at the side"
+    stages = [page.locator(name).bounding_box() for name in (".pe-stage", ".sv-stage")]
+    assert all(box["y"] + box["height"] < 844 for box in stages), "pose and result are in view together"
+    assert stages[0]["x"] + stages[0]["width"] <= stages[1]["x"]
+    for name in ("poses", "tools"):
+        page.tap(f'[data-open="{name}"]')
+        assert page.locator(f'[data-panel="{name}"]').is_visible() and width(page) <= 390
+    page.tap('[data-do="paste"]')
+    page.tap(".mx-root summary")
+    assert width(page) <= 390
+
+    page.set_viewport_size({"width": 360, "height": 640})
+    assert width(page) <= 360
+    page.tap(".sv-cell >> nth=6")
+    assert step(page) == 6 and edit(page) == 0
+    page.tap('[data-see="wipe"]')
+    page.tap(".sv-stage", position={"x": 20, "y": 60})
+    assert int(page.locator(".sv-wipe").input_value()) < 20

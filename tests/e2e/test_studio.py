@@ -1,0 +1,189 @@
+"""The tour, an own photo with its crop, the choice of weights, mixes that come back, two fingers, and the README's client."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.e2e.visitor import LEFT_WRIST, PHONE, drag, edit, picture, wait_done
+
+ROOT = Path(__file__).parents[2]
+TOUR = ".to-root:not([hidden])"
+
+
+def paint(page, first: int, last: int) -> None:
+    """One quick stroke over the mixer's cells, with nothing between its ends."""
+    before = edit(page)
+    cells = page.locator(".mx-line button")
+    a, b = cells.nth(first).bounding_box(), cells.nth(last).bounding_box()
+    page.mouse.move(a["x"] + 5, a["y"] + 10)
+    page.mouse.down()
+    page.mouse.move(b["x"] + 5, b["y"] + 10)
+    page.mouse.up()
+    wait_done(page, after=before)
+
+
+def owners(page) -> list[str]:
+    return page.evaluate("JSON.parse(document.querySelector('.mx-root').dataset.owners)")
+
+
+def test_the_tour_comes_once_and_is_in_nobodys_way(open_quick) -> None:
+    page = open_quick()
+    page.wait_for_selector(f"{TOUR} >> text=Drag a joint")
+    page.wait_for_selector(".pe-stage.to-target")
+    stage = page.locator(".pe-stage").bounding_box()
+    drag(page, LEFT_WRIST, 20, -30)
+    page.wait_for_selector(f"{TOUR} >> text=The slider")  # the drag was done, and the tour went on
+    page.locator(".to-next").press("Enter")
+    page.keyboard.press("Enter")
+    assert page.locator(".to-next").inner_text() == "Done"
+    wait_done(page, after=0)
+    page.keyboard.press("Escape")
+    page.wait_for_selector(".to-root", state="hidden")
+    assert page.locator(".to-target").count() == 0 and page.locator(".pe-stage").bounding_box() == stage
+    page.reload()
+    page.wait_for_selector('.sv-root[data-state="done"]')
+    page.wait_for_timeout(300)
+    assert page.locator(TOUR).count() == 0
+
+
+def test_a_shared_link_brings_no_tour_but_the_mix(open_page) -> None:
+    page = open_page()
+    page.click(".mx-root summary")
+    page.click('.mx-people [aria-label="Brown coat"]')
+    paint(page, 12, 19)
+    wanted = [""] * 12 + ["brown-coat"] * 8
+    assert owners(page) == wanted, "a quick stroke leaves no cell out"
+    page.select_option(".rb-save", "link")
+    page.wait_for_function("location.hash.includes('mix=')")
+    link = page.evaluate("location.hash")
+
+    page.reload()
+    page.wait_for_function("document.querySelector('.mx-root')?.open === true")
+    wait_done(page, after=0)
+    assert owners(page) == wanted
+    other = open_page(link=link)
+    other.wait_for_function("document.querySelector('.mx-root')?.open === true")
+    wait_done(other, after=0)
+    assert owners(other) == wanted and picture(other) == picture(page) and other.locator(TOUR).count() == 0
+
+    other.click('[data-see="trace"]')
+    box = other.locator(".sv-stage").bounding_box()
+    other.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.4)
+    other.wait_for_selector('.sv-tracing >> text="From Brown coat."')
+    own_photo = other.locator(".pe-overlay").get_attribute("href")
+    other.locator(".sv-slider").focus()
+    for _ in range(10):
+        other.keyboard.press("ArrowLeft")
+    other.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.4)
+    other.wait_for_selector(".pe-overlay[href]", state="attached")
+    assert other.locator(".sv-tracing span").inner_text() != "From Brown coat." and other.locator(".pe-overlay").get_attribute("href") != own_photo
+
+
+def test_an_own_photo_is_cropped_and_mixed(open_quick, tmp_path: Path) -> None:
+    page = open_quick()
+    person = Image.open(ROOT / "assets" / "examples" / "green-dress.png").convert("RGB")
+    wide = Image.new("RGB", (700, 420), (205, 214, 222))
+    wide.paste(person.resize((275, 400)), (400, 10))
+    wide.save(tmp_path / "wide.png")
+    page.set_input_files("#people input[type=file]", tmp_path / "wide.png")
+    wait_done(page, after=0)
+    # The tests ask for nothing to be fetched, so a standing pose it is, and one line says why.
+    page.wait_for_selector('.notice:has-text("could not be fetched"):has-text("only rendered figures")')
+    assert page.locator("#source .block.part-title").is_hidden(), "the tools of an own photo take its place"
+    filled, before = page.locator(".pe-photo").first.get_attribute("href"), edit(page)
+
+    page.click("#crop")
+    page.wait_for_selector(".cr-root[open]")
+    page.keyboard.press("Escape")
+    page.wait_for_selector(".cr-root", state="hidden")
+    page.click("#crop")  # and again
+    page.wait_for_selector(".cr-root[open]")
+    page.locator(".cr-window").focus()
+    for key in ("Shift+ArrowRight", "Shift+ArrowRight", "Shift+ArrowRight", "-"):
+        page.keyboard.press(key)
+    corner = page.locator('.cr-window [data-corner="nw"]').bounding_box()
+    page.mouse.move(corner["x"] + 14, corner["y"] + 14)
+    page.mouse.down()
+    page.mouse.move(corner["x"] + 24, corner["y"] + 34, steps=3)
+    page.mouse.up()
+    page.click(".cr-done")
+    wait_done(page, after=before)
+    assert page.locator(".pe-photo").first.get_attribute("href") != filled
+    cropped, before = page.locator(".pe-photo").first.get_attribute("href"), edit(page)
+    page.click("#fit >> text=Whole")
+    wait_done(page, after=before)
+    assert page.locator(".pe-photo").first.get_attribute("href") not in (filled, cropped)
+
+    page.click(".pp-item >> nth=0")
+    wait_done(page, after=before + 1)
+    for tool in ("#crop", "#find", "#fit"):
+        page.wait_for_selector(tool, state="hidden")
+    assert page.locator("#source .block.part-title").is_visible()
+    plain = picture(page)
+    page.wait_for_selector(".notice", state="detached")
+    page.click(".mx-root summary")
+    page.click('.mx-people [aria-label="Your photo"]')
+    paint(page, 10, 19)
+    assert owners(page)[10:] == ["@own"] * 10 and picture(page) != plain
+    page.select_option(".rb-save", "link")
+    page.wait_for_selector(".rb-note >> text=your photo stays with you")
+
+
+def test_two_fingers_zoom_and_one_scrolls(open_quick) -> None:
+    page = open_quick(**PHONE)
+    box = page.locator(".pe-stage").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    labels = "[...document.querySelectorAll('[data-joint]')].map(joint => joint.getAttribute('aria-label'))"
+    before, view = page.evaluate(labels), "document.querySelector('.pe-canvas').getAttribute('viewBox').split(' ').map(Number)"
+    touch = page.context.new_cdp_session(page)
+
+    def send(kind: str, *points: tuple[float, float]) -> None:
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": px, "y": py, "id": k} for k, (px, py) in enumerate(points)]})
+
+    send("touchStart", (x - 20, y))
+    send("touchStart", (x - 20, y), (x + 20, y))
+    for k in range(1, 6):
+        send("touchMove", (x - 20 - 4 * k, y), (x + 20 + 4 * k, y))
+        page.wait_for_timeout(30)
+    send("touchEnd")
+    left, top, width, height = page.evaluate(view)
+    assert width == pytest.approx(176 / 2, rel=0.05) and left + width / 2 == pytest.approx(88, abs=3) and top + height / 2 == pytest.approx(128, abs=4)
+    assert page.evaluate(labels) == before, "the joints stay where they were"
+    assert page.evaluate("visualViewport.scale") == 1, "the editor was zoomed, not the page"
+
+
+def test_other_weights_and_weights_that_are_none(open_page, weights: Path, tmp_path: Path) -> None:
+    page = open_page()
+    page.click("#weights > button")
+    field, said = page.locator("#weights-row :is(input, textarea)"), "#weights-said .notice"
+    before = edit(page)
+    field.fill(str(tmp_path / "none"))
+    page.click("#weights-row >> text=Use")
+    page.wait_for_selector(f"{said}.error >> text=no such folder")
+    assert edit(page) == before
+
+    shutil.copytree(weights, tmp_path / "mine")
+    opened = page.locator(".sv-image").get_attribute("src")
+    field.fill(str(tmp_path / "mine"))
+    page.click("#weights-row >> text=Use")
+    page.wait_for_selector(f"{said} >> text=in use now", timeout=60_000)
+    wait_done(page, after=before)
+    assert picture(page) == opened, "the same weights give the same picture"
+    assert "mine" in page.locator("#about").inner_text() and "mine" in page.locator("#weights-facts").inner_text()
+    page.click("#weights-row >> text=In the box")
+    page.wait_for_function("!document.querySelector('#about').innerText.includes('mine')", timeout=60_000)
+
+
+def test_the_client_in_the_readme(quick_url: str) -> None:
+    block = re.search(r"```python\n(import json\nfrom gradio_client.*?)```", (ROOT / "README.md").read_text(), re.S).group(1)
+    found: dict = {}
+    exec(block.replace("http://127.0.0.1:7860", quick_url).replace("frames=4", "frames=2"), found)
+    assert len(found["steps"]) == 21
+    for key in ("picture", "film", "glow", "labels"):
+        with Image.open(found[key]) as image:
+            assert image.size == (176, 256)
