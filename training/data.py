@@ -28,25 +28,35 @@ class Pairs:
         source, target: B x 3 x h x w float32 in [-1, 1].
         skeleton: B x 20 x h x w float32 in [0, 1], of the target's pose.
         mask: B x 1 x h x w float32, 1 on the target's person pixels.
+        source_classes, target_classes: B x h x w int64, 0 the background and 1..15 the classes of ``training.figures``; None
+            where a data set has no such maps.
     """
 
     source: Tensor
     target: Tensor
     skeleton: Tensor
     mask: Tensor
+    source_classes: Tensor | None = None
+    target_classes: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.source)
 
+    def each(self, change: Callable[[Tensor], Tensor]) -> Pairs:
+        """The same change made to every tensor that is there."""
+        return Pairs(**{name: None if value is None else change(value) for name, value in vars(self).items()})
+
     def select(self, index: Tensor) -> Pairs:
-        return Pairs(self.source[index], self.target[index], self.skeleton[index], self.mask[index])
+        return self.each(lambda value: value[index])
 
 
 class FigureStore:
-    """People in several poses on disk: ``image``, ``skeleton`` and ``mask`` as uint8 arrays, first two axes person and pose."""
+    """People in several poses on disk: ``image``, ``skeleton``, ``mask`` and ``classes``, uint8, first two axes person and pose."""
 
     def __init__(self, folder: Path):
-        self.image, self.skeleton, self.mask = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("image", "skeleton", "mask"))
+        self.image, self.skeleton, self.mask, self.classes = (
+            np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("image", "skeleton", "mask", "classes")
+        )
 
     @property
     def people(self) -> int:
@@ -63,6 +73,8 @@ class FigureStore:
             target=_to_range(self.image[person, target_pose]),
             skeleton=torch.from_numpy(self.skeleton[person, target_pose]).float() / 255,
             mask=torch.from_numpy(self.mask[person, target_pose]).float() / 255,
+            source_classes=torch.from_numpy(self.classes[person, source_pose]).long(),
+            target_classes=torch.from_numpy(self.classes[person, target_pose]).long(),
         )
 
     def draw(self, rng: np.random.Generator, count: int) -> Pairs:
@@ -81,14 +93,14 @@ def figure_store(root: Path, size: tuple[int, int], people: int, poses: int, see
     """Open the store of figures ``seed .. seed + people - 1`` at canvas ``size``, making it first if it is not there.
 
     Figures are rendered once at ``render_size`` and averaged down to ``size``; skeletons are drawn at 256x176, as the
-    finished model sees them, and averaged down likewise.
+    finished model sees them, and averaged down likewise. Class maps keep the class at each pixel's centre.
     """
     name = f"{seed}_{people}x{poses}"
     rendered = root / f"rendered_{render_size[0]}x{render_size[1]}_{name}"
-    channels = {"image": (3, *render_size), "mask": (1, *render_size), "joints": (18, 2), "visible": (18,)}
+    channels = {"image": (3, *render_size), "classes": render_size, "joints": (18, 2), "visible": (18,)}
     _make(rendered, channels, people, poses, _render_people, (seed, poses, render_size))
     folder = root / f"figures_{size[0]}x{size[1]}_{name}"
-    channels = {"image": (3, *size), "mask": (1, *size), "skeleton": (20, *size)}
+    channels = {"image": (3, *size), "classes": size, "mask": (1, *size), "skeleton": (20, *size)}
     _make(folder, channels, people, poses, _shrink, (rendered, size, poses))
     return FigureStore(folder)
 
@@ -122,19 +134,20 @@ def _render_people(folder: Path, chunk: range, seed: int, poses: int, size: tupl
     from training.figures import render_people  # the renderer is not needed once its images are on disk
 
     figures = render_people([seed + i for i in chunk], poses, size)
-    _write(folder, chunk, poses, image=figures.image, mask=(figures.class_map > 0)[:, None].to(torch.uint8) * 255,
-           joints=figures.joints, visible=figures.visible)  # fmt: skip
+    _write(folder, chunk, poses, image=figures.image, classes=figures.class_map, joints=figures.joints, visible=figures.visible)
     return len(chunk)
 
 
 def _shrink(folder: Path, chunk: range, rendered: Path, size: tuple[int, int], poses: int) -> int:
     rows = slice(chunk.start, chunk.stop)
-    image, mask, joints, visible = (
+    image, classes, joints, visible = (
         torch.from_numpy(np.load(rendered / f"{name}.npy", mmap_mode="r")[rows].copy()).flatten(0, 1)
-        for name in ("image", "mask", "joints", "visible")
+        for name in ("image", "classes", "joints", "visible")
     )
     skeleton = _skeletons(joints, visible.bool(), tuple(image.shape[-2:]))
-    _write(folder, chunk, poses, image=_fold(image, size), mask=_fold(mask, size), skeleton=_fold(skeleton, size))
+    mask = (classes[:, None] > 0).to(torch.uint8) * 255
+    nearest = F.interpolate(classes[:, None].float(), size=size, mode="nearest-exact")[:, 0].to(torch.uint8)
+    _write(folder, chunk, poses, image=_fold(image, size), classes=nearest, mask=_fold(mask, size), skeleton=_fold(skeleton, size))
     return len(chunk)
 
 

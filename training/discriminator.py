@@ -84,7 +84,7 @@ class Discriminator(nn.Module):
             features.append(x)
         x = torch.cat([x, minibatch_deviation(x, groups)], dim=1)
         logit = self.final_linear(self.final_conv(x).flatten(1))
-        return Verdict(logit, F.log_softmax(self.fc_step(x.flatten(1)), dim=1), tuple(features))
+        return Verdict(logit.float(), F.log_softmax(self.fc_step(x.flatten(1)).float(), dim=1), tuple(features))
 
 
 def minibatch_deviation(x: Tensor, runs: int = 1, group: int = 4) -> Tensor:

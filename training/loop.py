@@ -19,7 +19,7 @@ from nted_step.generator import Generator
 from nted_step.weights import load_weights
 from training import losses
 from training.checkpoint import load_latest, save_checkpoint
-from training.data import FigureStore, figure_store
+from training.data import FigureStore, Pairs, figure_store
 from training.discriminator import COARSEST, Discriminator
 from training.growing import at_stage, stage_config
 from training.rollout import ChainRollout, TrainedStep, WindowRollout
@@ -28,6 +28,7 @@ from training.validation import validate
 
 VALIDATION_SEED = 8_000_000  # people never trained on, and not the test people either
 VALIDATION_PEOPLE = 24
+FACE = 15  # in the figures' class maps
 
 
 class DivergedError(RuntimeError):
@@ -50,6 +51,8 @@ class Trainer:
     def __init__(self, settings: Settings, run: Path, device: torch.device):
         if not settings.stages:
             raise ValueError("the configuration has no stages")
+        if settings.precision not in ("float32", "bfloat16"):
+            raise ValueError(f"precision must be float32 or bfloat16, not {settings.precision!r}")
         self.settings, self.run_dir, self.device = settings, run, device
         self.final = preset(settings.preset)
         self.progress = Progress()
@@ -159,7 +162,8 @@ class Trainer:
     def _iterate(self) -> dict[str, float]:
         """One iteration: roll out, update G, update D, update the average."""
         self._set_learning_rate()
-        steps = self.rollout.run(self.generator, self.device)
+        with self._autocast():
+            steps = self.rollout.run(self.generator, self.device)
         values = self._update_generator(steps)
         if self.stage.weights.gan or self.stage.weights.step or self.stage.weights.features:
             values |= self._update_discriminator(steps)
@@ -181,16 +185,18 @@ class Trainer:
     def _update_generator(self, steps: list[TrainedStep]) -> dict[str, float]:
         weights = self.stage.weights
         output, target = _joined(steps)
-        mask = torch.cat([step.pairs.mask for step in steps])
-        parts = {"pixel": losses.pixel(output, target, mask, self.settings.person)}
+        parts = {"pixel": losses.pixel(output, target, torch.cat([self._emphasis(step.pairs) for step in steps]))}
         parts["attention"] = torch.stack([_attention(step) for step in steps]).mean()
+        if weights.classes and steps[0].pairs.source_classes is not None:
+            parts["classes"] = torch.stack([_classes(step, self.settings.person) for step in steps]).mean()
         if weights.gan or weights.step or weights.features:
             self.discriminator.requires_grad_(False)
-            fake = self.discriminator(output)
+            with self._autocast():
+                fake = self.discriminator(output)
             parts["gan"] = losses.generator_gan(fake.logit)
             parts["step"] = losses.step_prediction(fake.step_logprob, _times(steps))
             if weights.features:
-                with torch.no_grad():
+                with torch.no_grad(), self._autocast():
                     real = self.discriminator(target)
                 parts["features"] = losses.feature_matching(real.features, fake.features)
             self.discriminator.requires_grad_(True)
@@ -206,7 +212,8 @@ class Trainer:
         t = _times(steps)
         regularise = weights.r1 > 0 and self.d_updates % self.settings.r1_every == 0
         real_images = target.detach().requires_grad_(regularise)
-        real, fake = self.discriminator(real_images), self.discriminator(output.detach())
+        with self._autocast(enabled=not regularise):  # the penalty is a second derivative: float32
+            real, fake = self.discriminator(real_images), self.discriminator(output.detach())
         parts = {
             "d_gan": losses.discriminator_gan(real.logit, fake.logit),
             "d_step": losses.step_prediction(real.step_logprob, t) + losses.step_prediction(fake.step_logprob, t),
@@ -221,6 +228,16 @@ class Trainer:
         self.optimizer_d.step()
         self.d_updates += 1
         return {name: value.item() for name, value in parts.items()}
+
+    def _emphasis(self, pairs: Pairs) -> Tensor:
+        """How much every pixel counts in the pixel loss, B x 1 x h x w."""
+        weight = 1 + self.settings.person * pairs.mask
+        if pairs.target_classes is None:
+            return weight
+        return weight + self.settings.face * (pairs.target_classes == FACE)[:, None]
+
+    def _autocast(self, enabled: bool = True) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled and self.settings.precision == "bfloat16")
 
     @torch.no_grad()
     def _update_average(self, count: int) -> None:
@@ -282,11 +299,16 @@ class Trainer:
 
 def _joined(steps: list[TrainedStep]) -> tuple[Tensor, Tensor]:
     """Outputs and targets of all steps, one after another."""
-    return torch.cat([step.rendering.image for step in steps]), torch.cat([step.target for step in steps])
+    return torch.cat([step.rendering.image.float() for step in steps]), torch.cat([step.target for step in steps])
 
 
 def _times(steps: list[TrainedStep]) -> Tensor:
     return torch.cat([step.t for step in steps])
+
+
+def _classes(step: TrainedStep, person: float) -> Tensor:
+    pairs, carried = step.pairs, (step.textures.attention, step.rendering.distribution)
+    return losses.class_reconstruction(pairs.source_classes, pairs.target_classes, *carried, person)
 
 
 def _attention(step: TrainedStep) -> Tensor:

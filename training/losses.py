@@ -6,18 +6,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-
-
 PIXEL_KNEE = 0.5  # error, of an image range of 2, up to which the pixel loss is quadratic
+CLASSES = 16  # background and the 15 classes of the figures' maps
+LEAST_SHARE = 0.02  # a class that the source does not show at all counts as this share, so that its loss stays finite
 
 
-def pixel(output: Tensor, target: Tensor, mask: Tensor, person: float) -> Tensor:
-    """Smooth L1 between images B x 3 x H x W, the person's pixels (mask B x 1 x H x W) counting 1 + ``person`` times.
+def pixel(output: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Smooth L1 between images B x 3 x H x W, every pixel counting as its weight (B x 1 x H x W) says.
 
     Not published: it is for training without a pretrained perceptual network. The plain background would otherwise supply
     most of the gradient; and unlike L1 a quadratic error prefers the mean to the median where a garment's edge is unsure.
     """
-    weight = 1 + person * mask
     error = F.smooth_l1_loss(output, target, beta=PIXEL_KNEE, reduction="none") / PIXEL_KNEE
     return (weight * error).sum() / (weight.sum() * output.shape[1])
 
@@ -54,25 +53,26 @@ def feature_matching(real: tuple[Tensor, ...], fake: tuple[Tensor, ...]) -> Tens
 
     The offline substitute for a perceptual loss: it needs no pretrained network.
     """
-    return torch.stack([F.l1_loss(f, r.detach()) for r, f in zip(real, fake, strict=True)]).mean()
+    return torch.stack([F.l1_loss(f.float(), r.detach().float()) for r, f in zip(real, fake, strict=True)]).mean()
 
 
 def warp_by_attention(source: Tensor, attention: Tensor, distribution: Tensor, mode: str = "nearest") -> Tensor:
     """The source carried to the target pose by extraction x distribution (NTED, the attention reconstruction loss).
 
     Args:
-        source: B x 3 x H x W.
+        source: B x C x H x W, an image or anything else that lies on it.
         attention: B x K x h' x w' extraction map, summing to 1 over positions.
         distribution: B x K x h x w logits over labels.
         mode: how the source is resized to h' x w': ``nearest`` as published, or ``area``.
 
     Returns:
-        B x 3 x h x w.
+        B x C x h x w.
     """
     small = F.interpolate(source, size=attention.shape[-2:], mode=mode)
-    colours = torch.bmm(small.flatten(2), attention.flatten(2).transpose(1, 2))  # B x 3 x K: the mean colour of each label
+    # B x C x K: the mean colour of each label
+    colours = torch.bmm(small.flatten(2), attention.to(small.dtype).flatten(2).transpose(1, 2))
     mixture = distribution.float().softmax(dim=1).to(colours.dtype)
-    return torch.bmm(colours, mixture.flatten(2)).view(len(source), 3, *distribution.shape[-2:])
+    return torch.bmm(colours, mixture.flatten(2)).view(*source.shape[:2], *distribution.shape[-2:])
 
 
 def attention_reconstruction(
@@ -83,6 +83,30 @@ def attention_reconstruction(
     for extraction, logits in zip(attention, distribution, strict=True):
         truth = F.interpolate(target, size=logits.shape[-2:], mode=mode)
         losses.append(F.l1_loss(warp_by_attention(source, extraction, logits, mode), truth))
+    return torch.stack(losses).mean()
+
+
+def class_reconstruction(
+    source: Tensor, target: Tensor, attention: tuple[Tensor, ...], distribution: tuple[Tensor, ...], person: float
+) -> Tensor:
+    """What a pixel wears must come from where the source wears it: attention reconstruction of class maps.
+
+    Not published: our figures know the class of every pixel, and a colour alone does not tell a sleeve from a trouser leg. The
+    source's class maps are carried to the target pose as its colours are; the loss is the cross-entropy to the target's,
+    with the person's pixels counting 1 + ``person`` times, mean over operations.
+
+    Args:
+        source, target: B x H x W int64, classes 0..15.
+        attention, distribution: as in :func:`attention_reconstruction`.
+    """
+    here, there = (F.one_hot(classes, CLASSES).permute(0, 3, 1, 2).float() for classes in (source, target))
+    losses = []
+    for extraction, logits in zip(attention, distribution, strict=True):
+        truth = F.interpolate(there, size=logits.shape[-2:], mode="area")
+        share = warp_by_attention(here, extraction, logits, mode="area")
+        entropy = -(truth * (share + LEAST_SHARE).log()).sum(dim=1)
+        weight = 1 + person * (1 - truth[:, 0])
+        losses.append((weight * entropy).sum() / weight.sum())
     return torch.stack(losses).mean()
 
 

@@ -156,5 +156,4 @@ def _noise(rng: np.random.Generator, like: Tensor) -> Tensor:
 
 
 def _to(pairs: Pairs, device: torch.device) -> Pairs:
-    layout = torch.channels_last
-    return Pairs(*(value.to(device, memory_format=layout) for value in (pairs.source, pairs.target, pairs.skeleton, pairs.mask)))
+    return pairs.each(lambda value: value.to(device, memory_format=torch.channels_last) if value.ndim == 4 else value.to(device))

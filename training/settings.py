@@ -21,6 +21,7 @@ class LossWeights:
 
     pixel: float = 10.0  # smooth L1 between output and degraded target
     attention: float = 15.0  # attention reconstruction
+    classes: float = 0.0  # attention reconstruction of class maps, where the data has them
     gan: float = 0.0  # adversarial, generator and discriminator
     step: float = 0.0  # step prediction, generator and discriminator
     features: float = 0.0  # discriminator feature matching
@@ -67,7 +68,9 @@ class Settings:
     stages: tuple[Stage, ...] = ()
     d_channels: int = 16  # discriminator channels at the canvas; doubled per level
     d_channels_max: int = 128  # and their upper bound
+    precision: str = "float32"  # of both networks' arithmetic: float32, or bfloat16 by autocast (weights and R1 stay float32)
     person: float = 3.0  # how much more a person's pixels count in the pixel loss than the background's
+    face: float = 0.0  # and how much more again a face's, where class maps tell it
     beta2: float = 0.99  # Adam's second moment decay
     extraction_lr: float = 10.0  # factor on the learning rate of the extraction filters (see Trainer._parameter_groups)
     r1_every: int = 16  # optimizer steps of D between two R1 penalties

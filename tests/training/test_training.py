@@ -55,6 +55,17 @@ def test_attention_that_points_home_reconstructs():
     assert losses.attention_reconstruction(image, image.flip(2), (attention,), (logits,)) > 0.05
 
 
+def test_classes_must_come_from_where_the_source_wears_them():
+    """Two labels, left and right half; a target whose halves are swapped must take each half from the other side."""
+    left = torch.zeros(1, 4, 4, dtype=torch.int64)
+    left[..., 2:] = 5
+    halves = torch.zeros(1, 2, 4, 4)
+    halves[:, 0, :, :2] = halves[:, 1, :, 2:] = 1
+    of = lambda logits: losses.class_reconstruction(left, left.flip(2), (halves / 8,), (logits,), 3.0).item()  # noqa: E731
+    assert of(50 * halves.flip(3)) == pytest.approx(-np.log(1 + losses.LEAST_SHARE), abs=1e-4)
+    assert of(50 * halves) == pytest.approx(-np.log(losses.LEAST_SHARE), abs=1e-4)
+
+
 def test_groups_of_the_minibatch_deviation_never_mix_runs():
     x = torch.cat([torch.zeros(3, 2, 2, 2), torch.randn(3, 2, 2, 2) * 9])
     deviation = minibatch_deviation(x, runs=2)
@@ -71,10 +82,10 @@ def test_every_parameter_of_the_discriminator_gets_a_gradient():
 
 def test_pixel_loss_is_quadratic_then_linear_and_favours_the_person():
     target, mask = torch.zeros(1, 3, 2, 1), torch.tensor([1.0, 0.0]).view(1, 1, 2, 1)
-    of = lambda error, person=0.0: losses.pixel(target + error, target, mask, person).item()  # noqa: E731
+    of = lambda error: losses.pixel(target + error, target, torch.ones_like(mask)).item()  # noqa: E731
     assert of(0.5) == pytest.approx(0.5) and of(0.25) == pytest.approx(0.125) and of(1.5) - of(1.0) == pytest.approx(1.0)
     on_person = target + 1.0 * mask
-    assert losses.pixel(on_person, target, mask, 3.0).item() == pytest.approx(1.5 * 4 / 5)
+    assert losses.pixel(on_person, target, 1 + 3.0 * mask).item() == pytest.approx(1.5 * 4 / 5)
 
 
 def test_masked_psnr_counts_person_pixels_only():
@@ -198,7 +209,7 @@ def settings(tmp_path_factory, tiny_config, figures, monkeypatch):
     """A run of two stages on the tiny model: 32x22 without, 64x44 with a discriminator."""
     monkeypatch.setattr("training.loop.preset", lambda name: tiny_config)
     monkeypatch.setattr("training.loop.VALIDATION_PEOPLE", 2)
-    light = LossWeights(gan=0.3, step=0.3, features=1.0, r1=1.0)
+    light = LossWeights(classes=1.0, gan=0.3, step=0.3, features=1.0, r1=1.0)
     return Settings(
         data_dir=str(tmp_path_factory.getbasetemp() / "data"),  # rendered once for all tests
         figures=dataclasses.replace(Settings().figures, people=4, poses=2, seed=50, supersize=64),
@@ -225,6 +236,14 @@ def test_training_lowers_the_loss(settings, tmp_path):
     trainer = Trainer(dataclasses.replace(settings, stages=(stage,)), tmp_path, torch.device("cpu"))
     values = [trainer._iterate()["pixel"] for _ in range(40)]
     assert np.mean(values[-10:]) < 0.5 * np.mean(values[:5])
+
+
+def test_bfloat16_arithmetic_trains_float32_weights(settings, tmp_path):
+    trainer = Trainer(dataclasses.replace(settings, precision="bfloat16"), tmp_path, torch.device("cpu"))
+    assert trainer.run()
+    assert all(p.dtype == torch.float32 and p.isfinite().all() for p in trainer.ema.parameters())
+    with pytest.raises(ValueError, match="float32 or bfloat16"):
+        Trainer(dataclasses.replace(settings, precision="half"), tmp_path, torch.device("cpu"))
 
 
 def test_the_rate_warms_up_and_falls(settings, tmp_path):
@@ -254,7 +273,7 @@ def test_newest_checkpoint_wins_and_old_ones_go(tmp_path):
 def test_bundled_configuration_reads(tmp_path):
     settings = load_settings("training/configs/lite_figures.yaml", ["stages.0.samples=5", "figures.people=7"])
     assert settings.stages[0].samples == 5 and settings.figures.people == 7
-    assert settings.stages[-1].height == 128
+    assert settings.stages[-1].height == 256
 
 
 @pytest.mark.parametrize(
