@@ -80,7 +80,7 @@ def run_benchmark(options: argparse.Namespace) -> None:
     """Seconds per step here."""
     from nted_step.benchmark import benchmark, format_report
 
-    report = benchmark(options.preset, options.device)
+    report = benchmark(options.preset, options.device, compare_plain=options.compare == "plain")
     print(json.dumps(report, indent=2) if options.json else format_report(report))
 
 
@@ -159,6 +159,7 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("benchmark", help="seconds per step on this machine")
     command.add_argument("--preset", default="lite", help=", ".join(PRESETS))
     command.add_argument("--device", default="auto", help=", ".join(DEVICES))
+    command.add_argument("--compare", choices=("plain",), help="also time the loop as research code runs it, and print the ratios")
     command.add_argument("--json", action="store_true", help="print JSON")
     command.set_defaults(run=run_benchmark)
     return parser

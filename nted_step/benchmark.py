@@ -6,6 +6,7 @@ import math
 import platform
 import time
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 import torch
@@ -16,8 +17,10 @@ from tqdm import tqdm
 from nted_step.config import preset
 from nted_step.generator import Generator
 from nted_step.pipeline import NTEDStepPipeline, Person, choose_device
-from nted_step.pose import Pose
+from nted_step.plain import plain, plain_steps
+from nted_step.pose import Pose, skeleton_map
 from nted_step.sampler import step
+from nted_step.schedule import seeded_noise, start_image
 
 MATRIX_SIDE = {"cuda": 8192}  # of the peak's square matrices; elsewhere 1024
 DTYPES = ("float32", "bfloat16")
@@ -25,7 +28,7 @@ CHAIN_SECONDS = 30.0  # after which the chain that bf16 is compared on is cut sh
 TIMING_SECONDS = 10.0  # after which a timing is not repeated again
 
 
-def benchmark(name: str, device: str = "auto", steps: int = 3, repeats: int = 3) -> dict[str, Any]:
+def benchmark(name: str, device: str = "auto", steps: int = 3, repeats: int = 3, compare_plain: bool = False) -> dict[str, Any]:
     """Measure a preset with random weights (speed does not depend on them).
 
     Args:
@@ -33,11 +36,15 @@ def benchmark(name: str, device: str = "auto", steps: int = 3, repeats: int = 3)
         device: where to run.
         steps: steps timed in a row, per repeat; the fastest repeat counts, because others share the machine.
         repeats: how often.
+        compare_plain: also time the loop of ``nted_step.plain`` in this run.
 
     Returns:
         Per dtype: ``cold`` and ``warm`` seconds per step, GFLOP per step of each, the machine's ``peak`` in GFLOP/s for
         that dtype, the ``fraction`` of it that the warm loop reaches; and ``psnr_bf16``, dB between both dtypes' images
         of step ``psnr_step`` for an image range of 2. That is the last step, or as far as bf16 gets in half a minute.
+        ``best`` is the faster dtype and ``peak_fraction`` its fraction; compared, ``plain`` is the plain loop's seconds per
+        step, ``cold_speedup`` and ``warm_speedup`` how many times faster the best dtype is, and ``psnr_plain`` how near its
+        float32 images are.
     """
     where = choose_device(device)
     torch.manual_seed(0)
@@ -67,8 +74,39 @@ def benchmark(name: str, device: str = "auto", steps: int = 3, repeats: int = 3)
             }  # fmt: skip
     last = min(len(images) for images in chains.values()) - 1
     error = (chains["float32"][last] - chains["bfloat16"][last]).square().mean().item()
-    report |= {"psnr_bf16": -10 * math.log10(max(error, 1e-20) / 4), "psnr_step": last}
+    report |= {"psnr_bf16": _decibels(error), "psnr_step": last, "best": min(DTYPES, key=lambda dtype: report[dtype]["warm"])}
+    best = report[report["best"]]
+    report["peak_fraction"] = best["fraction"]
+    if compare_plain:
+        seconds, images = _plain_loop(state, name, photo, pose, where, steps, repeats)
+        report |= {
+            "plain": seconds, "cold_speedup": seconds / best["cold"], "warm_speedup": seconds / best["warm"],
+            "psnr_plain": _decibels((images[-1] - chains["float32"][len(images)].cpu()).square().mean().item()),
+        }  # fmt: skip
     return report
+
+
+def _plain_loop(
+    state: dict[str, torch.Tensor], name: str, photo: torch.Tensor, pose: Pose, device: torch.device, steps: int, repeats: int
+) -> tuple[float, list[torch.Tensor]]:
+    """Seconds per step of the fastest run, and its images."""
+    generator = Generator(preset(name)).eval().requires_grad_(False)
+    generator.load_state_dict(state)
+    twin, size = plain(generator).to(device), generator.config.size
+    source, skeleton = photo[None].to(device), skeleton_map(pose, size)[None].to(device)
+    start = start_image(source, seeded_noise(0, size).to(device), generator.config)
+    best, images = float("inf"), []
+    for _ in tqdm(range(repeats), desc="plain loop", unit="run"):
+        _synchronise(device)
+        began = time.perf_counter()
+        images = [image[0].cpu() for image in islice(plain_steps(twin, source, skeleton, start), steps)]
+        best = min(best, time.perf_counter() - began)
+    return best / steps, images
+
+
+def _decibels(error: float) -> float:
+    """PSNR for a mean squared error and an image range of 2."""
+    return -10 * math.log10(max(error, 1e-20) / 4)
 
 
 def matrix_peak(device: torch.device, dtype: torch.dtype, repeats: int = 8) -> float:
@@ -109,6 +147,11 @@ def format_report(report: dict[str, Any]) -> str:
             f"{dtype:10}{row['cold']:13.4f}{row['warm']:13.4f}{row['gflop_cold']:12.2f}{row['gflop_warm']:12.2f}"
             f"{row['peak']:14.0f}{row['fraction']:10.1%}"
         )
+    if "plain" in report:
+        lines.append(
+            f"plain loop (float32, nothing kept): {report['plain']:.4f} s/step; {report['best']} is {report['cold_speedup']:.1f} times faster "
+            f"cold, {report['warm_speedup']:.1f} warm; float32 images agree to {report['psnr_plain']:.0f} dB"
+        )
     lines.append(f"bfloat16 against float32 at step {report['psnr_step']}: {report['psnr_bf16']:.1f} dB")
     return "\n".join(lines)
 
@@ -139,8 +182,6 @@ def _fastest(run: Callable[[], float], steps: int, repeats: int, progress: tqdm)
 @torch.no_grad()
 def _flop(pipeline: NTEDStepPipeline, person: Person, pose: Pose) -> dict[str, float]:
     """GFLOP of one step (a multiply-add is two), with and without the reference encoder."""
-    from nted_step.pose import skeleton_map
-
     skeleton = skeleton_map(pose, pipeline.config.size)[None].to(pipeline.device, pipeline.dtype)
     with FlopCounterMode(display=False) as warm:
         step(pipeline.generator, person.textures(0), person.source, skeleton, 0)

@@ -25,15 +25,25 @@ class EqualConv2d(nn.Module):
         self.scale = 1 / math.sqrt(in_channels * kernel**2)
         self.stride, self.padding = stride, padding
 
+    def scaled_weight(self) -> Tensor:
+        """The weight as the convolution uses it."""
+        return self.weight if self.scale == 1 else self.weight * self.scale
+
+    @torch.no_grad()
+    def fold(self, gain: float = 1.0) -> None:
+        """Put the scale, and a gain of the output, into the stored weight: for inference, which then need not multiply."""
+        self.weight.mul_(self.scale * gain)
+        self.scale = 1
+
     def forward(self, x: Tensor) -> Tensor:
-        return F.conv2d(x, self.weight * self.scale, self.bias, self.stride, self.padding)
+        return F.conv2d(x, self.scaled_weight(), self.bias, self.stride, self.padding)
 
 
 class EqualConvTranspose2d(EqualConv2d):
     """Stride-2 transposed convolution without padding: h x w -> (2h + 1) x (2w + 1)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.conv_transpose2d(x, (self.weight * self.scale).transpose(0, 1), self.bias, stride=2)
+        return F.conv_transpose2d(x, self.scaled_weight().transpose(0, 1), self.bias, stride=2)
 
 
 class EqualLinear(nn.Module):

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from nted_step.config import NTEDStepConfig
+from nted_step.folding import fold
 from nted_step.generator import Generator, Textures
 from nted_step.pose import Pose, skeleton_map
 from nted_step.sampler import StepOutput, sample, step
@@ -66,7 +67,7 @@ class NTEDStepPipeline:
     def __init__(self, generator: Generator, *, device: str = "auto", dtype: str = "auto", weights: Weights | None = None):
         self.device = choose_device(device)
         self.dtype = choose_dtype(dtype, self.device)
-        self.generator = generator.eval().requires_grad_(False)
+        self.generator = fold(generator.eval().requires_grad_(False))
         self.generator.to(self.device, self.dtype, memory_format=torch.channels_last)
         self.ladder = ladder(generator.config)
         self.origin = weights.origin if weights else "weights in memory"

@@ -37,11 +37,11 @@ class Extraction(nn.Module):
         """
         batch, labels, height, width = attention.shape
         side = self.kernel
-        shifted = F.unfold(attention, side, padding=side // 2).view(batch, labels, side * side, height * width)
-        means = torch.einsum("bcq,bksq->bkcs", features.flatten(2), shifted)
+        shifted = F.unfold(attention, side, padding=side // 2)  # B x K*k*k x hw
+        means = torch.bmm(shifted, _positions_first(features)).view(batch, labels, -1)  # the k x k shifts, then the channels
         # Neighbour q = p + d of the features meets A at p = q - d: A is shifted the other way, hence the flipped kernel.
-        weight = (self.value_conv.weight * self.value_conv.scale).flip(2, 3).flatten(1).to(features.dtype)
-        return F.linear(means.flatten(2), weight, self.value_conv.bias).transpose(1, 2)
+        weight = self.value_conv.scaled_weight().flip(2, 3).permute(0, 2, 3, 1).flatten(1).to(features.dtype)
+        return F.linear(means, weight, self.value_conv.bias).transpose(1, 2)
 
 
 class Distribution(nn.Module):
@@ -50,10 +50,19 @@ class Distribution(nn.Module):
     def __init__(self, channels: int, labels: int, kernel: int):
         super().__init__()
         self.semantic_distribution_filter = EqualConv2d(channels, labels, kernel, padding=kernel // 2)
+        self.gain = 1 / GAIN  # keeps the variance of the sum; folded for inference, it is 1
 
     def forward(self, features: Tensor, textures: Tensor) -> tuple[Tensor, Tensor]:
         """Features B x C x h x w, textures B x C x K -> ((features + attended)/sqrt 2, distribution logits B x K x h x w)."""
         logits = self.semantic_distribution_filter(features)
-        mixture = logits.float().softmax(dim=1).to(features.dtype)
-        attended = torch.bmm(textures, mixture.flatten(2)).view_as(features)
-        return (features + attended) / GAIN, logits
+        mixture = _positions_first(logits).float().softmax(dim=2).to(features.dtype)
+        attended = torch.bmm(mixture, textures.transpose(1, 2))
+        batch, channels, height, width = features.shape
+        attended = attended.view(batch, height, width, channels).permute(0, 3, 1, 2)
+        out = features + attended
+        return (out if self.gain == 1 else out * self.gain), logits
+
+
+def _positions_first(x: Tensor) -> Tensor:
+    """B x C x h x w -> B x hw x C, without moving anything when the memory is channels-last."""
+    return x.permute(0, 2, 3, 1).flatten(1, 2)
