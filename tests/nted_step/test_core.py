@@ -1,15 +1,19 @@
 """Ladder, operations, generator and sampler: identities that must hold for any weights."""
 
+import copy
 import dataclasses
 
 import pytest
 import torch
 import torch.nn.functional as F
 
+from nted_step.benchmark import benchmark, format_report
 from nted_step.config import PRESETS, NTEDStepConfig, preset
-from nted_step.generator import Generator
-from nted_step.layers import GAIN
+from nted_step.folding import fold
+from nted_step.generator import Generator, Textures
+from nted_step.layers import GAIN, BiasedLeakyReLU
 from nted_step.pipeline import NTEDStepPipeline
+from nted_step.plain import plain
 from nted_step.pose import PoseError
 from nted_step.sampler import sample
 from nted_step.schedule import degrade, ladder, seeded_noise, start_image
@@ -147,6 +151,43 @@ def test_work_stops_when_nobody_asks(tiny_generator, tiny_config):
     next(stream), next(stream)
     stream.close()
     assert asked == [0]
+
+
+def test_folded_and_plain_models_compute_the_same(tiny_generator, tiny_config):
+    """Neither the constants folded for inference nor the research code's long way changes an image, a texture or a label."""
+    for name, parameter in tiny_generator.named_parameters():
+        if name.endswith("bias"):
+            torch.nn.init.normal_(parameter)
+    folded = fold(fold(copy.deepcopy(tiny_generator).requires_grad_(False))).to(memory_format=torch.channels_last)
+    source, skeleton, t = torch.rand(2, 3, *tiny_config.size), torch.rand(2, 20, *tiny_config.size), torch.tensor([0, 3])
+    with torch.no_grad():
+        expected, textures = tiny_generator(source, source, skeleton, t)
+        for other in (folded, plain(tiny_generator)):
+            rendering, found = other(source, source, skeleton, t)
+            assert torch.allclose(rendering.image, expected.image, atol=1e-4)
+            for ours, theirs in zip(found.values + rendering.distribution, textures.values + expected.distribution, strict=True):
+                assert torch.allclose(ours, theirs, atol=1e-4)
+    assert not any(isinstance(module, BiasedLeakyReLU) for module in folded.modules()), "something was left to fold"
+
+
+def test_folding_leaves_gradients_to_the_textures(tiny_generator, tiny_config):
+    """Refining a garment swap needs them."""
+    folded = fold(tiny_generator.requires_grad_(False))
+    source, t = torch.rand(1, 3, *tiny_config.size), torch.tensor([1])
+    values = tuple(value.requires_grad_() for value in folded.encode_reference(source, t).values)
+    features = folded.encode_pose(source, torch.rand(1, 20, *tiny_config.size), t)
+    folded.render(features, Textures(values)).image.square().sum().backward()
+    assert all(value.grad.abs().sum() > 0 for value in values)
+
+
+def test_benchmark_compares_with_the_plain_loop(tiny_config, monkeypatch):
+    monkeypatch.setattr("nted_step.benchmark.preset", lambda name: tiny_config)
+    report = benchmark("lite", "cpu", steps=2, repeats=1, compare_plain=True)
+    best = report[report["best"]]
+    assert report["psnr_plain"] > 80 and report["psnr_bf16"] > 25
+    assert report["warm_speedup"] == pytest.approx(report["plain"] / best["warm"])
+    assert report["cold_speedup"] == pytest.approx(report["plain"] / best["cold"]) and report["peak_fraction"] == best["fraction"]
+    assert "times faster" in format_report(report)
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
