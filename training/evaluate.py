@@ -1,4 +1,4 @@
-"""Measure weights on rendered people whom no training run may see, step by step, beside copying the source.
+"""Measure weights on rendered people whom no training run may see, step by step, beside copying the source and warping its limbs.
 
     python -m training.evaluate --weights assets/weights/lite --figures 64 --seed 9000000 --output out/evaluation
 
@@ -27,10 +27,11 @@ from nted_step.pipeline import choose_device
 from nted_step.pose import Pose, skeleton_map
 from nted_step.schedule import ladder
 from nted_step.weights import Weights, load_weights, write_atomically
+from training.baselines import limb_warp
 from training.data import Pairs
 from training.metric_networks import open_networks
 from training.metrics import PROTOCOLS, SSIM_SETTINGS, Protocol, to_bytes
-from training.report import COPY, draw, format_table, plot, render_html
+from training.report import COPY, WARP, draw, format_table, plot, render_html
 from training.scoring import Scorer
 from training.validation import chain, save_sheet
 
@@ -40,35 +41,40 @@ LIBRARIES = ("torch", "torchvision", "scikit-image", "torchmetrics", "torch-fide
 
 @dataclass(frozen=True)
 class TestSet:
-    """What is measured: pairs, and what a report says of them (``count`` and ``described`` at least)."""
+    """What is measured: pairs, what a report says of them (``count`` and ``described`` at least), and the sources with their limbs
+    warped to the target poses (:mod:`training.baselines`), where the sources' poses are known."""
 
     __test__ = False  # not a test of pytest's
 
     pairs: Pairs
     facts: dict[str, Any]
+    warped: Tensor | None = None
 
 
 def figure_set(count: int, seed: int, size: tuple[int, int]) -> TestSet:
-    """``figure_pairs`` with its description."""
+    """People ``seed .. seed + count - 1``, each from pose 0 (the source) to pose 1 (the target)."""
     described = f"rendered people {seed} to {seed + count - 1}"
     facts = {"count": count, "seed": seed, "source_pose": 0, "target_pose": 1, "size": list(size), "described": described}
-    return TestSet(figure_pairs(count, seed, size), facts)
+    parts = [_render(range(seed + i, seed + min(i + BATCH, count)), size) for i in tqdm(range(0, count, BATCH), desc="rendering", unit="batch")]
+    names = vars(parts[0][0])
+    pairs = Pairs(**{name: torch.cat([getattr(part, name) for part, _ in parts]) for name in names})
+    return TestSet(pairs, facts, torch.cat([warped for _, warped in parts]))
 
 
-def figure_pairs(count: int, seed: int, size: tuple[int, int]) -> Pairs:
-    """People ``seed .. seed + count - 1``, each from pose 0 (the source) to pose 1 (the target)."""
+def _render(people: range, size: tuple[int, int]) -> tuple[Pairs, Tensor]:
+    """The pairs of some people, and their sources with the limbs warped."""
     from training.figures import render_people
 
-    parts = []
-    for first in tqdm(range(0, count, BATCH), desc="rendering", unit="batch"):
-        figures = render_people(range(seed + first, seed + min(first + BATCH, count)), 2, size)
-        image = figures.image.float() / 127.5 - 1
-        targets = slice(1, None, 2)
-        skeleton = torch.stack(
-            [skeleton_map(Pose(xy, seen), size) for xy, seen in zip(figures.joints[targets].numpy(), figures.visible[targets].numpy(), strict=True)]
-        )
-        parts.append(Pairs(image[0::2], image[targets], skeleton, (figures.class_map[targets] > 0)[:, None].float()))
-    return Pairs(*(torch.cat([getattr(part, name) for part in parts]) for name in ("source", "target", "skeleton", "mask")))
+    figures = render_people(people, 2, size)
+    image, classes = figures.image.float() / 127.5 - 1, figures.class_map.long()
+    poses = [Pose(xy, seen) for xy, seen in zip(figures.joints.numpy(), figures.visible.numpy(), strict=True)]
+    source, target = slice(0, None, 2), slice(1, None, 2)
+    pairs = Pairs(
+        source=image[source], target=image[target], skeleton=torch.stack([skeleton_map(pose, size) for pose in poses[target]]),
+        mask=(classes[target] > 0)[:, None].float(), source_classes=classes[source], target_classes=classes[target],
+    )  # fmt: skip
+    warped = [limb_warp(*each) for each in zip(image[source], poses[source], poses[target], strict=True)]
+    return pairs, torch.stack(warped)
 
 
 def evaluate(weights: Weights, test: TestSet, protocol: Protocol, only_last: bool, device: torch.device, folder: Path) -> dict[str, Any]:
@@ -83,7 +89,9 @@ def evaluate(weights: Weights, test: TestSet, protocol: Protocol, only_last: boo
     outputs = sample_all(generator, test.pairs, device)
     scorer = Scorer(test.pairs, protocol, open_networks(device))
     shown = [config.steps] if only_last else range(1, config.steps + 1)
-    copied = scorer.score(test.pairs.source)
+    baselines = {COPY: scorer.score(test.pairs.source)}
+    if test.warped is not None:
+        baselines[WARP] = scorer.score(test.warped)
     rows = {f"step {k}": {"size": list(ladder(config)[k])} | scorer.score(outputs[k]) for k in tqdm(shown, desc="measuring", unit="step")}
     report = {
         "weights": {"origin": weights.origin, "sha256": weights.sha256, "training": dict(weights.training)},
@@ -92,7 +100,7 @@ def evaluate(weights: Weights, test: TestSet, protocol: Protocol, only_last: boo
         "sha256 of the pixels": {"source": _digest(test.pairs.source), "target": _digest(test.pairs.target)},
         "settings": settings(protocol),
         "not available": scorer.missing,
-        COPY: copied,
+        **baselines,
         "steps": rows,
     }
     write(report, test.pairs, outputs, folder)
@@ -114,6 +122,7 @@ def settings(protocol: Protocol) -> dict[str, Any]:
         "dtype": "float32",
         "protocol": protocol.settings(),
         "psnr": "data range 1, the mean of every image's PSNR, equal images count 100 dB",
+        "colour": "CIEDE2000 of each garment's mean colour from the truth's, median over all garments of 60 pixels or more at 256x176",
         "lpips": "version 0.1, AlexNet, at the images' own size",
         "fid": "torchvision's ImageNet Inception-v3, bilinear to 299; few images raise it: compare equal counts only",
         "clean_fid": "TensorFlow's Inception-v3, anti-aliased bicubic to 299; few images raise it: compare equal counts only",

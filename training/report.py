@@ -12,7 +12,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from PIL import Image
 
-COPY = "copying the source"
+COPY, WARP = "copying the source", "warping its limbs"
 # Key of a row -> title, digits after the point, whether more is better.
 COLUMNS = {
     "masked_psnr": ("masked PSNR", 2, True),
@@ -20,12 +20,13 @@ COLUMNS = {
     "ssim": ("SSIM", 4, True),
     "ssim_51": ("SSIM 51", 4, True),
     "ssim_256": ("SSIM 256", 4, True),
+    "colour": ("colour error", 2, False),
     "lpips": ("LPIPS", 4, False),
     "fid": ("FID", 2, False),
     "clean_fid": ("clean-FID", 2, False),
 }
 ALWAYS = ("masked_psnr", "psnr", "ssim")  # in the text table even when they are missing
-LINE, COPY_LINE = "#1f5fbf", "#666666"
+LINE, BASELINES = "#1f5fbf", {COPY: ("#666666", "--"), WARP: ("#a05a00", ":")}
 MISSING = ' class="missing"'
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #1b1b1b; background: #fff; max-width: 75rem; margin: 0 auto; padding: 1rem; overflow-wrap: anywhere; }
@@ -43,8 +44,8 @@ pre { background: #f5f5f5; padding: 1rem; white-space: pre-wrap; }
 
 
 def rows_of(report: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Name -> row, copying first."""
-    return {COPY: report[COPY]} | report["steps"]
+    """Name -> row, baselines first."""
+    return {name: report[name] for name in (COPY, WARP) if name in report} | report["steps"]
 
 
 def measured(report: dict[str, Any]) -> list[str]:
@@ -73,7 +74,7 @@ def cell(row: dict[str, Any], key: str) -> str:
 
 
 def plot(report: dict[str, Any]) -> Figure:
-    """Every measured column against the step, with copying the source as a dashed line."""
+    """Every measured column against the step, with the baselines as dashed and dotted lines."""
     keys = measured(report)
     across = min(3, len(keys))
     down = -(-len(keys) // across)
@@ -83,7 +84,9 @@ def plot(report: dict[str, Any]) -> Figure:
         title, _, more = COLUMNS[key]
         axes = figure.add_subplot(down, across, place)
         axes.plot(steps, [row[key] for row in report["steps"].values()], color=LINE, marker="o", markersize=3, label="the model's steps")
-        axes.axhline(report[COPY][key], color=COPY_LINE, linestyle="--", linewidth=1, label=COPY)
+        for name, (colour, style) in BASELINES.items():
+            if name in report:
+                axes.axhline(report[name][key], color=colour, linestyle=style, linewidth=1, label=name)
         unit = ", dB" if "psnr" in key else ""
         axes.set_title(f"{title}{unit} ({'higher' if more else 'lower'} is better)", fontsize=9)
         axes.grid(alpha=0.3)
@@ -92,7 +95,7 @@ def plot(report: dict[str, Any]) -> Figure:
         axes.spines[["top", "right"]].set_visible(False)
         if place > len(keys) - across:
             axes.set_xlabel("step", fontsize=9)
-    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9, frameon=False)
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9, frameon=False)
     return figure
 
 
@@ -111,7 +114,7 @@ def render_html(report: dict[str, Any], svg: str, sheet: bytes) -> str:
     """One page without outside parts: the plot as SVG; the sheet, a PNG, kept in it at a fraction of the size."""
     weights, figures = report["weights"], report["figures"]
     title = f"Evaluation of {weights['origin']}"
-    rest = {key: value for key, value in report.items() if key not in (COPY, "steps")}
+    rest = {key: value for key, value in report.items() if key not in (COPY, WARP, "steps")}
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head><meta charset="utf-8"/><meta name="viewport" content="width=device-width"/><title>{escape(title)}</title><style>{STYLE}</style></head>

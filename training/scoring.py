@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from training.data import Pairs
+from training.garment_colour import colour_errors
 from training.metric_networks import Features, Networks
 from training.metrics import SSIM_SETTINGS, Gaussian, NotAvailable, Protocol, fit_gaussian, frechet_distance, psnr, ssim, to_bytes
 
@@ -27,13 +29,17 @@ class Scorer:
 
     def __init__(self, pairs: Pairs, protocol: Protocol, networks: Networks):
         self.truth, self.mask = to_bytes(pairs.target), pairs.mask
+        self.target, self.classes = pairs.target, pairs.target_classes
         self.protocol, self.networks = protocol, networks
         self.missing = dict(networks.missing)
+        if self.classes is None:
+            self.missing["colour"] = "the data has no class maps"
         self.fid_images = whole_batches(len(pairs), protocol.fid_batch)
         self._references: dict[str, Gaussian] = {}
 
     def score(self, image: Tensor) -> Row:
         """Means over N x 3 x H x W in [-1, 1]; a metric that cannot be had is the string NOT_AVAILABLE."""
+        colour = self._or_missing("colour", lambda: self._colour(image))
         image, truth = to_bytes(image), self.truth
         row: Row = {
             "psnr": psnr(image, truth).mean().item(),
@@ -42,6 +48,7 @@ class Scorer:
         }
         for name, settings in self.protocol.ssim_settings().items():
             row[name] = self._or_missing(name, lambda s=settings: ssim(image, truth, s, self.protocol.pad_to_square).mean().item())
+        row["colour"] = colour
         row["lpips"] = self._or_missing("lpips", lambda: self._lpips(image))
         for name in ("fid", "clean_fid"):
             row[name] = self._or_missing(name, lambda n=name: self._frechet(n, image))
@@ -55,6 +62,12 @@ class Scorer:
         except NotAvailable as error:
             self.missing[name] = str(error)
             return NOT_AVAILABLE
+
+    def _colour(self, image: Tensor) -> float:
+        errors = colour_errors(image, self.target, self.classes)
+        if not len(errors):
+            raise NotAvailable("no garment is large enough")
+        return float(np.median(errors))
 
     def _lpips(self, image: Tensor) -> float:
         batches = zip(image.split(BATCH), self.truth.split(BATCH), strict=True)

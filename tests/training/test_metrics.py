@@ -318,12 +318,13 @@ def test_report_without_networks(run, no_cache, monkeypatch, tmp_path, capsys):
     row = report["steps"]["step 4"]
     assert list(report["steps"]) == ["step 4"] and row["size"] == [64, 44]
     assert row["lpips"] == row["fid"] == row["clean_fid"] == row["ssim_51"] == "not available"
-    assert set(report["not available"]) == {"lpips", "fid", "clean_fid", "ssim_51"}
+    assert set(report["not available"]) == {"lpips", "fid", "clean_fid", "ssim_51"} and 0 < row["colour"] < 100
+    assert report["warping its limbs"]["masked_psnr"] != report["copying the source"]["masked_psnr"]
     assert 0 < row["psnr"] < 100 and 0 < row["masked_psnr"] < 100 and -1 < row["ssim"] < 1
     assert len(report["weights"]["sha256"]) == 64 and report["figures"]["count"] == report["counts"]["pairs"] == 2
     out = capsys.readouterr()
     assert "masked PSNR" in out.out and "LPIPS is not available: alexnet" in out.out and "Traceback" not in out.err
-    assert [cell.text for cell in page.iter("td")].count("not available") == 8
+    assert [cell.text for cell in page.iter("td")].count("not available") == 12
     for name in ("sheet.png", "quality.png"):
         Image.open(tmp_path / "out" / name).verify()
     ElementTree.parse(tmp_path / "out" / "quality.svg")
@@ -340,14 +341,14 @@ def test_report_with_networks(run, monkeypatch, tmp_path, capsys):
     assert report["settings"]["protocol"]["pad_to_square"] and report["settings"]["protocol"]["ssim_51"]["win_size"] == 51
     assert "clean-FID" in capsys.readouterr().out
     rows = list(page.iter("tr"))
-    assert len(rows) == 6 and {len(row) for row in rows} == {10}
+    assert len(rows) == 7 and {len(row) for row in rows} == {11}
     outside = [value for tag in page.iter() for key, value in tag.attrib.items() if key.rsplit("}")[-1] in ("src", "href")]
     assert outside and all(value.startswith(("data:", "#")) for value in outside)
 
 
 def test_truth_scores_perfectly(two_people):
     row = Scorer(two_people.pairs, PROTOCOLS["gfla"], Networks(None, {}, {"lpips": "", "fid": "", "clean_fid": ""})).score(two_people.pairs.target)
-    assert row["psnr"] == row["masked_psnr"] == 100 and row["ssim"] == row["ssim_256"] == pytest.approx(1)
+    assert row["psnr"] == row["masked_psnr"] == 100 and row["colour"] == 0 and row["ssim"] == row["ssim_256"] == pytest.approx(1)
 
 
 def test_refusals(run, tiny_weights, two_people, tmp_path, capsys):
