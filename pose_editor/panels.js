@@ -164,7 +164,9 @@ function adopt() {
   if (props.photo) nodes.photo.setAttribute("href", props.photo); else nodes.photo.removeAttribute("href");
   rest = withPlaces(props.rest.joints, figure, canvas);
   joints = withPlaces(props.value.joints, figure, canvas);
-  edit = Math.max(edit, props.value.edit ?? 0);
+  count(Math.max(edit, props.value.edit ?? 0));
+  moving = false;
+  clearTimeout(due);
   done = samePose(joints, rest) ? [] : [copyPose(rest)];
   undone = [];
   nudged = drag = null;

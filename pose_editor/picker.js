@@ -1,6 +1,9 @@
 // A row of people to choose from: a radio group of pictures. The value is the name of the chosen one, or null.
 
+const PACE = 150; // ms between two choices that are sent
+
 const root = element.querySelector(".pp-root");
+let sent = -PACE, due = 0; // when the last one was sent; timer of one that waits
 
 function build() {
   root.replaceChildren(...props.choices.map((choice) => {
@@ -28,6 +31,13 @@ function mark() {
 function choose(name) {
   props.value = name;
   mark();
+  clearTimeout(due);
+  due = setTimeout(send, Math.max(sent + PACE - performance.now(), 0));
+}
+
+/** The first choice at once, and of a row of them the last: an arrow key held down makes dozens a second. */
+function send() {
+  sent = performance.now();
   trigger("select");
 }
 

@@ -48,8 +48,8 @@ def test_a_preview_follows_the_drag(open_page) -> None:
     page.mouse.move(x, y)
     page.mouse.down()
     pictures = set()
-    for k in range(40):
-        page.mouse.move(x - k, y - k / 2)
+    for k in range(200):
+        page.mouse.move(x - k % 40, y - k % 40 / 2)
         page.wait_for_timeout(50)
         if state(page) == "preview":
             pictures.add(picture(page))
