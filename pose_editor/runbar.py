@@ -76,6 +76,6 @@ def _check_restore(kept: Any) -> dict[str, Any]:
 
 
 def _whole(number: Any, name: str, most: int) -> int:
-    if not is_number(number) and number != most or number != int(number) or not 0 <= number <= most:
+    if (not is_number(number) and number != most) or number != int(number) or not 0 <= number <= most:
         raise ValueError(f"{name} must be a whole number from 0 to {most}")
     return int(number)

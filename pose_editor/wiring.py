@@ -62,6 +62,7 @@ def _wire_own_photo(own: OwnPhoto, on: Parts, opened: list[Any], others: tuple[A
         on.cropper.crop(own.crop, [on.cropper, *given], opened, **RUN),
     ):
         opening.then(**tools).then(own.find_at_once, given, opened, **SEARCH)
+    on.picker.too_large(own.too_large, None, on.message, **AT_ONCE)
     on.picker.select(**tools)
     for opening in others:
         opening.then(**tools)  # once more for somebody just chosen, in case answers overtook each other
