@@ -329,8 +329,11 @@ class Studio:
         """Another example was picked: show the photo with its own pose, then its steps."""
         if not chosen:
             yield self.only()
-        else:
-            yield from self.open(self.subject(chosen, session), chosen, "", session, seed=settings["seed"], owners=owners)
+            return
+        opened = self.open(self.subject(chosen, session), chosen, "", session, seed=settings["seed"], owners=owners)
+        editor, _, *others = next(opened)
+        yield editor, gr.skip(), *others  # the picker shows it already, and by now maybe another one
+        yield from opened
 
     def open(
         self, subject: Subject, chosen: str | None, message: str, session: Session, pose: Pose | None = None, seed: int = 0,

@@ -3,6 +3,7 @@
 const PACE = 150; // ms between two choices that are sent
 
 const root = element.querySelector(".pp-root");
+let chosen = props.value;
 let sent = -PACE, due = 0; // when the last one was sent; timer of one that waits
 
 function build() {
@@ -21,15 +22,15 @@ function build() {
 }
 
 function mark() {
-  const items = [...root.children], chosen = items.findIndex((item) => item.dataset.name === props.value);
+  const items = [...root.children], place = items.findIndex((item) => item.dataset.name === chosen);
   items.forEach((item, index) => {
-    item.setAttribute("aria-checked", index === chosen);
-    item.tabIndex = index === Math.max(chosen, 0) ? 0 : -1; // one stop for Tab, arrows inside, as in any radio group
+    item.setAttribute("aria-checked", index === place);
+    item.tabIndex = index === Math.max(place, 0) ? 0 : -1; // one stop for Tab, arrows inside, as in any radio group
   });
 }
 
 function choose(name) {
-  props.value = name;
+  chosen = name;
   mark();
   clearTimeout(due);
   due = setTimeout(send, Math.max(sent + PACE - performance.now(), 0));
@@ -38,6 +39,7 @@ function choose(name) {
 /** The first choice at once, and of a row of them the last: an arrow key held down makes dozens a second. */
 function send() {
   sent = performance.now();
+  props.value = chosen;
   trigger("select");
 }
 
@@ -62,4 +64,4 @@ window.addEventListener("change", (event) => {
 
 build();
 mark();
-watch("value", mark);
+watch("value", () => { chosen = props.value; clearTimeout(due); mark(); });
