@@ -51,12 +51,11 @@ ROOT = Path(__file__).parent
 WEIGHTS = ROOT / "assets" / "weights" / "lite"
 EXAMPLES = ROOT / "assets" / "examples"
 
-PREVIEW_SECONDS = 0.05  # how long a preview may think before it shows what it has
+PREVIEW_SECONDS = 0.03  # how long a preview may think before it shows what it has
 TELL_SECONDS = 0.1  # between two sendings of a run's steps: drawing each of them would take the cores from the sampler
 WAITING = 32  # runs that may wait in the queue; more are refused
 SESSIONS = 64  # visitors whose photo is kept in memory
 IDLE_SECONDS = 3600  # after which a visitor's photo is forgotten
-FILM_POSES = 12  # of a film from the page; programs choose their own number
 OPENING = "wave"  # the preset in which the first person is shown
 
 
@@ -181,7 +180,11 @@ class Studio:
         self, value: dict[str, Any], chosen: str | None, session: Session, settings: dict[str, Any], owners: list[str]
     ) -> Iterator[Any]:
         """When a change is finished: all steps, each sent as soon as it is there."""
-        yield from self._frames(self.subject(chosen, session), pose_of(value), session, value["edit"], settings["seed"], owners)
+        edit = value["edit"]
+        try:
+            yield from self._frames(self.subject(chosen, session), formats.from_value(value), session, edit, settings["seed"], owners)
+        except PoseError as error:
+            yield {"edit": edit, "kind": "refused", "says": sentence(error)}
 
     def _frames(
         self, subject: Subject, pose: Pose, session: Session, edit: int, seed: int = 0, owners: list[str] | None = None
@@ -197,25 +200,22 @@ class Studio:
         labels: list[str] = [label(output) for output in taken[:-1]]
         joints = formats.to_value(pose)["joints"]
         run = saving.Run(images, labels, pose, subject.crop, self._settings(subject, joints, seed) | ({"owners": owners} if mixed else {}))
-        try:
+        if mixed:
+            mixed.outputs.extend(taken[:-1])
+        session.mixed = mixed
+        person, start = mixture(subject, cast), taken[-1] if taken else None
+        told = 0.0
+        for output in self.steps(person, pose, session, self.claim(session, edit), seed, start):
             if mixed:
-                mixed.outputs.extend(taken[:-1])
-            session.mixed = mixed
-            person, start = mixture(subject, cast), taken[-1] if taken else None
-            told = 0.0
-            for output in self.steps(person, pose, session, self.claim(session, edit), seed, start):
-                if mixed:
-                    mixed.outputs.append(output)
-                frames.append(frame(output))
-                images.append(to_pil(output.image))
-                labels.append(label(output))
-                if output.step:
-                    session.last = Result(run, subject, cast)
-                if output.step == self.pipeline.config.steps or (output.step and time.monotonic() - told > TELL_SECONDS):
-                    told = time.monotonic()
-                    yield {"edit": edit, "kind": "steps", "frames": list(frames), "joints": joints}
-        except PoseError as error:
-            raise gr.Error(sentence(error), print_exception=False) from None
+                mixed.outputs.append(output)
+            frames.append(frame(output))
+            images.append(to_pil(output.image))
+            labels.append(label(output))
+            if output.step:
+                session.last = Result(run, subject, cast)
+            if output.step == self.pipeline.config.steps or (output.step and time.monotonic() - told > TELL_SECONDS):
+                told = time.monotonic()
+                yield {"edit": edit, "kind": "steps", "frames": list(frames), "joints": joints}
 
     def _settings(self, subject: Subject, joints: list[list[Any]], seed: int) -> dict[str, Any]:
         """What a saved file says about how it was made."""
@@ -223,29 +223,31 @@ class Studio:
         made = {"made_by": "NTED Step", "weights": about(self.pipeline), "weights_sha256": self.pipeline.sha256}
         return made | {"person": subject.title, "seed": seed, "steps": steps, "joints": joints}
 
-    def save(self, value: dict[str, Any], chosen: str | None, session: Session, settings: dict[str, Any]) -> dict[str, Any]:
+    def save(self, value: dict[str, Any], chosen: str | None, session: Session, settings: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """The visitor's newest result as a file to download, or a film from the photo's pose to the editor's."""
-        run, kind = (session.last or self.opened).run, settings["save"]["kind"]
+        run, wanted = (session.last or self.opened).run, settings["save"]
         try:
-            if kind.startswith("film"):
-                subject = self.subject(chosen, session)
-                images = self.film(subject.person, subject.pose, formats.from_value(value), FILM_POSES, settings["seed"])
-                name, mime, data = saving.film(images, kind.removeprefix("film-"), run.settings)
+            if wanted["kind"].startswith("film"):
+                subject, frames, images = self.subject(chosen, session), wanted["frames"], []
+                for image in self.film(subject.person, subject.pose, formats.from_value(value), frames, settings["seed"]):
+                    images.append(image)
+                    yield {"said": f"Making the film: {len(images)} of {frames} poses…"}
+                made = self._settings(subject, value["joints"], settings["seed"]) | {"film_poses": frames}
+                name, mime, data = saving.film(images, wanted["kind"].removeprefix("film-"), made)
             else:
-                name, mime, data = saving.save(run, kind, settings["save"]["step"])
-        except (KeyError, ValueError) as error:
-            raise gr.Error(sentence(error), print_exception=False) from None
+                name, mime, data = saving.save(run, wanted["kind"], wanted["step"])
+        except ValueError as error:
+            yield {"said": sentence(error)}
+            return
         url = f"data:{mime};base64,{base64.b64encode(data).decode()}"
-        return {"name": name, "url": url, "n": time.time()}  # a new value each time, else the second click does nothing
+        yield {"name": name, "url": url, "n": time.time()}  # a new value each time, else the second click does nothing
 
-    def film(self, person: Person, first: Pose, last: Pose, frames: int, seed: int) -> list[Image.Image]:
+    def film(self, person: Person, first: Pose, last: Pose, frames: int, seed: int) -> Iterator[Image.Image]:
         """The last step of every pose on the way from one to the other, all from the same noise. Raises ValueError."""
-        images = []
         for pose in tween(first, last, frames):
             for output in self.locked(self.pipeline.generate(person, pose, seed=seed)):
                 image = output.image
-            images.append(to_pil(image))
-        return images
+            yield to_pil(image)
 
     def locked(self, outputs: Iterator[StepOutput]) -> Iterator[StepOutput]:
         """The same steps, leaving the model to others between two of them."""
@@ -327,8 +329,11 @@ class Studio:
         """Another example was picked: show the photo with its own pose, then its steps."""
         if not chosen:
             yield self.only()
-        else:
-            yield from self.open(self.subject(chosen, session), chosen, "", session, seed=settings["seed"], owners=owners)
+            return
+        opened = self.open(self.subject(chosen, session), chosen, "", session, seed=settings["seed"], owners=owners)
+        editor, _, *others = next(opened)
+        yield editor, gr.skip(), *others  # the picker shows it already, and by now maybe another one
+        yield from opened
 
     def open(
         self, subject: Subject, chosen: str | None, message: str, session: Session, pose: Pose | None = None, seed: int = 0,
@@ -364,14 +369,6 @@ class Studio:
 
 
 # --- small helpers ------------------------------------------------------------------------------------------------
-
-
-def pose_of(value: dict[str, Any]) -> Pose:
-    """The pose in an editor value, as gradio wants its errors."""
-    try:
-        return formats.from_value(value)
-    except PoseError as error:
-        raise gr.Error(sentence(error), print_exception=False) from None
 
 
 def mixture(subject: Subject, cast: list[Subject]) -> Person | Mixture:
@@ -415,7 +412,7 @@ def build(studio: Studio, private: bool = False) -> gr.Blocks:
             message = gr.HTML("", elem_id="notice")
         with gr.Row(elem_id="studio"):
             with gr.Column(elem_id="people"):
-                picker = PhotoPicker(choices, name, elem_id="picker")
+                picker = PhotoPicker(choices, name, MAX_BYTES, elem_id="picker")
                 photo = gr.UploadButton("Your photo", file_types=["image"], elem_id="upload")
             with gr.Column(elem_classes="part", elem_id="source"):
                 gr.HTML("<b>Photo and pose</b> <span>· drag the dots</span>", elem_classes="part-title")

@@ -100,10 +100,15 @@ def check_fit(fit: Fit) -> Fit:
     return fit
 
 
+def too_many_bytes(name: str, size: int) -> str:
+    """What is said of a file that is too large to be read."""
+    return f"{name}: {size / 2**20:.0f} MiB is more than the {MAX_BYTES // 2**20} MiB allowed; save it smaller"
+
+
 def decode(data: bytes, name: str = "the picture") -> Image.Image:
     """Bytes -> upright 8-bit RGB, transparency over white, no metadata. Raises ImageError before anything large is decoded."""
     if len(data) > MAX_BYTES:
-        raise ImageError(f"{name}: {len(data) / 2**20:.0f} MiB is more than the {MAX_BYTES // 2**20} MiB allowed; save it smaller")
+        raise ImageError(too_many_bytes(name, len(data)))
     if not data:
         raise ImageError(f"{name}: the file is empty")
     try:

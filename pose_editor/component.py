@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ FOLDER = Path(__file__).parent
 FIGURE = {
     "joints": JOINTS,
     "limbs": LIMBS,
-    "colours": ["#%02x%02x%02x" % colour for colour in LIMB_COLOURS],
+    "colours": ["#{:02x}{:02x}{:02x}".format(*colour) for colour in LIMB_COLOURS],
     "parents": presets.PARENTS,
     "standing": presets.STANDING_UNIT,
     "presets": server.thumbnails(),

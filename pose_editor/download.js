@@ -1,6 +1,8 @@
-// Hands a file that Python made to the browser's download list. The value is { name, url, n }; it shows nothing.
+// Hands a file that Python made to the browser's download list. The value is { name, url, n }, or { said } before there is a
+// file or when there will be none. It shows nothing itself.
 watch("value", () => {
-  if (!props.value?.url) return;
-  window.dispatchEvent(new Event("download-ready"));
+  if (!props.value) return;
+  window.dispatchEvent(new CustomEvent("download-said", { detail: props.value.said ?? "" }));
+  if (!props.value.url) return;
   Object.assign(document.createElement("a"), { href: props.value.url, download: props.value.name }).click();
 });

@@ -5,6 +5,7 @@
 const SVG = "http://www.w3.org/2000/svg";
 const HISTORY = 100;
 const REACH = { mouse: 16, pen: 18, touch: 30 }; // screen pixels from a joint that still mean that joint
+const PACE = 150; // ms between two finished changes that are sent
 const SETTLE = 350; // ms of quiet after a nudge before it counts as finished
 
 const stage = element.querySelector(".pe-stage");
@@ -17,12 +18,15 @@ let canvas = props.canvas, figure = props.figure;
 let joints, rest;               // the pose on screen; the pose Reset returns to
 let undone = [], done = [];     // history: poses before and after the present one
 let edit = 0;                   // grows with every change, newest wins
+let moving = false;             // a pose on its way was told, and not yet the finished one
 let selected = new Set();       // indices; most actions work on these, or on the whole figure when there are none
 let near = -1;                  // the joint under the mouse
 let mode = "free";              // what dragging one joint does: "free", "limb" (lengths locked) or "reach" (elbow or knee bends)
+let several = false;            // a press adds a joint to the selection, as it does with Shift
 let drag = null;                // what is being dragged, see pointer.js
 let view = { zoom: 1, x: 0, y: 0 };  // part of the canvas on screen: its left upper corner, and how much larger it is shown
 let frame = 0, settling = 0;
+let sent = -PACE, due = 0;      // when the last finished change was sent; timer of one that waits
 let nodes = null;
 
 // --- drawing ---------------------------------------------------------------------------------------------------
@@ -46,7 +50,7 @@ function build() {
     make("circle", { class: "pe-hit" }, group);
     make("circle", { class: "pe-ring" }, group);
     make("circle", { class: "pe-dot", fill: figure.colours[index] }, group);
-    group.addEventListener("focus", () => { if (!drag) select([index]); });
+    group.addEventListener("focus", () => { if (!drag) arrive(index); });
     group.addEventListener("keydown", (event) => onKey(event, index));
     return group;
   });
@@ -94,6 +98,7 @@ function draw() {
     for (const circle of group.children) { circle.setAttribute("cx", x); circle.setAttribute("cy", y); }
     group.classList.toggle("pe-hidden", !visible);
     group.classList.toggle("pe-selected", selected.has(index));
+    if (several) group.setAttribute("aria-pressed", selected.has(index)); else group.removeAttribute("aria-pressed");
     group.classList.toggle("pe-near", index === near || (drag?.kind === "joint" && drag.joint === index));
     group.setAttribute("aria-label", `${figure.joints[index]}, ${visible ? `x ${Math.round(x)}, y ${Math.round(y)}` : "hidden"}`);
   });
@@ -159,14 +164,51 @@ function select(chosen) {
   draw();
 }
 
+/** The focus has come to a joint: it is selected and on screen, however large the view is. */
+function arrive(index) {
+  reveal(index);
+  if (!several) select([index]);
+}
+
+function reveal(index) {
+  const [x, y] = joints[index], width = canvas[1] / view.zoom, height = canvas[0] / view.zoom;
+  if (x < view.x || y < view.y || x > view.x + width || y > view.y + height) pan(x - width / 2, y - height / 2);
+}
+
+/** By finger or keyboard there is no Shift to hold down. */
+function toggleSeveral() {
+  several = !several;
+  svg.classList.toggle("pe-several", several);
+  button("several").setAttribute("aria-pressed", several);
+  draw();
+}
+
 // --- edits -----------------------------------------------------------------------------------------------------
+
+/** The number of the newest change, also for whoever waits for its result. */
+function count(number) {
+  edit = number;
+  element.querySelector(".pe-root").dataset.edit = edit;
+}
 
 /** Tell Python: `drag` while it moves, `release` when it is finished. The pose travels in the value. */
 function publish(event) {
-  edit += 1;
+  count(edit + 1);
+  moving = event === "drag";
+  say("");
   props.value = { joints: copyPose(joints), edit };
+  send(event);
+}
+
+/** Finished changes are sent at a pace that the server's queue can take, the newest in any case: Ctrl+Z held down makes dozens a second. */
+function send(event) {
+  clearTimeout(due);
+  const early = event === "release" ? sent + PACE - performance.now() : 0;
+  if (early > 0) { due = setTimeout(send, early, event); return; }
   trigger(event);
-  if (event === "release") window.dispatchEvent(new Event("pose-release"));
+  if (event !== "release") return;
+  sent = performance.now();
+  window.dispatchEvent(new Event("pose-release"));
 }
 
 // Something to lay over the photo, or nothing; the figure steps back meanwhile.
@@ -174,6 +216,9 @@ window.addEventListener("photo-overlay", ({ detail }) => {
   if (detail) nodes.overlay.setAttribute("href", detail); else nodes.overlay.removeAttribute("href");
   stage.classList.toggle("pe-overlaid", !!detail);
 });
+
+// No result can be made for the pose that was sent last.
+window.addEventListener("pose-refused", ({ detail }) => { if (detail.edit === edit) say(detail.says, true); });
 
 // Something else than the pose changed what is wanted: the pose is sent again, as a new edit.
 window.addEventListener("pose-again", () => element.isConnected && publish("release"));
@@ -250,6 +295,7 @@ const actions = {
   hide: () => selected.size && toggleHidden([...selected]),
   mirror: () => change(mirrorPose(joints, figure.joints)),
   back: turnBack,
+  several: toggleSeveral,
   all: () => select(figure.joints.map((_, index) => index)),
   smaller: () => transform(scaled, 1 / 1.05),
   larger: () => transform(scaled, 1.05),

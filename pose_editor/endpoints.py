@@ -69,7 +69,7 @@ class Endpoints:
         poses = formats.from_value(first_pose), formats.from_value(pose)
         if kind not in ("gif", "mp4"):
             raise ValueError(f"kind must be gif or mp4, not {kind}")
-        images = self.studio.film(self._person(photo), *poses, whole(frames, "frames"), whole(seed, "seed"))
+        images = [*self.studio.film(self._person(photo), *poses, whole(frames, "frames"), whole(seed, "seed"))]
         name, _, data = saving.film(images, kind, {"made_by": "NTED Step", "seed": int(seed), "frames": int(frames)})
         return save_bytes_to_cache(data, name, self.cache)
 

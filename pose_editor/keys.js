@@ -12,6 +12,7 @@ function nudge(index, [dx, dy], far) {
   if (!next || samePose(next, joints)) return;
   nudged ??= joints;
   joints = next;
+  reveal(index);
   publish("drag");
   clearTimeout(settling);
   settling = setTimeout(flushNudge, SETTLE);
@@ -23,7 +24,7 @@ function flushNudge() {
   if (!nudged) return;
   const before = nudged;
   nudged = null;
-  if (remember(before)) publish("release");
+  if (remember(before) || moving) publish("release"); // also there and back again: the preview must not stay
   drawBar();
 }
 
@@ -33,8 +34,9 @@ function onKey(event, index) {
   if (event.key in ARROWS && plain) nudge(index, ARROWS[event.key], event.shiftKey);
   else if (event.key in KEYS && plain) actions[KEYS[event.key]]();
   else if (event.key === "Delete" || event.key === "Backspace") toggleHidden(chosen);
+  else if ((event.key === "Enter" || event.key === " ") && several) { hold(index, true); draw(); }
   else if ((event.key === "Enter" || event.key === " ") && !joints[index][2]) toggleHidden([index]);
-  else if (event.key === "Escape") { if (drag) drop(false); else select([index]); }
+  else if (event.key === "Escape") { if (drag) drop(false); else select(several ? [] : [index]); }
   else if (event.key.toLowerCase() === "a" && (event.ctrlKey || event.metaKey)) actions.all();
   else return;
   event.preventDefault();

@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 from torch.nn.functional import interpolate
 
-from nted_step.image import Fit, ImageError, load_photo, to_pil
+from nted_step.image import Fit, ImageError, load_photo, to_pil, too_many_bytes
 from pose_editor.browser import data_url, notice
 from pose_editor.component import sentence
 from pose_editor.cropper import Cropper
@@ -38,6 +38,14 @@ class OwnPhoto:
         if path:
             hint = "Drag the joints onto the body in your photo, then pose it." + self.studio.knows_only()
             yield from self._open((path, Path(path).name), "auto", notice(hint), session, settings, owners)
+
+    @staticmethod
+    def too_large(event: gr.EventData) -> Any:
+        """A photo that the page did not even send."""
+        try:
+            return notice(sentence(ImageError(too_many_bytes(str(event._data["name"]), int(event._data["size"])))), "error")
+        except (KeyError, TypeError, ValueError):
+            return gr.skip()
 
     def refit(self, name: str, session: Session, settings: dict[str, Any], owners: list[str]) -> Opening:
         """The photo fitted another way: cut to fill the canvas, or whole on white."""

@@ -18,7 +18,7 @@ for (const each of element.querySelectorAll("[data-open]")) {
   each.addEventListener("click", () => open(each.getAttribute("aria-expanded") === "true" ? null : each.dataset.open));
 }
 
-/** One line below the controls; it goes away with the next change. */
+/** One line below the buttons; it goes away with the next change. */
 function say(text, wrong = false) {
   message.textContent = text;
   message.hidden = !text;
@@ -137,7 +137,7 @@ function drawTools() {
     field.max = canvas[1 - axis];
     if (document.activeElement !== field || !shown) field.value = shown ? Math.round(10 * joints[index][axis]) / 10 : "";
   }
-  element.querySelector(".pe-whom").textContent = selected.size > 1 && selected.size < joints.length ? `${selected.size} joints` : index >= 0 ? figure.joints[index] : "All";
+  element.querySelector(".pe-whom").textContent = selected.size > 1 && selected.size < joints.length ? `${selected.size} dots` : index >= 0 ? figure.joints[index] : "All";
   for (const name of ["smaller", "larger", "left", "right"]) button(name).disabled = selected.size === 1;
   button("back").setAttribute("aria-pressed", seenFromBehind());
   button("zoomout").disabled = button("fit").disabled = view.zoom === 1;
@@ -164,7 +164,9 @@ function adopt() {
   if (props.photo) nodes.photo.setAttribute("href", props.photo); else nodes.photo.removeAttribute("href");
   rest = withPlaces(props.rest.joints, figure, canvas);
   joints = withPlaces(props.value.joints, figure, canvas);
-  edit = Math.max(edit, props.value.edit ?? 0);
+  count(Math.max(edit, props.value.edit ?? 0));
+  moving = false;
+  clearTimeout(due);
   done = samePose(joints, rest) ? [] : [copyPose(rest)];
   undone = [];
   nudged = drag = null;

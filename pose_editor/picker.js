@@ -1,6 +1,10 @@
 // A row of people to choose from: a radio group of pictures. The value is the name of the chosen one, or null.
 
+const PACE = 150; // ms between two choices that are sent
+
 const root = element.querySelector(".pp-root");
+let chosen = props.value;
+let sent = -PACE, due = 0; // when the last one was sent; timer of one that waits
 
 function build() {
   root.replaceChildren(...props.choices.map((choice) => {
@@ -18,16 +22,24 @@ function build() {
 }
 
 function mark() {
-  const items = [...root.children], chosen = items.findIndex((item) => item.dataset.name === props.value);
+  const items = [...root.children], place = items.findIndex((item) => item.dataset.name === chosen);
   items.forEach((item, index) => {
-    item.setAttribute("aria-checked", index === chosen);
-    item.tabIndex = index === Math.max(chosen, 0) ? 0 : -1; // one stop for Tab, arrows inside, as in any radio group
+    item.setAttribute("aria-checked", index === place);
+    item.tabIndex = index === Math.max(place, 0) ? 0 : -1; // one stop for Tab, arrows inside, as in any radio group
   });
 }
 
 function choose(name) {
-  props.value = name;
+  chosen = name;
   mark();
+  clearTimeout(due);
+  due = setTimeout(send, Math.max(sent + PACE - performance.now(), 0));
+}
+
+/** The first choice at once, and of a row of them the last: an arrow key held down makes dozens a second. */
+function send() {
+  sent = performance.now();
+  props.value = chosen;
   trigger("select");
 }
 
@@ -41,6 +53,15 @@ root.addEventListener("keydown", (event) => {
   choose(next.dataset.name);
 });
 
+// A photo that the server would refuse is not sent to it: the page says so where it says what is wrong with other photos.
+window.addEventListener("change", (event) => {
+  const file = event.target.matches?.("#people [type=file]") && event.target.files[0];
+  if (!file || !props.most || file.size <= props.most) return;
+  event.stopImmediatePropagation();
+  event.target.value = "";
+  trigger("too_large", { name: file.name, size: file.size });
+}, true);
+
 build();
 mark();
-watch("value", mark);
+watch("value", () => { chosen = props.value; clearTimeout(due); mark(); });

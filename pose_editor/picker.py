@@ -10,12 +10,13 @@ from pose_editor.component import Widget
 class PhotoPicker(Widget):
     """A radio group of pictures; the value is the name of the chosen one, or None.
 
-    Event: ``select`` when a person chooses. Args: ``choices``, dicts of ``name``, ``title`` and ``picture`` (a URL).
+    Events: ``select`` when a person chooses; ``too_large`` when a photo file of more than ``most`` bytes is given beside it, with its
+    ``name`` and ``size`` in the event's data. Args: ``choices``, dicts of ``name``, ``title`` and ``picture`` (a URL).
     """
 
-    def __init__(self, choices: list[dict[str, str]], value: str | None = None, **arguments: Any) -> None:
+    def __init__(self, choices: list[dict[str, str]], value: str | None = None, most: int = 0, **arguments: Any) -> None:
         self.names = [choice["name"] for choice in choices]
-        super().__init__("picker", ("picker.js",), value=value, choices=choices, **arguments)
+        super().__init__("picker", ("picker.js",), value=value, choices=choices, most=most, **arguments)
 
     def preprocess(self, payload: Any) -> str | None:
         """The chosen name. A name that was not offered is refused."""

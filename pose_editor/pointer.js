@@ -14,12 +14,13 @@ function jointUnder(event) {
 /** What a press begins, or null for nothing. */
 function beginning(event) {
   const handle = event.target.closest?.("[data-handle]")?.dataset.handle, joint = handle ? -1 : jointUnder(event);
-  const panning = event.button === 1 || (view.zoom > 1 && joint < 0 && !handle && !event.shiftKey);
+  const panning = event.button === 1 || (view.zoom > 1 && joint < 0 && !handle && !event.shiftKey && !several);
   if (panning) return { kind: "view", corner: [view.x, view.y], box: svg.getBoundingClientRect(), at: [event.clientX, event.clientY] };
   if (event.pointerType === "mouse" && event.button !== 0) return null;
   if (handle) return { kind: handle === "turn" ? "turn" : "scale", ...pivot(handle) };
   if (joint >= 0) return { kind: "joint", joint };
-  return event.pointerType === "touch" ? null : { kind: "lasso", kept: event.shiftKey ? [...selected] : [] }; // a finger scrolls the page
+  if (event.pointerType === "touch" && !several) return null; // a finger scrolls the page
+  return { kind: "lasso", kept: event.shiftKey || several ? [...selected] : [] };
 }
 
 /** The point that stays: the corner opposite the one that is held, or the middle. */
@@ -43,17 +44,18 @@ svg.addEventListener("pointerdown", (event) => {
   draw();
 });
 
-/** A joint was pressed: it is selected; with Shift it joins the selection or leaves it. */
+/** A joint was pressed: it is selected; with Shift, or where several are wanted, it joins the selection or leaves it. */
 function hold(joint, shift) {
   nodes.dots[joint].focus({ preventScroll: true });
   if (shift) { if (!selected.delete(joint)) selected.add(joint); }
-  else if (!selected.has(joint)) selected = new Set([joint]);
-  else drag.narrow = true; // a press without a move means this one alone
+  else if (!selected.has(joint)) selected = new Set(several ? [...selected, joint] : [joint]);
+  else drag.narrow = true; // a press without a move means this one alone, or that it leaves
 }
 
 /** The pose while a joint or a handle is dragged from `from` to `to`, always from the pose before, so that nothing drifts. */
 function dragged({ kind, joint, before, from, pivot: still }, to) {
   const group = [...selected], dx = to[0] - from[0], dy = to[1] - from[1];
+  if (!dx && !dy) return before; // back where it was, to the last bit
   if (kind === "scale") return scaled(before, group, still, Math.max(distance(to, still) / (distance(from, still) || 1), 0.05), canvas);
   if (kind === "turn") return turned(before, group, still, Math.atan2(to[1] - still[1], to[0] - still[0]) - Math.atan2(from[1] - still[1], from[0] - still[0]), canvas);
   if (group.length > 1) return moved(before, group, dx, dy, canvas);
@@ -107,15 +109,16 @@ svg.addEventListener("pointerleave", () => { if (!drag && near >= 0) { near = -1
 function drop(keep) {
   if (!drag) return;
   const { before, pointer, kind, joint, kept, caught, narrow } = drag;
+  if (caught && selected.size) nodes.dots[[...selected][0]].focus({ preventScroll: true }); // so that the arrow keys move them
   drag = null;
   if (frame) { cancelAnimationFrame(frame); frame = 0; }
   if (svg.hasPointerCapture(pointer)) svg.releasePointerCapture(pointer);
   stage.classList.remove("pe-dragging");
   const changed = !samePose(before, joints);
   if (keep) remember(before); else joints = before;
-  if (changed) publish("release");
+  if (changed || moving) publish("release"); // also there and back again: the preview must not stay
   if (kind === "lasso" && !caught) selected = new Set(kept);
-  if (narrow && keep) selected = new Set([joint]);
+  if (narrow && keep) selected = new Set(several ? [...selected].filter((each) => each !== joint) : [joint]);
   draw();
 }
 

@@ -1,11 +1,13 @@
 // Seed, saving, and remembering: what a visitor did comes back after a reload, and a link brings it to somebody else.
-// The value is { seed, save: { kind, step } } when something is to be saved, { seed, restore: {...} } when it comes back.
+// The value is { seed, save: { kind, step, frames } } when something is to be saved, { seed, restore: {...} } when it comes back.
 
 const seed = element.querySelector("input");
 const save = element.querySelector(".rb-save");
+const film = element.querySelector(".rb-film");
+const frames = element.querySelector(".rb-frames");
 const note = element.querySelector(".rb-note");
 const KEPT = "nted-step";
-let noteTimer = 0, touched = false;
+let noteTimer = 0, touched = false, filmKind = "";
 
 function say(text, ms = 4000) {
   note.textContent = text;
@@ -30,12 +32,35 @@ save.addEventListener("change", () => {
   const kind = save.value;
   save.value = "";
   if (kind === "link") return copyLink();
-  props.value = { seed: seed.valueAsNumber, save: { kind, step: state().step } };
-  if (kind.startsWith("film")) say("Making the film: 12 poses, 20 steps each…", 120000);
-  trigger("save");
+  if (kind.startsWith("film")) return askFilm(kind);
+  ask({ kind });
 });
 
-window.addEventListener("download-ready", () => say(""));
+function ask(wanted) {
+  props.value = { seed: seed.valueAsNumber, save: { ...wanted, step: state().step } };
+  trigger("save");
+}
+
+/** A film first asks how many poses it shall have; nothing when that is not wanted any more. */
+function askFilm(kind = "") {
+  filmKind = kind;
+  film.hidden = !kind;
+  say("");
+  (kind ? frames : save).focus();
+  if (kind) frames.select();
+}
+
+film.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const kind = filmKind;
+  askFilm();
+  say("Making the film…", 120000);
+  ask({ kind, frames: frames.valueAsNumber });
+});
+film.addEventListener("keydown", (event) => { if (event.key === "Escape") askFilm(); });
+element.querySelector(".rb-never").addEventListener("click", () => askFilm());
+
+window.addEventListener("download-said", ({ detail }) => say(detail, 20000));
 
 // --- what is kept ----------------------------------------------------------------------------------------------
 

@@ -7,15 +7,17 @@ from typing import Any
 from nted_step.pose_formats import is_number
 from pose_editor import formats
 from pose_editor.component import Widget
+from pose_editor.tween import MAX_FRAMES
 
 MAX_SEED = 2**32 - 1
 KINDS = ("result", "step", "strip", "gif", "webp", "mp4", "zip", "film-gif", "film-mp4")
 MAX_STEPS = 1000
+FILM_POSES = 12  # unless another number is asked for
 MAX_PHOTO = 2_000_000  # characters of a photo that was kept in the browser; it is canvas-sized
 
 
 class RunBar(Widget):
-    """Value ``{"seed": n}``, with ``"save": {"kind", "step"}`` or ``"restore": {"person", "photo", "joints", "seed", "step",
+    """Value ``{"seed": n}``, with ``"save": {"kind", "step", "frames"}`` or ``"restore": {"person", "photo", "joints", "seed", "step",
     "owners"}``.
 
     Events: ``save`` when a file is wanted, ``restore`` when a kept state or a link was found. A new seed makes the pose
@@ -37,7 +39,7 @@ class RunBar(Widget):
 
 
 class Download(Widget):
-    """Invisible: a value ``{"name", "url", "n"}`` becomes a download."""
+    """Invisible: a value ``{"name", "url", "n"}`` becomes a download, ``{"said": line}`` a line at the bar."""
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__("download", ("download.js",), **arguments)
@@ -52,7 +54,8 @@ def check(value: Any) -> dict[str, Any]:
         save = value["save"]
         if not isinstance(save, dict) or save.get("kind") not in KINDS:
             raise ValueError(f"what is saved must be one of {', '.join(KINDS)}")
-        found["save"] = {"kind": save["kind"], "step": _whole(save.get("step"), "step", MAX_STEPS)}
+        frames = _whole(save.get("frames", FILM_POSES), "frames", MAX_FRAMES)
+        found["save"] = {"kind": save["kind"], "step": _whole(save.get("step"), "step", MAX_STEPS), "frames": frames}
     if value.get("restore") is not None:
         found["restore"] = _check_restore(value["restore"])
     return found
@@ -73,6 +76,6 @@ def _check_restore(kept: Any) -> dict[str, Any]:
 
 
 def _whole(number: Any, name: str, most: int) -> int:
-    if not is_number(number) and number != most or number != int(number) or not 0 <= number <= most:
+    if (not is_number(number) and number != most) or number != int(number) or not 0 <= number <= most:
         raise ValueError(f"{name} must be a whole number from 0 to {most}")
     return int(number)

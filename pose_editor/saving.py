@@ -20,6 +20,7 @@ from nted_step.pose import Pose
 from pose_editor import formats
 
 KEY = "nted-step"  # of the settings in a picture's metadata
+XMP_BOX = b"uuid" + bytes.fromhex("BE7ACFCB97A942E89C71999491E3AFAC")  # the box in an MP4 that holds XMP
 REST_FRAMES = round(LAST_FRAME_MS / FRAME_MS)
 
 
@@ -68,11 +69,11 @@ def film(images: Sequence[Image.Image], kind: str, settings: Mapping[str, Any]) 
     """There and back again, as ``"gif"`` or ``"mp4"``."""
     there_and_back = [*images, *images[-2:0:-1]]
     if kind == "mp4":
-        return "film.mp4", "video/mp4", mp4(there_and_back)
+        return "film.mp4", "video/mp4", mp4(there_and_back, settings)
     return "film.gif", "image/gif", gif(there_and_back, settings)
 
 
-def mp4(images: Sequence[Image.Image]) -> bytes:
+def mp4(images: Sequence[Image.Image], settings: Mapping[str, Any]) -> bytes:
     """An MP4 that ends with a rest. OpenCV writes only to files, so there is a file for a moment."""
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "steps.mp4")
@@ -82,7 +83,8 @@ def mp4(images: Sequence[Image.Image]) -> bytes:
         for image in [*images, *[images[-1]] * REST_FRAMES]:
             writer.write(np.asarray(image)[:, :, ::-1])
         writer.release()
-        return Path(path).read_bytes()
+        xmp = XMP_BOX + _xmp(settings)
+        return Path(path).read_bytes() + (4 + len(xmp)).to_bytes(4, "big") + xmp
 
 
 def _animated(images: Sequence[Image.Image], kind: str, **options: Any) -> bytes:
@@ -105,7 +107,7 @@ def _zip(run: Run) -> bytes:
     with zipfile.ZipFile(buffer, "w") as archive:
         for step in range(len(run.images)):
             archive.writestr(f"step_{step:02d}.png", FILES["step"][2](run, step))
-        for kind in ("result", "strip", "gif"):
+        for kind in ("result", "strip", "gif", "webp", "mp4"):
             name, _, write = FILES[kind]
             archive.writestr(name, write(run, 0))
         archive.writestr("pose.json", json.dumps(formats.to_openpose(run.pose, run.images[0].size[::-1]), indent=1) + "\n")
@@ -119,5 +121,5 @@ FILES: dict[str, tuple[str, str, Callable[[Run, int], bytes]]] = {
     "strip": ("strip.png", "image/png", lambda run, _: png(strip(run.images, run.labels), run.settings)),
     "gif": ("steps.gif", "image/gif", lambda run, _: gif(run.images, run.settings)),
     "webp": ("steps.webp", "image/webp", lambda run, _: webp(run.images, run.settings)),
-    "mp4": ("steps.mp4", "video/mp4", lambda run, _: mp4(run.images)),
+    "mp4": ("steps.mp4", "video/mp4", lambda run, _: mp4(run.images, run.settings)),
 }

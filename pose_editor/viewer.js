@@ -1,6 +1,6 @@
 // The step viewer: one picture out of a run, a slider over all its steps, a filmstrip, and play.
-// The value is { edit, kind: "steps" | "preview", frames: [url, ...], joints, at }, frames from step 0 on. A running sampler
-// sends a growing list. Moving through the steps never asks the server. viewer_tools.js stands below it.
+// The value is { edit, kind: "steps" | "preview", frames: [url, ...], joints, at }, frames from step 0 on, or { edit, kind:
+// "refused", says }. A running sampler sends a growing list. Moving through the steps never asks the server. viewer_tools.js stands below it.
 
 const PACE = 95; // ms per step when played
 
@@ -21,6 +21,7 @@ let used = null;         // the joints that the newest run was made for
 let stopped = false;     // the person pressed Stop
 let tracedStep = -1;
 let timer = 0;
+let opening = 0;         // timer of the first play
 
 const sizeText = (step) => `${sizes[step][0]}x${sizes[step][1]}`;
 const stepName = (step) => `step ${step} · ${sizeText(step)}`;
@@ -46,8 +47,8 @@ function draw() {
   image.alt = url ? `The re-posed person, ${stepName(step)}` : "";
   labelStep.textContent = preview ? "preview" : `step ${step}`;
   labelSize.textContent = sizeText(step);
-  slider.value = step;
-  slider.setAttribute("aria-valuetext", stepName(step));
+  slider.value = wanted < last && !stopped ? wanted : step; // where a person put it, though the sampler may still be on its way there
+  slider.setAttribute("aria-valuetext", stepName(Number(slider.value)));
   root.dataset.step = step;
   root.dataset.state = preview ? "preview" : fresh > last ? "done" : stopped ? "stopped" : "running";
   root.dataset.edit = edit;
@@ -71,6 +72,7 @@ function go(step) {
 }
 
 function stop() {
+  clearTimeout(opening); // somebody was quicker than the first play
   clearInterval(timer);
   timer = 0;
   root.classList.remove("sv-playing");

@@ -85,7 +85,7 @@ stage.addEventListener("keydown", (event) => {
   const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
   if (!step || event.target !== stage) return;
   stop();
-  go(shown() + step);
+  go(Number(slider.value) + step);
   event.preventDefault();
 });
 
@@ -104,14 +104,22 @@ function drawPose() {
   }));
 }
 
-let opening; // timer of the first play
-
 /** A new result ends the playing of the old one, and is not left at the step where that happened to be. */
 const halfway = () => (timer ? ended() : stop());
+
+/** Nothing can be made of that pose: the editor says why, and the result that was there stays. */
+function refuse(value) {
+  if (value.edit < edit) return;
+  preview = null;
+  stopped = fresh <= last;
+  window.dispatchEvent(new CustomEvent("pose-refused", { detail: value }));
+  draw();
+}
 
 /** Take over what Python sent. Anything made for an older edit than the one on screen is late, and ignored. */
 function adopt() {
   const value = props.value;
+  if (value?.kind === "refused") return refuse(value);
   if (!value || !value.frames?.length || value.edit < edit) return;
   if (value.kind === "preview") {
     if (value.edit === edit && !preview) return; // the finished steps of this very pose are already arriving
@@ -120,7 +128,6 @@ function adopt() {
     preview = { url: value.frames[value.frames.length - 1], step: value.step };
   } else {
     if (value.edit !== edit) {
-      clearTimeout(opening); // what was kept, or came with a link, is not played over
       halfway();
       stopped = false;
       if (value.at !== undefined) wanted = value.at;

@@ -32,6 +32,7 @@ class Parts:
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 RUN = QUIET | {"concurrency_id": "run", "concurrency_limit": 1, "trigger_mode": "multiple"}
 PREVIEW = QUIET | {"trigger_mode": "always_last", "concurrency_id": "preview"}
+SAVE = QUIET | {"trigger_mode": "multiple", "concurrency_id": "save", "concurrency_limit": 4}  # a film takes long, a picture does not
 AT_ONCE = QUIET | {"queue": False, "trigger_mode": "multiple"}
 SEARCH = QUIET | {"concurrency_id": "search", "concurrency_limit": 1}  # beside the runs, which must not wait for a download
 
@@ -46,7 +47,7 @@ def wire(studio: Any, own: OwnPhoto, on: Parts) -> None:
     on.picker.select(studio.opening_other, [on.session], None, **AT_ONCE)
     on.viewer.stop(studio.stop, [on.session], None, **AT_ONCE)
     on.viewer.trace(studio.traced, [on.session], on.viewer, **PREVIEW)
-    on.bar.save(studio.save, wanted[:4], on.download, **QUIET)
+    on.bar.save(studio.save, wanted[:4], on.download, **SAVE)
     chosen = on.picker.select(studio.open_example, [on.picker, on.session, on.bar, on.mixer], opened, **RUN)
     restored = on.bar.restore(studio.restore, [on.bar, on.session], opened, **RUN)
     _wire_own_photo(own, on, opened, (chosen, restored))
@@ -61,6 +62,7 @@ def _wire_own_photo(own: OwnPhoto, on: Parts, opened: list[Any], others: tuple[A
         on.cropper.crop(own.crop, [on.cropper, *given], opened, **RUN),
     ):
         opening.then(**tools).then(own.find_at_once, given, opened, **SEARCH)
+    on.picker.too_large(own.too_large, None, on.message, **AT_ONCE)
     on.picker.select(**tools)
     for opening in others:
         opening.then(**tools)  # once more for somebody just chosen, in case answers overtook each other

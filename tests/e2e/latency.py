@@ -34,13 +34,13 @@ WATCH = """() => {
 
 def one_drag(page, up: bool) -> dict[str, float]:
     """Drag a wrist, wait for everything, and tell the three times in ms."""
-    before = edit(page)
+    before, way = edit(page), 1 if up else -1  # there and back, so that the joint does not end at the edge
     x, y = centre(page, LEFT_WRIST)
     page.evaluate("window.watch.shown = []")
     page.mouse.move(x, y)
     page.mouse.down()
     for k in range(1, MOVES + 1):
-        page.mouse.move(x + k, y + (-5 if up else 5) * k)
+        page.mouse.move(x + way * k, y - 5 * way * k)
         page.wait_for_timeout(PAUSE_MS)
     page.wait_for_timeout(HELD_MS)
     page.mouse.up()

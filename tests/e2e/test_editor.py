@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.visitor import (
-    LEFT_ANKLE, LEFT_ELBOW, LEFT_HIP, LEFT_KNEE, LEFT_SHOULDER, LEFT_WRIST, NECK, RIGHT_WRIST, centre, drag, edit, joints, wait_done,
+    LEFT_ANKLE, LEFT_ELBOW, LEFT_HIP, LEFT_KNEE, LEFT_SHOULDER, LEFT_WRIST, NECK, RIGHT_WRIST, centre, drag, edit, joints,
+    picture, state, wait_done,
 )  # fmt: skip
 
 
@@ -132,3 +133,73 @@ def test_files_in_and_out(page, tmp_path: Path) -> None:
     page.wait_for_selector(".pe-message", state="hidden")
     assert joints(page)[LEFT_WRIST] == pytest.approx(standing[LEFT_WRIST], abs=0.01)
     wait_done(page, after=edit(page) - 1)
+
+
+def test_there_and_back_again_leaves_no_preview(page) -> None:
+    before, undoable = joints(page), page.locator('[data-do="undo"]').is_enabled()
+    x, y = centre(page, LEFT_WRIST)
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 20, y - 20)
+    page.wait_for_selector('.sv-root[data-state="preview"]')
+    page.mouse.move(x, y)
+    page.mouse.up()
+    wait_done(page, after=0)
+    assert joints(page) == before and page.locator('[data-do="undo"]').is_enabled() is undoable, "nothing was changed"
+
+
+def test_a_pose_without_a_limb_is_refused_at_the_editor(page) -> None:
+    shown = picture(page)
+    page.locator(f'[data-joint="{LEFT_WRIST}"]').focus()
+    page.keyboard.press("Control+a")
+    page.keyboard.press("Delete")
+    page.wait_for_selector('.pe-message.pe-error:has-text("no limb")')
+    assert joints(page) == [None] * 18 and picture(page) == shown and state(page) == "done", "the result that was there stays"
+    assert page.locator(".toast-wrap >> text=Error").count() == 0
+    page.keyboard.press("Control+z")
+    page.wait_for_selector(".pe-message", state="hidden")
+    wait_done(page, after=0)
+
+
+def test_several_joints_without_shift(page) -> None:
+    """As by finger or with the keyboard alone."""
+    before = joints(page)
+    page.click('[data-do="several"]')
+    page.mouse.click(*centre(page, LEFT_WRIST))
+    page.mouse.click(*centre(page, LEFT_ELBOW))
+    page.mouse.click(*centre(page, RIGHT_WRIST))
+    page.mouse.click(*centre(page, RIGHT_WRIST))
+    assert page.locator(".pe-status").inner_text() == "2 joints"
+    page.locator(f'[data-joint="{LEFT_SHOULDER}"]').focus()
+    page.keyboard.press("Space")
+    assert page.locator(f'[data-joint="{LEFT_SHOULDER}"]').get_attribute("aria-pressed") == "true"
+    page.keyboard.press("Shift+ArrowUp")
+    moved = [index for index, (a, b) in enumerate(zip(before, joints(page), strict=True)) if a != b]
+    assert moved == [LEFT_SHOULDER, LEFT_ELBOW, LEFT_WRIST]
+    assert joints(page)[LEFT_WRIST] == pytest.approx([before[LEFT_WRIST][0], before[LEFT_WRIST][1] - 10], abs=0.02)
+    page.click('[data-do="several"]')
+    page.mouse.click(*centre(page, NECK))
+    assert page.locator(".pe-selected").count() == 1
+
+
+def test_a_hundred_steps_back(page) -> None:
+    before = joints(page)
+    page.mouse.click(*centre(page, LEFT_WRIST))
+    page.locator(".pe-x").evaluate("field => { for (let x = 0; x < 102; x++) { field.value = x; field.dispatchEvent(new Event('change')); } }")
+    page.locator('[data-do="undo"]').evaluate("button => { for (let k = 0; k < 100; k++) button.click(); }")
+    assert page.locator('[data-do="undo"]').is_disabled() and joints(page)[LEFT_WRIST][0] == 1, "the oldest ones are forgotten"
+    page.locator('[data-do="redo"]').evaluate("button => { for (let k = 0; k < 100; k++) button.click(); }")
+    assert joints(page)[LEFT_WRIST] == pytest.approx([101, before[LEFT_WRIST][1]], abs=0.01) and page.locator('[data-do="redo"]').is_disabled()
+    wait_done(page, after=0)
+
+
+def test_tab_brings_a_joint_into_a_large_view(page) -> None:
+    page.locator(f'[data-joint="{NECK}"]').focus()
+    for _ in range(4):
+        page.click('[data-do="zoomin"]')
+    page.locator(f'[data-joint="{LEFT_ANKLE}"]').focus()
+    stage = page.locator(".pe-stage").bounding_box()
+    x, y = centre(page, LEFT_ANKLE)
+    assert stage["x"] < x < stage["x"] + stage["width"] and stage["y"] < y < stage["y"] + stage["height"]
+    page.keyboard.press("0")
+    assert page.locator('[data-do="fit"]').is_disabled()

@@ -48,8 +48,8 @@ def test_a_preview_follows_the_drag(open_page) -> None:
     page.mouse.move(x, y)
     page.mouse.down()
     pictures = set()
-    for k in range(40):
-        page.mouse.move(x - k, y - k / 2)
+    for k in range(200):
+        page.mouse.move(x - k % 40, y - k % 40 / 2)
         page.wait_for_timeout(50)
         if state(page) == "preview":
             pictures.add(picture(page))
@@ -148,13 +148,28 @@ def test_reset_and_another_person(open_quick) -> None:
     assert page.locator('[data-do="reset"]').is_disabled(), "a person opens in the pose of the photo"
 
 
+def test_an_arrow_key_held_down_on_the_people(open_quick) -> None:
+    page = open_quick()
+    page.locator(".pp-item >> nth=0").focus()
+    for _ in range(37):
+        page.keyboard.press("ArrowDown")
+    last = page.locator(".pp-item >> nth=1")
+    assert last.get_attribute("aria-checked") == "true"
+    page.wait_for_function(
+        "() => document.querySelector('.pe-photo').getAttribute('href') === document.querySelectorAll('.pp-item img')[1].getAttribute('src')"
+    )
+    wait_done(page, after=0)
+    assert last.get_attribute("aria-checked") == "true", "no earlier answer came late"
+
+
 def test_own_photo_and_photos_that_cannot_be_used(open_quick, tmp_path: Path) -> None:
     page = open_quick()
     before = picture(page), edit(page)
     (tmp_path / "torn.jpg").write_bytes(b"\xff\xd8\xff\xe0" + b"torn" * 40)
     Image.new("1", (12000, 8000)).save(tmp_path / "huge.png")
     Image.new("RGB", (300, 400)).save(tmp_path / "tiff.png", format="TIFF")
-    for name, says in (("torn.jpg", "damaged"), ("huge.png", "megapixels"), ("tiff.png", "not a JPEG, PNG or WebP")):
+    (tmp_path / "heavy.jpg").write_bytes(b"\xff\xd8\xff\xe0" + bytes(21 * 2**20))
+    for name, says in (("heavy.jpg", "21 MiB is more than the 20 MiB allowed"), ("torn.jpg", "damaged"), ("huge.png", "megapixels"), ("tiff.png", "not a JPEG, PNG or WebP")):
         page.set_input_files("#people input[type=file]", tmp_path / name)
         page.wait_for_selector(f'.notice.error:has-text("{name}"):has-text("{says}")', timeout=SECONDS_30)
         assert (picture(page), edit(page)) == before, "the result that was there stays"

@@ -29,6 +29,24 @@ def test_drag_by_finger(open_quick) -> None:
     assert joints(page) == before
 
 
+def test_a_box_by_finger(open_quick) -> None:
+    page = open_quick(**PHONE)
+    page.tap('[data-open="tools"]')
+    page.tap('[data-do="several"]')
+    box, before = page.locator(".pe-stage").bounding_box(), joints(page)
+    finger = page.context.new_cdp_session(page)
+    for share in (0.04, 0.5, 0.99):  # the stage's corner is round
+        kind = "touchStart" if share == 0.04 else "touchMove"
+        point = {"x": box["x"] + share * box["width"], "y": box["y"] + share * box["height"] / 2}
+        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [point]})
+    finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    chosen = page.locator(".pe-selected").count()
+    assert 10 <= chosen < 18 and page.evaluate("scrollY") == 0
+    page.tap('[data-do="smaller"]')
+    assert sum(a != b for a, b in zip(before, joints(page), strict=True)) >= chosen - 1  # one may be in the very middle
+    wait_done(page, after=0)
+
+
 def test_everything_has_room(open_quick) -> None:
     page = open_quick(**PHONE)
     assert width(page) <= 390, "nothing stands over at the side"

@@ -77,9 +77,10 @@ def wait_running(page, after: int) -> None:
 
 
 def wait_done(page, after: int) -> None:
-    """Until all 20 steps of an edit newer than ``after`` are there."""
+    """Until all 20 steps of the editor's newest edit are there, which must be newer than ``after``."""
     page.wait_for_function(
-        "after => { const v = document.querySelector('.sv-root').dataset; return v.state === 'done' && +v.edit > after && v.step === '20'; }",
+        """after => { const v = document.querySelector('.sv-root').dataset, newest = +document.querySelector('.pe-root').dataset.edit;
+            return v.state === 'done' && +v.edit > after && +v.edit >= newest && v.step === '20'; }""",
         arg=after, timeout=SECONDS_30,
     )  # fmt: skip
 

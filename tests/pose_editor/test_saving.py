@@ -14,11 +14,21 @@ IMAGES = [Image.effect_noise((176, 256), 60).convert("RGB") for _ in range(3)]
 RUN = saving.Run(IMAGES, ["start", "1", "2"], presets.standing((256, 176)), (10, 0, 166, 256), SETTINGS)
 
 
+def boxes(data: bytes) -> set[bytes]:
+    """The names of the boxes that an MP4 is made of, which must fill it to its last byte."""
+    found, at = set(), 0
+    while at < len(data):
+        found.add(data[at + 4 : at + 8])
+        at += int.from_bytes(data[at : at + 4], "big")
+    assert at == len(data)
+    return found
+
+
 @pytest.mark.parametrize("kind", saving.FILES)
 def test_every_kind_opens_again(kind: str) -> None:
     name, mime, data = saving.save(RUN, kind, 1)
     if kind == "mp4":
-        assert data[4:8] == b"ftyp"
+        assert data[4:8] == b"ftyp" and boxes(data) >= {b"mdat", b"moov", b"uuid"} and b'"seed": 7' in data and b"a &lt; b &amp; c" in data
         return
     with Image.open(io.BytesIO(data)) as image:
         image.load()
@@ -34,12 +44,13 @@ def test_every_kind_opens_again(kind: str) -> None:
 def test_everything_in_one() -> None:
     _, _, data = saving.save(RUN, "zip", 0)
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        assert {"step_00.png", "step_02.png", "result.png", "strip.png", "steps.gif", "pose.json", "run.json"} <= set(archive.namelist())
+        assert {"step_00.png", "step_02.png", "result.png", "strip.png", "steps.gif", "steps.webp", "steps.mp4", "pose.json", "run.json"} <= set(archive.namelist())
         assert json.loads(archive.read("run.json")) == SETTINGS
 
 
 @pytest.mark.parametrize("value", [None, [], {}, {"seed": -1}, {"seed": 1.5}, {"seed": True}, {"seed": "1"}, {"seed": float("nan")}, {"seed": 2**32},
                                    {"seed": 0, "save": {"kind": "exe", "step": 1}}, {"seed": 0, "save": {"kind": "gif", "step": None}},
+                                   {"seed": 0, "save": {"kind": "film-gif", "step": 1, "frames": 61}},
                                    {"seed": 0, "restore": {"person": 5}}, {"seed": 0, "restore": {"person": "x", "joints": [], "step": 1}}])  # fmt: skip
 def test_wrong_settings_are_refused(value: object) -> None:
     with pytest.raises(ValueError):
