@@ -4,15 +4,16 @@ One process:
 
     python -m training.train --config training/configs/lite_figures.yaml --run runs/lite
 
-Four GPUs of one machine (``batch`` counts per process, so the effective batch is four times as large):
+Four GPUs of one machine (``batch`` counts per process, so the effective batch is four times as large; torchrun
+would take ``--run`` for an option of its own, so it is ``--output`` here):
 
-    torchrun --nproc_per_node=4 --max-restarts=3 -m training.train --config training/configs/fashion_256.yaml --run runs/fashion_256
+    torchrun --nproc_per_node=4 --max-restarts=3 -m training.train --config training/configs/fashion_256.yaml --output runs/fashion_256
 
 Two machines with eight GPUs each, the same command on both, HOST being the first one's name; the run's folder is read and
 written by the first machine alone, the data must be on both:
 
     torchrun --nnodes=2 --nproc_per_node=8 --rdzv_backend=c10d --rdzv_endpoint=HOST:29500 --rdzv_id=nted --max-restarts=3 \\
-        -m training.train --config training/configs/fashion_256.yaml --run runs/fashion_256
+        -m training.train --config training/configs/fashion_256.yaml --output runs/fashion_256
 
 Two processes on the CPU: torchrun --nproc_per_node=2 -m training.train --device cpu ...
 
@@ -40,7 +41,7 @@ from training.settings import Settings, SettingsError, load_settings
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.train", description="Train a generator on rendered figures or a prepared data set.")
     parser.add_argument("--config", required=True, help="YAML file, see training/configs")
-    parser.add_argument("--run", required=True, type=Path, help="folder for checkpoints and sheets")
+    parser.add_argument("--run", "--output", required=True, type=Path, help="folder for checkpoints and sheets (torchrun takes --run for its own)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting, e.g. stages.0.batch=8")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     options = parser.parse_args(arguments)
