@@ -121,6 +121,15 @@ class PreparedStore:
             raise PreparedError(f"{self.folder}: has no {part} pairs, only {', '.join(parts)}; add {part}_pairs.txt to the --root and {AGAIN}")
         return left_out
 
+    @property
+    def names(self) -> list[str]:
+        """Every image of the pairs, once, in order."""
+        return list(dict.fromkeys(name for row in self.rows for name in row))
+
+    def images(self, names: Sequence[str]) -> Tensor:
+        """Images by name: N x 3 x h x w in [-1, 1]. Raises PreparedError as :meth:`pairs`."""
+        return torch.stack([self._read(name).image for name in names])
+
     def choose(self, rng: np.random.Generator, count: int) -> np.ndarray:
         """Names of ``count`` pairs, uniformly: count x 3, the arguments of :meth:`pairs`."""
         row, source = rng.integers(self.people, size=count), rng.integers(self.poses, size=count)
@@ -135,7 +144,9 @@ class PreparedStore:
         return person.cropped(random_crop(rng, self.size)) if self.augment else person
 
     def _person(self, row: int, pose: int) -> Person:
-        key = self.rows[row][pose]
+        return self._read(self.rows[row][pose])
+
+    def _read(self, key: str) -> Person:
         record = self._record(key)
         image, mask = (_pixels(data) for data in (record.picture, record.mask))
         if image is None or image.shape != (3, *self.size):

@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _train(settings: Settings, run: Path, device: torch.device, ranks: Ranks) -> int:
     trainer = Trainer(settings, run, device, ranks)
     try:
-        finished = trainer.run(_stop_requested())
+        finished = trainer.run(stop_requested())
     except DivergedError as error:
         print(f"error: {error}; the last checkpoint is kept", file=sys.stderr)
         return 1
@@ -69,7 +69,7 @@ def _train(settings: Settings, run: Path, device: torch.device, ranks: Ranks) ->
     return 0
 
 
-def _stop_requested() -> Callable[[], bool]:
+def stop_requested() -> Callable[[], bool]:
     """Whether Ctrl+C or a termination was asked for. A second Ctrl+C does not wait for the iteration and the saving."""
     asked = threading.Event()
 
