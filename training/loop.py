@@ -320,6 +320,7 @@ class Trainer:
             "d_updates": self.d_updates,
             "time_scale": self.generator.time_scale,
             "first_time_scale": self.time_scale,
+            "vgg": self.vgg is not None,
             "others": own[1:],
         }  # fmt: skip
 

@@ -1,12 +1,12 @@
 """The ablation runner, with the real loop at a tiny size."""
 
 import json
+from pathlib import Path
 
 import pytest
-import torch
 import yaml
 
-from training import ablate, sources
+from training import ablate
 from training.settings import SettingsError
 
 
@@ -47,42 +47,6 @@ def test_unfair_and_unreadable_plans_are_refused(plan, change, message):
 
 
 def test_the_bundled_plan_reads():
-    from pathlib import Path
-
     plan = ablate.load_plan(Path("training/configs/ablation.yaml"))
     assert plan.settings("without_attention_reconstruction").stages[1].weights.attention == 0
     assert plan.settings("20_steps").stages[1].weights.attention == 15 and plan.settings("5_steps").steps == 5
-
-
-def test_a_run_of_prepared_data_goes_on_where_it_was(tmp_path, tiny_config, monkeypatch):
-    """Chains and windows, read in workers or not, whole or interrupted: the same weights."""
-    from training import records
-    from training.figures.dataset import write_dataset
-    from training.figures.render import TEST_SEED
-    from training.loop import Trainer
-    from training.prepare import prepare
-    from training.settings import Settings, Stage
-
-    monkeypatch.setattr("training.loop.preset", lambda name: tiny_config)
-    monkeypatch.setattr("training.loop.VALIDATION_PEOPLE", 2)
-    root = write_dataset(tmp_path / "root", [50, 51, TEST_SEED], 2, (64, 44), progress=False)
-    prepare(root, [(64, 44)], tmp_path / "prepared", workers=1, progress=False)
-    device = torch.device("cpu")
-
-    def settings(rollout, workers):
-        stage = Stage(height=64, samples=24, batch=4, rollout=rollout, symmetric=True)
-        return Settings(data=str(tmp_path / "prepared"), workers=workers, stages=(stage,))
-
-    for rollout, workers in (("chains", 1), ("window", 0)):
-        whole = Trainer(settings(rollout, 0), tmp_path / f"{rollout}_whole", device)
-        assert whole.run()
-        part = Trainer(settings(rollout, workers), tmp_path / f"{rollout}_part", device)
-        assert not part.run(stop=lambda p=part: p.progress.total_samples >= 12)
-        again = Trainer(settings(rollout, workers), tmp_path / f"{rollout}_part", device)
-        assert again.run()
-        for key, value in whole.generator.state_dict().items():
-            assert torch.equal(value, again.generator.state_dict()[key]), (rollout, key)
-        assert again.rollout.take_waited() >= 0
-    assert isinstance(sources.validation_store(settings("window", 0), tiny_config, 2), sources.SomePairs)
-    for _, folder in list(records._OPEN):
-        records.close_reader(folder)
