@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -12,25 +14,50 @@ import torch
 from nted_step.weights import write_atomically
 
 KEEP = 2  # newest checkpoints kept
+LATEST = "latest"  # a file that holds the name of the newest checkpoint
 
 
 def save_checkpoint(run: Path, state: dict[str, Any], samples: int) -> Path:
-    """Write ``checkpoint_<samples>.pt`` beside, flush, rename; then drop all but the newest few."""
+    """Write ``checkpoint_<samples>.pt`` beside, flush, rename; then point ``latest`` to it; then drop all but the newest few."""
     run.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     torch.save(state, buffer)
     path = run / f"checkpoint_{samples:010d}.pt"
     write_atomically(path, buffer.getvalue())
+    _flush_folder(run)  # the renaming must be on the disk before the pointer is
+    write_atomically(run / LATEST, f"{path.name}\n".encode())
     for old in _checkpoints(run)[:-KEEP]:
         old.unlink()
     return path
 
 
 def load_latest(run: Path) -> dict[str, Any] | None:
-    """The newest checkpoint of a run, or None when it has none."""
-    paths = _checkpoints(run)
-    return torch.load(paths[-1], map_location="cpu", weights_only=True) if paths else None
+    """The newest checkpoint of a run that can be read, or None when it has none.
+
+    Raises ValueError when there are some and none can be read.
+    """
+    paths = _checkpoints(run)[::-1]
+    for path in paths:
+        try:
+            return torch.load(path, map_location="cpu", weights_only=True)
+        except (RuntimeError, EOFError, OSError, UnpicklingError) as error:
+            print(f"{path}: cannot be read ({str(error).splitlines()[0] if str(error) else type(error).__name__}); going back", flush=True)
+    if paths:
+        raise ValueError(f"{run}: none of its {len(paths)} checkpoints can be read; remove them to start anew")
+    return None
+
+
+def _flush_folder(folder: Path) -> None:
+    if os.name != "posix":  # elsewhere a folder cannot be opened
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _checkpoints(run: Path) -> list[Path]:
+    """Oldest first. By name, not by ``latest``: a file has its name only once it is complete, and then the newest is the best,
+    even where the pointer could not move any more. The pointer is for people and scripts."""
     return sorted(path for path in run.glob("checkpoint_*.pt") if re.fullmatch(r"checkpoint_\d{10}\.pt", path.name))

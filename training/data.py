@@ -30,6 +30,8 @@ class Pairs:
         mask: B x 1 x h x w float32, 1 on the target's person pixels.
         source_classes, target_classes: B x h x w int64, 0 the background and 1..15 the classes of ``training.figures``; None
             where a data set has no such maps.
+        face: B x 4 float32, x and y of the target's right and left eye in pixels, all -1 where one of them is not seen; None
+            where a data set does not say.
     """
 
     source: Tensor
@@ -38,6 +40,7 @@ class Pairs:
     mask: Tensor
     source_classes: Tensor | None = None
     target_classes: Tensor | None = None
+    face: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.source)
@@ -53,10 +56,12 @@ class Pairs:
 class FigureStore:
     """People in several poses on disk: ``image``, ``skeleton``, ``mask`` and ``classes``, uint8, first two axes person and pose."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, rendered: Path | None = None):
+        """``rendered``: the folder of the figures at their full size, whose joints say where the eyes are."""
         self.image, self.skeleton, self.mask, self.classes = (
             np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("image", "skeleton", "mask", "classes")
         )
+        self.eyes = None if rendered is None else _eyes(rendered, tuple(self.image.shape[-2:]))
 
     @property
     def people(self) -> int:
@@ -75,14 +80,34 @@ class FigureStore:
             mask=torch.from_numpy(self.mask[person, target_pose]).float() / 255,
             source_classes=torch.from_numpy(self.classes[person, source_pose]).long(),
             target_classes=torch.from_numpy(self.classes[person, target_pose]).long(),
+            face=None if self.eyes is None else torch.from_numpy(self.eyes[person, target_pose]),
         )
 
-    def draw(self, rng: np.random.Generator, count: int) -> Pairs:
-        """``count`` pairs of different poses, uniformly."""
+    def draw(self, rng: np.random.Generator, count: int, symmetric: bool = False) -> Pairs:
+        """``count`` pairs of different poses, uniformly; symmetric, the second half is the first in the other direction."""
+        person, source, target = self.choose(rng, -(-count // 2) if symmetric else count).T
+        if symmetric:
+            person, source, target = (np.concatenate(two)[:count] for two in ((person, person), (source, target), (target, source)))
+        return self.pairs(person, source, target)
+
+    def choose(self, rng: np.random.Generator, count: int) -> np.ndarray:
+        """Names of ``count`` pairs, uniformly: count x 3, the arguments of :meth:`pairs`."""
         person = rng.integers(self.people, size=count)
         source = rng.integers(self.poses, size=count)
         target = (source + rng.integers(1, self.poses, size=count)) % self.poses
-        return self.pairs(person, source, target)
+        return np.stack([person, source, target], axis=1)
+
+    def holds(self, names: np.ndarray) -> np.ndarray:
+        """Which of the pairs that were once chosen this store has, N bool."""
+        return (names < (self.people, self.poses, self.poses)).all(axis=1)
+
+
+def _eyes(rendered: Path, size: tuple[int, int]) -> np.ndarray:
+    """people x poses x 4, as ``Pairs.face``."""
+    joints, visible = (np.load(rendered / f"{name}.npy", mmap_mode="r")[:, :, [14, 15]] for name in ("joints", "visible"))
+    height, width = np.load(rendered / "classes.npy", mmap_mode="r").shape[-2:]
+    eyes = joints * np.array([size[1] / width, size[0] / height], np.float32)
+    return np.where(visible.astype(bool).all(axis=2)[..., None], eyes.reshape(*eyes.shape[:2], 4), -1).astype(np.float32)
 
 
 def _to_range(image: np.ndarray) -> Tensor:
@@ -102,7 +127,7 @@ def figure_store(root: Path, size: tuple[int, int], people: int, poses: int, see
     folder = root / f"figures_{size[0]}x{size[1]}_{name}"
     channels = {"image": (3, *size), "classes": size, "mask": (1, *size), "skeleton": (20, *size)}
     _make(folder, channels, people, poses, _shrink, (rendered, size, poses))
-    return FigureStore(folder)
+    return FigureStore(folder, rendered)
 
 
 def _make(folder: Path, shapes: dict[str, tuple[int, ...]], people: int, poses: int, work: Callable, arguments: tuple) -> None:

@@ -1,6 +1,8 @@
-"""Measure weights on rendered people whom no training run may see, step by step, beside copying the source and warping its limbs.
+"""Measure weights step by step, beside copying the source and warping its limbs: on rendered people whom no training run may see, or on the test
+pairs of a prepared data set.
 
     python -m training.evaluate --weights assets/weights/lite --figures 64 --seed 9000000 --output out/evaluation
+    python -m training.evaluate --weights DIR --data data/prepared --protocol cfld --steps last --output out/deepfashion
 
 Prints a table; writes ``metrics.json`` (settings, counts, every step's figures), ``sheet.png`` (source, pose, steps
 1/5/10/15/20, truth), ``quality.png`` and ``quality.svg`` (every metric against the step) and ``report.html``, one page with
@@ -16,6 +18,7 @@ import sys
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -24,57 +27,36 @@ from tqdm import tqdm
 
 from nted_step.generator import Generator
 from nted_step.pipeline import choose_device
-from nted_step.pose import Pose, skeleton_map
 from nted_step.schedule import ladder
 from nted_step.weights import Weights, load_weights, write_atomically
-from training.baselines import limb_warp
 from training.data import Pairs
 from training.metric_networks import open_networks
 from training.metrics import PROTOCOLS, SSIM_SETTINGS, Protocol, to_bytes
+from training.prepared import collate
 from training.report import COPY, WARP, draw, format_table, plot, render_html
 from training.scoring import Scorer
-from training.validation import chain, save_sheet
+from training.test_sets import SomePairs, TestSet, figure_set, prepared_set
+from training.validation import SHOWN, chain, save_sheet
 
-BATCH = 8
+BATCH = 8  # pairs sampled at a time
 LIBRARIES = ("torch", "torchvision", "scikit-image", "torchmetrics", "torch-fidelity")
 
 
 @dataclass(frozen=True)
-class TestSet:
-    """What is measured: pairs, what a report says of them (``count`` and ``described`` at least), and the sources with their limbs
-    warped to the target poses (:mod:`training.baselines`), where the sources' poses are known."""
+class Sampled:
+    """Everything that is scored, as 8-bit images N x 3 x H x W, and the first few people for the sheet.
 
-    __test__ = False  # not a test of pytest's
+    Attributes:
+        steps: step -> its images, for the steps that are measured.
+        shown, shown_steps: pairs, and all their steps, in floats.
+    """
 
-    pairs: Pairs
-    facts: dict[str, Any]
-    warped: Tensor | None = None
-
-
-def figure_set(count: int, seed: int, size: tuple[int, int]) -> TestSet:
-    """People ``seed .. seed + count - 1``, each from pose 0 (the source) to pose 1 (the target)."""
-    described = f"rendered people {seed} to {seed + count - 1}"
-    facts = {"count": count, "seed": seed, "source_pose": 0, "target_pose": 1, "size": list(size), "described": described}
-    parts = [_render(range(seed + i, seed + min(i + BATCH, count)), size) for i in tqdm(range(0, count, BATCH), desc="rendering", unit="batch")]
-    names = vars(parts[0][0])
-    pairs = Pairs(**{name: torch.cat([getattr(part, name) for part, _ in parts]) for name in names})
-    return TestSet(pairs, facts, torch.cat([warped for _, warped in parts]))
-
-
-def _render(people: range, size: tuple[int, int]) -> tuple[Pairs, Tensor]:
-    """The pairs of some people, and their sources with the limbs warped."""
-    from training.figures import render_people
-
-    figures = render_people(people, 2, size)
-    image, classes = figures.image.float() / 127.5 - 1, figures.class_map.long()
-    poses = [Pose(xy, seen) for xy, seen in zip(figures.joints.numpy(), figures.visible.numpy(), strict=True)]
-    source, target = slice(0, None, 2), slice(1, None, 2)
-    pairs = Pairs(
-        source=image[source], target=image[target], skeleton=torch.stack([skeleton_map(pose, size) for pose in poses[target]]),
-        mask=(classes[target] > 0)[:, None].float(), source_classes=classes[source], target_classes=classes[target],
-    )  # fmt: skip
-    warped = [limb_warp(*each) for each in zip(image[source], poses[source], poses[target], strict=True)]
-    return pairs, torch.stack(warped)
+    source: Tensor
+    target: Tensor
+    mask: Tensor
+    steps: dict[int, Tensor]
+    shown: Pairs
+    shown_steps: list[Tensor]
 
 
 def evaluate(weights: Weights, test: TestSet, protocol: Protocol, only_last: bool, device: torch.device, folder: Path) -> dict[str, Any]:
@@ -84,33 +66,53 @@ def evaluate(weights: Weights, test: TestSet, protocol: Protocol, only_last: boo
     """
     generator = weights.build().to(device)
     config = generator.config
-    if test.pairs.target.shape[-2:] != config.size:
-        raise ValueError(f"the pairs are {tuple(test.pairs.target.shape[-2:])}, the model is {config.size}; no image is resized to be scored")
-    outputs = sample_all(generator, test.pairs, device)
-    scorer = Scorer(test.pairs, protocol, open_networks(device))
-    shown = [config.steps] if only_last else range(1, config.steps + 1)
-    baselines = {COPY: scorer.score(test.pairs.source)}
-    if test.warped is not None:
-        baselines[WARP] = scorer.score(test.warped)
-    rows = {f"step {k}": {"size": list(ladder(config)[k])} | scorer.score(outputs[k]) for k in tqdm(shown, desc="measuring", unit="step")}
-    report = {
-        "weights": {"origin": weights.origin, "sha256": weights.sha256, "training": dict(weights.training)},
-        "figures": test.facts,
-        "counts": {"pairs": len(test.pairs), "fid_generated": scorer.fid_images, "fid_reference": scorer.fid_images},
-        "sha256 of the pixels": {"source": _digest(test.pairs.source), "target": _digest(test.pairs.target)},
-        "settings": settings(protocol),
-        "not available": scorer.missing,
-        **baselines,
-        "steps": rows,
-    }
-    write(report, test.pairs, outputs, folder)
+    size = tuple(test.pairs.select(torch.tensor([0])).target.shape[-2:])
+    if size != config.size:
+        raise ValueError(f"the pairs are {size}, the model is {config.size}; no image is resized to be scored")
+    measured = [config.steps] if only_last else list(range(1, config.steps + 1))
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as space:
+        sampled = sample_all(generator, test.pairs, measured, device, Path(space))
+        scorer = Scorer(sampled.target, sampled.mask, protocol, open_networks(device), test.reference, test.classes)
+        baselines = {COPY: scorer.score(sampled.source)}
+        if test.warped is not None:
+            baselines[WARP] = scorer.score(test.warped)
+        rows = {f"step {k}": {"size": list(ladder(config)[k])} | scorer.score(sampled.steps[k]) for k in tqdm(measured, desc="measuring", unit="step")}
+        report = {
+            "weights": {"origin": weights.origin, "sha256": weights.sha256, "training": dict(weights.training)},
+            "figures": test.facts,
+            "counts": {"pairs": len(test.pairs), "fid_generated": scorer.fid_images, "fid_reference": scorer.fid_reference},
+            "sha256 of the pixels": {"source": _digest(sampled.source), "target": _digest(sampled.target)},
+            "settings": settings(protocol) | {"fid_reference": test.reference_described},
+            "not available": scorer.missing,
+            **baselines,
+            "steps": rows,
+        }
+        write(report, sampled.shown, sampled.shown_steps, folder)
     return report
 
 
-def sample_all(generator: Generator, pairs: Pairs, device: torch.device) -> list[Tensor]:
-    """All steps of every pair, with a bar."""
-    parts = [chain(generator, pairs.select(index), device) for index in tqdm(torch.arange(len(pairs)).split(BATCH), desc="sampling", unit="batch")]
-    return [torch.cat(step) for step in zip(*parts, strict=True)]
+def sample_all(generator: Generator, pairs: SomePairs, measured: list[int], device: torch.device, space: Path) -> Sampled:
+    """The measured steps of every pair, with a bar. Images lie in files in ``space``: all steps of a test set can exceed the memory."""
+    height, width = generator.config.size
+
+    def room(name: str, channels: int = 3) -> Tensor:
+        count = len(pairs) * channels * height * width
+        return torch.from_file(str(space / name), shared=True, size=count, dtype=torch.uint8).view(-1, channels, height, width)
+
+    source, target, mask, steps = room("source"), room("target"), room("mask", 1), {k: room(f"step{k}") for k in measured}
+    shown, shown_steps = None, []
+    for index in tqdm(torch.arange(len(pairs)).split(BATCH), desc="sampling", unit="batch"):
+        some = pairs.select(index)
+        outputs = chain(generator, some, device)
+        source[index], target[index], mask[index] = to_bytes(some.source), to_bytes(some.target), (some.mask >= 0.5).to(torch.uint8)
+        for k, images in steps.items():
+            images[index] = to_bytes(outputs[k])
+        if shown is None:
+            shown, shown_steps = some, outputs
+        elif len(shown) < SHOWN:
+            shown, shown_steps = collate([shown, some]), [torch.cat(pair) for pair in zip(shown_steps, outputs, strict=True)]
+    return Sampled(source, target, mask, steps, shown, shown_steps)
 
 
 def settings(protocol: Protocol) -> dict[str, Any]:
@@ -126,7 +128,6 @@ def settings(protocol: Protocol) -> dict[str, Any]:
         "lpips": "version 0.1, AlexNet, at the images' own size",
         "fid": "torchvision's ImageNet Inception-v3, bilinear to 299; few images raise it: compare equal counts only",
         "clean_fid": "TensorFlow's Inception-v3, anti-aliased bicubic to 299; few images raise it: compare equal counts only",
-        "fid_reference": "the targets of the same pairs",
         "libraries": {name: version(name) for name in LIBRARIES},
     }
 
@@ -145,13 +146,16 @@ def write(report: dict[str, Any], pairs: Pairs, outputs: list[Tensor], folder: P
 
 
 def _digest(image: Tensor) -> str:
-    return hashlib.sha256(to_bytes(image).numpy().tobytes()).hexdigest()
+    return hashlib.sha256(image.numpy()).hexdigest()
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m training.evaluate", description="Measure weights on rendered test people.")
+    parser = argparse.ArgumentParser(prog="python -m training.evaluate", description="Measure weights on rendered test people or a prepared test set.")
     parser.add_argument("--weights", required=True, help="folder or Hub repository")
-    parser.add_argument("--figures", type=int, default=64, help="number of people")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--figures", type=int, default=64, help="number of rendered people (default: 64)")
+    what.add_argument("--data", type=Path, help="folder written by training.prepare, whose test pairs are measured")
+    parser.add_argument("--limit", type=int, help="with --data: only the first pairs")
     parser.add_argument("--seed", type=int, default=9_000_000, help="first person; 9,000,000 and up are never trained on")
     parser.add_argument("--steps", choices=("all", "last"), default="all", help="which steps to measure")
     parser.add_argument("--protocol", choices=sorted(PROTOCOLS), default="cfld", help="whose settings SSIM 51, SSIM 256 and FID follow")
@@ -159,10 +163,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, default=Path("out/evaluation"), help="folder for the report's files")
     options = parser.parse_args(arguments)
     try:
-        if options.figures < 1:
-            raise ValueError("--figures must be at least 1")
+        if options.figures < 1 or (options.limit is not None and options.limit < 1):
+            raise ValueError("--figures and --limit must be at least 1")
         weights, device = load_weights(options.weights), choose_device(options.device)
-        test = figure_set(options.figures, options.seed, weights.config.size)
+        size = weights.config.size
+        test = prepared_set(options.data, size, options.limit) if options.data else figure_set(options.figures, options.seed, size)
         report = evaluate(weights, test, PROTOCOLS[options.protocol], options.steps == "last", device, options.output)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -8,6 +8,7 @@ A run that has not reached the full canvas is grown to it first, which does not 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import datetime
 import json
 import sys
@@ -16,11 +17,11 @@ from typing import Any
 
 import torch
 
-from nted_step.config import preset
 from nted_step.generator import Generator
 from nted_step.weights import CARD_NAME, load_weights, save_weights, write_atomically
 from training.checkpoint import load_latest
 from training.growing import at_stage, stage_config
+from training.loop import model_config
 from training.settings import Settings, load_settings
 
 CARD = """---
@@ -35,8 +36,7 @@ tags: [pose-transfer, person-image-synthesis]
 
 ## Trained on
 
-Rendered clothed figures of `training/figures`: {people} people in {poses} poses each, seeds {first} to {last}. No photograph
-of a real person was used, so these weights know rendered figures only; a real photo gives a figure-like approximation.
+{data}
 
 ## How long
 
@@ -44,7 +44,7 @@ of a real person was used, so these weights know rendered figures only; a real p
 
 {stages}
 
-No perceptual (VGG19) loss was used.{untrained}{note}
+Perceptual loss: {perceptual}.{untrained}{note}
 
 ## How good
 
@@ -55,6 +55,10 @@ No perceptual (VGG19) loss was used.{untrained}{note}
 Demonstrations and teaching of coarse-to-fine pose transfer. Not for images of real people: results are not faithful to them.
 Apache-2.0, like the code.
 """
+FIGURES_ONLY = "These weights know only rendered figures; a photograph of a real person comes out as a figure-like approximation."
+FIGURES = """Rendered clothed figures of `training/figures`: {people} people in {poses} poses each, seeds {first} to {last}. No photograph
+of a real person was used, so these weights know rendered figures only; a real photo gives a figure-like approximation."""
+PREPARED = "The training pairs of the data set prepared in `{folder}`. Its terms apply to what is made with these weights."
 
 
 def export(run: Path, settings: Settings, output: Path, metrics: Path | None, where: str, note: str = "", dtype: torch.dtype = torch.float16) -> Path:
@@ -63,30 +67,34 @@ def export(run: Path, settings: Settings, output: Path, metrics: Path | None, wh
     if state is None:
         raise ValueError(f"{run}: no checkpoint; train first")
     progress = state["progress"]
-    generator = _grown(state["ema"], settings, progress["stage"])
+    generator = _grown(state["ema"], settings, progress["stage"], state.get("time_scale", 1.0))
     training = {
-        "summary": f"rendered figures only, {progress['total_samples']:,} samples, {progress['seconds'] / 3600:.1f} h on {where}",
-        "data": "training/figures",
-        "people": settings.figures.people,
-        "poses": settings.figures.poses,
+        "summary": f"{'a prepared data set' if settings.data else 'rendered figures only'}, {progress['total_samples']:,} samples, {progress['seconds'] / 3600:.1f} h on {where}",
+        **({"data": settings.data} if settings.data else {"data": "training/figures", "people": settings.figures.people, "poses": settings.figures.poses}),
         "samples": progress["total_samples"],
         "hours": round(progress["seconds"] / 3600, 2),
         "hardware": where,
-        "limits": "These weights know only rendered figures; a photograph of a real person comes out as a figure-like approximation.",
-        "perceptual_loss": "none",
+        **({} if settings.data else {"limits": FIGURES_ONLY}),
+        "perceptual_loss": _perceptual(settings, state),
         "note": note,
         "date": datetime.date.today().isoformat(),
         "licence": "Apache-2.0",
     }
     save_weights(output, generator, training, dtype)
-    card = _card(generator, settings, progress, metrics, where, note, dtype)
+    card = _card(generator, settings, state, metrics, where, note, dtype)
     write_atomically(output / CARD_NAME, card.encode())
     _compare(generator, output, dtype)
     return output
 
 
-def _grown(ema: dict[str, torch.Tensor], settings: Settings, stage: int) -> Generator:
-    final = preset(settings.preset)
+def _perceptual(settings: Settings, state: dict[str, Any]) -> str:
+    if not any(stage.weights.needs_vgg for stage in settings.stages):
+        return "none"
+    return "VGG19 (ImageNet)" if state.get("vgg") else "none (VGG19 could not be had); discriminator feature matching instead"
+
+
+def _grown(ema: dict[str, torch.Tensor], settings: Settings, stage: int, time_scale: float) -> Generator:
+    final = dataclasses.replace(model_config(settings), time_scale=time_scale)
     height = settings.stages[stage].height
     generator = Generator(stage_config(final, height))
     generator.load_state_dict(ema)
@@ -102,9 +110,11 @@ def _compare(generator: Generator, output: Path, dtype: torch.dtype) -> None:
 
 
 def _card(
-    generator: Generator, settings: Settings, progress: dict[str, Any], metrics: Path | None, where: str, note: str, dtype: torch.dtype
+    generator: Generator, settings: Settings, state: dict[str, Any], metrics: Path | None, where: str, note: str, dtype: torch.dtype
 ) -> str:
-    config, figures = generator.config, settings.figures
+    config, figures, progress = generator.config, settings.figures, state["progress"]
+    seeds = {"people": figures.people, "poses": figures.poses, "first": figures.seed, "last": figures.seed + figures.people - 1}
+    data = PREPARED.format(folder=settings.data) if settings.data else FIGURES.format(**seeds)
     lines = []
     for i, stage in enumerate(settings.stages[: progress["stage"] + 1]):
         samples = progress["stage_samples"] if i == progress["stage"] else stage.samples
@@ -115,8 +125,8 @@ def _card(
     untrained = f" The levels above {trained} are grown but untrained: the image is an enlarged {trained}x{trained * config.size[1] // config.size[0]}."
     return CARD.format(
         preset=settings.preset, parameters=sum(p.numel() for p in generator.parameters()) / 1e6, height=config.size[0],
-        width=config.size[1], steps=config.steps, dtype=str(dtype).removeprefix("torch."), people=figures.people, poses=figures.poses,
-        first=figures.seed, last=figures.seed + figures.people - 1, samples=progress["total_samples"], hours=progress["seconds"] / 3600,
+        width=config.size[1], steps=config.steps, dtype=str(dtype).removeprefix("torch."), data=data,
+        perceptual=_perceptual(settings, state), samples=progress["total_samples"], hours=progress["seconds"] / 3600,
         where=where, stages="\n".join(lines), metrics=_metrics(metrics), untrained=untrained if trained < config.size[0] else "", note=f"\n\n{note}" if note else "",
     )  # fmt: skip
 
@@ -126,8 +136,9 @@ def _metrics(path: Path | None) -> str:
         return "Not measured."
     report = json.loads(path.read_text())
     last, copied = list(report["steps"].values())[-1], report["copying the source"]
+    seeds = f" (seeds from {report['figures']['seed']:,})" if "seed" in report["figures"] else ""
     return (
-        f"On {report['figures']['count']} test people (seeds from {report['figures']['seed']:,}), last step: masked PSNR "
+        f"On {report['figures']['count']} test pairs{seeds}, last step: masked PSNR "
         f"{last['masked_psnr']:.2f} dB, SSIM {last['ssim']:.3f}; copying the source: {copied['masked_psnr']:.2f} dB, {copied['ssim']:.3f}."
     )
 

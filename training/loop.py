@@ -1,8 +1,9 @@
-"""The training loop: stages, one iteration, moving average, checkpoints. Losses are elsewhere and pure."""
+"""The training loop: stages, one iteration, moving average, checkpoints, on one process or many. Losses are elsewhere and pure."""
 
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 import time
 from collections.abc import Callable
@@ -12,23 +13,26 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from nted_step.config import NTEDStepConfig, preset
 from nted_step.generator import Generator
 from nted_step.weights import load_weights
-from training import losses
 from training.checkpoint import load_latest, save_checkpoint
-from training.data import FigureStore, Pairs, figure_store
 from training.discriminator import COARSEST, Discriminator
+from training.distributed import Ranks, without_averaging
 from training.growing import at_stage, stage_config
-from training.rollout import ChainRollout, TrainedStep, WindowRollout
-from training.settings import Settings, Stage
+from training.metrics import NotAvailable
+from training.objective import Objective, without_vgg
+from training.perceptual import VGGFeatures, open_vgg
+from training.progress import Iteration, Reporter
+from training.rollout import ChainRollout, WindowRollout
+from training.settings import LossWeights, Settings, Stage
+from training.sources import training_store, validation_store
 from training.validation import validate
 
-VALIDATION_SEED = 8_000_000  # people never trained on, and not the test people either
 VALIDATION_PEOPLE = 24
-FACE = 15  # in the figures' class maps
+NETWORKS = ("generator", "ema", "discriminator", "optimizer_g", "optimizer_d")
 
 
 class DivergedError(RuntimeError):
@@ -37,7 +41,7 @@ class DivergedError(RuntimeError):
 
 @dataclass
 class Progress:
-    """Where a run stands. Counting is in samples: one sample is one step of one pair."""
+    """Where a run stands. Counting is in samples: one sample is one step of one pair, on any rank."""
 
     stage: int = 0
     stage_samples: int = 0
@@ -45,34 +49,67 @@ class Progress:
     seconds: float = 0.0  # spent training, over all sessions
 
 
-class Trainer:
-    """Owns the networks, the optimizers and the stage; :meth:`run` trains to the end of the last stage."""
+def model_config(settings: Settings) -> NTEDStepConfig:
+    """The finished model of a run. Raises ValueError for an unknown preset."""
+    config = preset(settings.preset)
+    return dataclasses.replace(config, steps=settings.steps) if settings.steps else config
 
-    def __init__(self, settings: Settings, run: Path, device: torch.device):
-        if not settings.stages:
-            raise ValueError("the configuration has no stages")
-        if settings.precision not in ("float32", "bfloat16"):
-            raise ValueError(f"precision must be float32 or bfloat16, not {settings.precision!r}")
-        self.settings, self.run_dir, self.device = settings, run, device
-        self.final = preset(settings.preset)
+
+class Trainer:
+    """Owns the networks, the optimizers and the stage; :meth:`run` trains to the end of the last stage.
+
+    Every rank has one. Parameters, averages and optimizers are equal on all of them; data order, chains and noise are each
+    rank's own. The first rank alone reports, validates and writes.
+    """
+
+    def __init__(self, settings: Settings, run: Path, device: torch.device, ranks: Ranks | None = None):
+        _check(settings)
+        self.settings, self.run_dir, self.device, self.ranks = settings, run, device, ranks or Ranks()
+        self.final = model_config(settings)
         self.progress = Progress()
-        self.recent: list[tuple[dict[str, float], float]] = []  # losses and seconds since the last line
+        self.vgg = self._open_vgg()
+        self.time_scale = 1.0  # that the generator started with
         torch.manual_seed(settings.seed)
-        self.rng = np.random.default_rng(settings.seed)
-        state = load_latest(run)
+        self.rng = np.random.default_rng(self._seed())
+        self.reporter = Reporter(settings, run) if self.ranks.first else None
+        state = self.ranks.from_first(load_latest(run) if self.ranks.first else None)
         if state is None:
             self._enter_stage(self._first_generator())
         else:
             self._load(state)
+
+    def _seed(self, *more: int) -> int | list[int]:
+        """Of this rank's own random numbers; the first rank's do not depend on how many ranks there are."""
+        return self.settings.seed if self.ranks.first and not more else [self.settings.seed, self.ranks.rank, *more]
 
     def _first_generator(self) -> Generator:
         height = self.settings.stages[0].height
         if not self.settings.init:
             return Generator(stage_config(self.final, height))
         weights = load_weights(self.settings.init)
-        if weights.config != self.final:
+        if dataclasses.replace(weights.config, time_scale=self.final.time_scale) != self.final:
             raise ValueError(f"{self.settings.init}: not weights of the preset {self.settings.preset!r}")
+        self.time_scale = weights.config.time_scale
+        if self.time_scale < 1 and not self.settings.time_ramp:
+            raise ValueError(f"{self.settings.init}: a one-step model; say with time_ramp over how many samples its time embedding rises")
+        if height == self.final.size[0]:
+            return weights.build()
         return at_stage(weights.build(), self.final, height)
+
+    def _open_vgg(self) -> VGGFeatures | None:
+        """The perceptual network, on all ranks or on none; None also where no stage asks for it."""
+        if not any(stage.weights.needs_vgg for stage in self.settings.stages):
+            return None
+        vgg, reason = None, ""
+        try:
+            with self.ranks.one_after_the_first():
+                vgg = open_vgg(self.device)
+        except NotAvailable as error:
+            reason = str(error)
+        (missing,) = self.ranks.any(vgg is None)
+        if missing and self.ranks.first:
+            print(f"perceptual loss: not available ({reason or 'on another rank'}); discriminator feature matching takes its place", flush=True)
+        return None if missing else vgg
 
     # -- stages ------------------------------------------------------------------------------------------------------
 
@@ -80,24 +117,50 @@ class Trainer:
     def stage(self) -> Stage:
         return self.settings.stages[self.progress.stage]
 
+    @property
+    def weights(self) -> LossWeights:
+        """The stage's, with feature matching in the place of what cannot be had."""
+        return self.stage.weights if self.vgg is not None else without_vgg(self.stage.weights)
+
+    @property
+    def effective_batch(self) -> int:
+        """Pairs per update, over all ranks."""
+        return self.stage.batch * self.stage.accumulate * self.ranks.count
+
     def _enter_stage(self, generator: Generator, ema: Generator | None = None) -> None:
         """Build everything that a stage needs around a generator of its canvas."""
         layout = torch.channels_last
         self.generator = generator.to(self.device, memory_format=layout).train().requires_grad_(True)
+        self.ranks.same(self.generator)
         self.ema = (ema or copy.deepcopy(generator)).to(self.device, memory_format=layout).eval().requires_grad_(False)
         config = generator.config
         self.discriminator = Discriminator(config.size, self._d_channels(config.size[0]), config.steps)
         self.discriminator.to(self.device, memory_format=layout)
-        betas = (self.stage.beta1, self.settings.beta2)
-        self.optimizer_g = torch.optim.Adam(self._parameter_groups(), self.stage.lr, betas=betas)
-        self.optimizer_d = torch.optim.Adam(self.discriminator.parameters(), self.stage.lr_d, betas=betas)
+        self.ranks.same(self.discriminator)
+        if self.settings.compile and generator._compiled_call_impl is None:
+            generator.compile()
+        self.wrapped_g, self.wrapped_d = (self.ranks.wrap(module, self.device) for module in (self.generator, self.discriminator))
+        beta2_d = self.settings.beta2_d or self.settings.beta2
+        self.optimizer_g = torch.optim.Adam(self._parameter_groups(), self.stage.lr, betas=(self.stage.beta1, self.settings.beta2))
+        self.optimizer_d = torch.optim.Adam(self.discriminator.parameters(), self.stage.lr_d, betas=(self.stage.beta1, beta2_d))
         self.d_updates = 0
-        self.store, self.validation = self._store(self.settings.figures.seed), self._store(VALIDATION_SEED)
+        self.objective = Objective(self.settings, self.weights, self.vgg if self.weights.needs_vgg else None, self.device.type)
+        with self.ranks.one_after_the_first():  # the first renders the figures that are not on disk yet
+            self.store = training_store(self.settings, config, self.ranks.rank)
+            self.validation = validation_store(self.settings, config, VALIDATION_PEOPLE) if self.ranks.first else None
         self.rollout = self._rollout(config)
+        if self.ranks.first:
+            print(
+                f"stage {self.progress.stage}: {config.size[0]}x{config.size[1]}, {self.stage.rollout}, effective batch {self.effective_batch} = "
+                f"{self.stage.batch} pairs x {self.stage.accumulate} accumulated x {self.ranks.count} processes",
+                flush=True,
+            )
 
     def _rollout(self, config: NTEDStepConfig) -> WindowRollout | ChainRollout:
-        arguments = (config, self.store, self.rng, self.stage.batch)
-        return WindowRollout(*arguments) if self.stage.rollout == "window" else ChainRollout(*arguments, self.stage.pool, self.stage.stride)
+        arguments, stage = (config, self.store, self.rng, self.stage.batch), self.stage
+        if stage.rollout == "chains":
+            return ChainRollout(*arguments, stage.pool, stage.stride)
+        return WindowRollout(*arguments, published=stage.rollout == "published", symmetric=stage.symmetric)
 
     def _parameter_groups(self) -> list[dict[str, Any]]:
         """The extraction filters learn faster than the rest.
@@ -124,120 +187,88 @@ class Trainer:
         levels = [height >> i for i in range(int(math.log2(height // COARSEST)) + 1)]
         return {level: min(self.settings.d_channels << i, self.settings.d_channels_max) for i, level in enumerate(levels)}
 
-    def _store(self, seed: int) -> FigureStore:
-        figures, config = self.settings.figures, self.generator.config
-        height = max(figures.supersize, config.size[0])
-        render_size = (height, height * config.size[1] // config.size[0])
-        people, poses = (VALIDATION_PEOPLE, 2) if seed == VALIDATION_SEED else (figures.people, figures.poses)
-        return figure_store(Path(self.settings.data_dir), config.size, people, poses, seed, render_size)
-
     # -- the run -----------------------------------------------------------------------------------------------------
 
     def run(self, stop: Callable[[], bool] = lambda: False) -> bool:
-        """Train until the last stage is over, or ``stop()`` after an iteration; saves, and returns whether it is over."""
+        """Train until the last stage is over, or ``stop()`` on any rank after an iteration; saves, and returns whether it is over.
+
+        Raises DivergedError, on every rank, when a loss of any rank is not finite; the last checkpoint stays.
+        """
         saved = sheet = time.monotonic()
-        while not stop():
+        (stopping,) = self.ranks.any(stop())
+        while not stopping:
             if self.progress.stage_samples >= self.stage.samples:
+                self._validate()
                 if self.progress.stage + 1 == len(self.settings.stages):
-                    self._validate()
                     self.save()
                     return True
-                self._validate()
                 self._next_stage()
                 self.save()
-            began = time.monotonic()
             values = self._iterate()
             now = time.monotonic()
-            self.progress.seconds += now - began
-            self._report(values, now - began)
-            if now - saved > 60 * self.settings.save_minutes:
+            due = (60 * self.settings.save_minutes, 60 * self.settings.sheet_minutes)
+            first = self.ranks.first  # whose clock it is
+            stopping, diverged, save, show = self.ranks.any(
+                stop(), not all(map(math.isfinite, values.values())), first and now - saved > due[0], first and now - sheet > due[1]
+            )
+            if diverged:
+                raise DivergedError(f"a loss is not finite after {self.progress.total_samples} samples: {values}")
+            if save and not stopping:
                 self.save()
                 saved = now
-            if now - sheet > 60 * self.settings.sheet_minutes:
+            if show:
                 self._validate()
                 sheet = time.monotonic()
         self.save()
         return False
 
     def _iterate(self) -> dict[str, float]:
-        """One iteration: roll out, update G, update D, update the average."""
+        """One iteration: roll out and add up gradients for each part of the batch, update G, D and the average."""
+        began = time.monotonic()
         self._set_learning_rate()
-        with self._autocast():
-            steps = self.rollout.run(self.generator, self.device)
-        values = self._update_generator(steps)
-        if self.stage.weights.gan or self.stage.weights.step or self.stage.weights.features:
-            values |= self._update_discriminator(steps)
-        if not all(math.isfinite(value) for value in values.values()):
-            raise DivergedError(f"a loss is not finite after {self.progress.total_samples} samples: {values}")
-        count = sum(len(step.t) for step in steps)
+        adversarial, parts = self.objective.adversarial, self.stage.accumulate
+        regularise = adversarial and self.weights.r1 > 0 and self.d_updates % self.settings.r1_every == 0
+        values: dict[str, list[Tensor]] = {}
+        count = images = 0
+        self.optimizer_g.zero_grad(set_to_none=True)
+        self.optimizer_d.zero_grad(set_to_none=True)
+        for part in range(parts):
+            more = part + 1 < parts
+            with without_averaging(self.wrapped_g, more):
+                with self.objective.autocast():
+                    steps = self.rollout.run(self.wrapped_g, self.device)
+                total, losses = self.objective.generator(steps, self.discriminator)
+                (total / parts).backward()
+            if adversarial:
+                with without_averaging(self.wrapped_d, more):
+                    total, others = self.objective.discriminator(steps, self.wrapped_d, regularise)
+                    (total / parts).backward()
+                losses |= others
+            for name, value in losses.items():
+                values.setdefault(name, []).append(value.detach())
+            count += sum(len(step.t) for step in steps)
+            images += self.stage.batch
+        self.optimizer_g.step()
+        if adversarial:
+            self.optimizer_d.step()
+            self.d_updates += 1
+        means = {name: torch.stack(several).mean().item() for name, several in values.items()}
+        count = round(self.ranks.mean([count])[0] * self.ranks.count)  # windows may be cut to different lengths
         self._update_average(count)
         self.progress.stage_samples += count
         self.progress.total_samples += count
-        return values
+        self._report(Iteration(means, time.monotonic() - began, self.rollout.take_waited(), images * self.ranks.count), count / (images * self.ranks.count))
+        return means
 
     def _set_learning_rate(self) -> None:
         share = min(self.progress.stage_samples / self.stage.samples, 1.0)
         rate = self.stage.lr_end + (self.stage.lr - self.stage.lr_end) * (1 + math.cos(math.pi * share)) / 2
-        rate *= min(1.0, (self.progress.stage_samples + self.stage.batch) / max(self.stage.warmup, 1))
+        rate *= min(1.0, (self.progress.stage_samples + self.effective_batch) / max(self.stage.warmup, 1))
         for group in self.optimizer_g.param_groups:
             group["lr"] = rate * group["factor"]
-
-    def _update_generator(self, steps: list[TrainedStep]) -> dict[str, float]:
-        weights = self.stage.weights
-        output, target = _joined(steps)
-        parts = {"pixel": losses.pixel(output, target, torch.cat([self._emphasis(step.pairs) for step in steps]))}
-        parts["attention"] = torch.stack([_attention(step) for step in steps]).mean()
-        if weights.classes and steps[0].pairs.source_classes is not None:
-            parts["classes"] = torch.stack([_classes(step, self.settings.person) for step in steps]).mean()
-        if weights.gan or weights.step or weights.features:
-            self.discriminator.requires_grad_(False)
-            with self._autocast():
-                fake = self.discriminator(output)
-            parts["gan"] = losses.generator_gan(fake.logit)
-            parts["step"] = losses.step_prediction(fake.step_logprob, _times(steps))
-            if weights.features:
-                with torch.no_grad(), self._autocast():
-                    real = self.discriminator(target)
-                parts["features"] = losses.feature_matching(real.features, fake.features)
-            self.discriminator.requires_grad_(True)
-        total = sum(getattr(weights, name) * value for name, value in parts.items())
-        self.optimizer_g.zero_grad(set_to_none=True)
-        total.backward()
-        self.optimizer_g.step()
-        return {name: value.item() for name, value in parts.items()}
-
-    def _update_discriminator(self, steps: list[TrainedStep]) -> dict[str, float]:
-        weights = self.stage.weights
-        output, target = _joined(steps)
-        t = _times(steps)
-        regularise = weights.r1 > 0 and self.d_updates % self.settings.r1_every == 0
-        real_images = target.detach().requires_grad_(regularise)
-        with self._autocast(enabled=not regularise):  # the penalty is a second derivative: float32
-            real, fake = self.discriminator(real_images), self.discriminator(output.detach())
-        parts = {
-            "d_gan": losses.discriminator_gan(real.logit, fake.logit),
-            "d_step": losses.step_prediction(real.step_logprob, t) + losses.step_prediction(fake.step_logprob, t),
-        }
-        total = weights.gan * parts["d_gan"] + weights.step * parts["d_step"]
-        if regularise:  # summed with the other losses into one backward, as distributed training needs
-            penalty = losses.r1_penalty(real.logit, real_images) + losses.r1_penalty(real.step_logprob, real_images)
-            parts["r1"] = penalty
-            total = total + weights.r1 / 2 * self.settings.r1_every * penalty
-        self.optimizer_d.zero_grad(set_to_none=True)
-        total.backward()
-        self.optimizer_d.step()
-        self.d_updates += 1
-        return {name: value.item() for name, value in parts.items()}
-
-    def _emphasis(self, pairs: Pairs) -> Tensor:
-        """How much every pixel counts in the pixel loss, B x 1 x h x w."""
-        weight = 1 + self.settings.person * pairs.mask
-        if pairs.target_classes is None:
-            return weight
-        return weight + self.settings.face * (pairs.target_classes == FACE)[:, None]
-
-    def _autocast(self, enabled: bool = True) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled and self.settings.precision == "bfloat16")
+        if self.time_scale < 1:
+            risen = min(self.progress.total_samples / self.settings.time_ramp, 1.0)
+            self.generator.time_scale = self.ema.time_scale = self.time_scale + (1 - self.time_scale) * risen
 
     @torch.no_grad()
     def _update_average(self, count: int) -> None:
@@ -249,69 +280,81 @@ class Trainer:
 
     # -- what a person sees, and what stays ----------------------------------------------------------------------------
 
-    def _report(self, values: dict[str, float], seconds: float) -> None:
-        self.recent.append((values, seconds))
-        if len(self.recent) < 20:
+    def _report(self, iteration: Iteration, steps_per_image: float) -> None:
+        self.progress.seconds += iteration.seconds
+        if self.reporter is None:
             return
-        spent = sum(second for _, second in self.recent)
-        rate = len(self.recent) * self.stage.batch / spent
-        names = {name: None for step_values, _ in self.recent for name in step_values}
-        means = {n: np.mean([v[n] for v, _ in self.recent if n in v]) for n in names}
-        left = (self.stage.samples - self.progress.stage_samples) / rate / 60
-        text = "  ".join(f"{name} {value:.4f}" for name, value in means.items())
         height, width = self.generator.config.size
-        print(
-            f"stage {self.progress.stage} {height}x{width}  {self.progress.stage_samples}/{self.stage.samples} samples  "
-            f"{rate:.1f}/s  {left:.0f} min left  {text}",
-            flush=True,
-        )
-        self.recent.clear()
+        done, whole = self.progress.stage_samples, self.stage.samples
+        text = f"stage {self.progress.stage} {height}x{width}  {done}/{whole} samples"
+        rates = {"g": self.optimizer_g.param_groups[0]["lr"], "d": self.optimizer_d.param_groups[0]["lr"]}
+        self.reporter.add(iteration, self.progress.total_samples, text, max(0, whole - done) / steps_per_image, rates)
 
     def _validate(self) -> None:
-        path = self.run_dir / "sheets" / f"{self.progress.total_samples:010d}.png"
-        psnr, copied = validate(self.ema, self.validation, self.device, path)
-        print(f"validation at {self.progress.total_samples} samples: masked PSNR {psnr:.2f} dB, copying the source {copied:.2f} dB, {path}", flush=True)
+        if self.ranks.first:
+            path = self.run_dir / "sheets" / f"{self.progress.total_samples:010d}.png"
+            psnr, copied = validate(self.ema, self.validation, self.device, path)
+            self.reporter.validated(psnr, copied, path, self.progress.total_samples)
+        self.ranks.wait()
 
     def save(self) -> None:
-        """Write a checkpoint now."""
-        save_checkpoint(self.run_dir, self._state(), self.progress.total_samples)
+        """Write a checkpoint now. Raises DivergedError instead where a weight is not finite."""
+        finite = torch.stack([value.isfinite().all() for value in self.generator.parameters()]).all().item()
+        (broken,) = self.ranks.any(not finite)
+        if broken:
+            raise DivergedError(f"a weight is not finite after {self.progress.total_samples} samples")
+        own = self.ranks.gather(self._own_state())
+        if self.ranks.first:
+            save_checkpoint(self.run_dir, self._state(own), self.progress.total_samples)
+        self.ranks.wait()
 
-    def _state(self) -> dict[str, Any]:
-        parts = ("generator", "ema", "discriminator", "optimizer_g", "optimizer_d")
-        return {name: getattr(self, name).state_dict() for name in parts} | {
+    def _own_state(self) -> dict[str, Any]:
+        """What differs between ranks."""
+        state = {"rollout": self.rollout.state(), "rng": self.rng.bit_generator.state, "torch_rng": torch.get_rng_state()}
+        return state | ({"cuda_rng": torch.cuda.get_rng_state(self.device)} if self.device.type == "cuda" else {})
+
+    def _state(self, own: list[dict[str, Any]]) -> dict[str, Any]:
+        """The first rank's own state stands at the top, the other ranks' under ``others``."""
+        return {name: getattr(self, name).state_dict() for name in NETWORKS} | own[0] | {
             "progress": vars(self.progress).copy(),
             "d_updates": self.d_updates,
-            "rollout": self.rollout.state(),
-            "rng": self.rng.bit_generator.state,
-            "torch_rng": torch.get_rng_state(),
-        }
+            "time_scale": self.generator.time_scale,
+            "first_time_scale": self.time_scale,
+            "vgg": self.vgg is not None,
+            "others": own[1:],
+        }  # fmt: skip
 
     def _load(self, state: dict[str, Any]) -> None:
         self.progress = Progress(**state["progress"])
+        self.time_scale = state.get("first_time_scale", 1.0)
         self._enter_stage(Generator(stage_config(self.final, self.stage.height)))
-        for name in ("generator", "ema", "discriminator", "optimizer_g", "optimizer_d"):
+        for name in NETWORKS:
             getattr(self, name).load_state_dict(state[name])
+        self.generator.time_scale = self.ema.time_scale = state.get("time_scale", 1.0)
         self.d_updates = state["d_updates"]
+        own = [state, *state.get("others", [])]
+        if self.ranks.rank < len(own):
+            self._load_own(own[self.ranks.rank])
+        else:  # more ranks than there were: the new ones start with chains and an order of their own
+            self.rng.bit_generator.state = np.random.default_rng(self._seed(self.progress.total_samples)).bit_generator.state
+
+    def _load_own(self, state: dict[str, Any]) -> None:
         self.rollout.load_state(state["rollout"])
         self.rng.bit_generator.state = state["rng"]
         torch.set_rng_state(state["torch_rng"])
+        if "cuda_rng" in state and self.device.type == "cuda":
+            torch.cuda.set_rng_state(state["cuda_rng"], self.device)
 
 
-def _joined(steps: list[TrainedStep]) -> tuple[Tensor, Tensor]:
-    """Outputs and targets of all steps, one after another."""
-    return torch.cat([step.rendering.image.float() for step in steps]), torch.cat([step.target for step in steps])
-
-
-def _times(steps: list[TrainedStep]) -> Tensor:
-    return torch.cat([step.t for step in steps])
-
-
-def _classes(step: TrainedStep, person: float) -> Tensor:
-    pairs, carried = step.pairs, (step.textures.attention, step.rendering.distribution)
-    return losses.class_reconstruction(pairs.source_classes, pairs.target_classes, *carried, person)
-
-
-def _attention(step: TrainedStep) -> Tensor:
-    return losses.attention_reconstruction(
-        step.pairs.source, step.target, step.textures.attention, step.rendering.distribution, mode="area"
-    )
+def _check(settings: Settings) -> None:
+    if not settings.stages:
+        raise ValueError("the configuration has no stages")
+    if settings.precision not in ("float32", "bfloat16"):
+        raise ValueError(f"precision must be float32 or bfloat16, not {settings.precision!r}")
+    for stage in settings.stages:
+        if stage.rollout not in ("chains", "window", "published"):
+            raise ValueError(f"rollout must be chains, window or published, not {stage.rollout!r}")
+        if min(stage.batch, stage.accumulate) < 1:
+            raise ValueError("batch and accumulate must be at least 1")
+    if settings.compile and settings.time_ramp:
+        raise ValueError("compile and time_ramp exclude each other: every new share would compile anew; compile after the ramp")

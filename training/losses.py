@@ -8,6 +8,7 @@ from torch import Tensor
 
 PIXEL_KNEE = 0.5  # error, of an image range of 2, up to which the pixel loss is quadratic
 CLASSES = 16  # background and the 15 classes of the figures' maps
+STYLE = 500.0  # published factor of the Gram term within the perceptual loss
 LEAST_SHARE = 0.02  # a class that the source does not show at all counts as this share, so that its loss stays finite
 
 
@@ -54,6 +55,23 @@ def feature_matching(real: tuple[Tensor, ...], fake: tuple[Tensor, ...]) -> Tens
     The offline substitute for a perceptual loss: it needs no pretrained network.
     """
     return torch.stack([F.l1_loss(f.float(), r.detach().float()) for r, f in zip(real, fake, strict=True)]).mean()
+
+
+def perceptual(real: tuple[Tensor, ...], fake: tuple[Tensor, ...]) -> Tensor:
+    """Sum over layers of the L1 between a fixed network's features of the target and of the output (Johnson et al., 2016)."""
+    return torch.stack([F.l1_loss(f.float(), r.detach().float()) for r, f in zip(real, fake, strict=True)]).sum()
+
+
+def style(real: tuple[Tensor, ...], fake: tuple[Tensor, ...]) -> Tensor:
+    """Sum over layers of the L1 between Gram matrices (Gatys et al., 2016), before the factor :data:`STYLE`."""
+    return torch.stack([F.l1_loss(gram(f), gram(r.detach())) for r, f in zip(real, fake, strict=True)]).sum()
+
+
+def gram(features: Tensor) -> Tensor:
+    """Channel products averaged over positions and channels: B x C x h x w -> B x C x C float32."""
+    flat = features.float().flatten(2)
+    with torch.autocast(flat.device.type, enabled=False):
+        return flat @ flat.transpose(1, 2) / (flat.shape[1] * flat.shape[2])
 
 
 def warp_by_attention(source: Tensor, attention: Tensor, distribution: Tensor, mode: str = "nearest") -> Tensor:

@@ -88,18 +88,19 @@ class PreparedStore:
         sources = [self._person(row, pose) for row, pose in zip(person, source_pose, strict=True)]
         return self._batch(sources, [self._person(row, pose) for row, pose in zip(person, target_pose, strict=True)])
 
-    def draw(self, rng: np.random.Generator, count: int) -> Pairs:
+    def draw(self, rng: np.random.Generator, count: int, symmetric: bool | None = None) -> Pairs:
         """``count`` pairs, uniformly over rows and directions.
 
-        Augmented, the second half is the first in the other direction, as published; every image has a crop of its own.
-        Raises PreparedError as :meth:`pairs`.
+        Augmented, every image has a crop of its own. Symmetric (by default where augmented), the second half is the first in
+        the other direction, as published. Raises PreparedError as :meth:`pairs`.
         """
-        drawn = -(-count // 2) if self.augment else count
+        symmetric = self.augment if symmetric is None else symmetric
+        drawn = -(-count // 2) if symmetric else count
         row, source = rng.integers(self.people, size=drawn), rng.integers(self.poses, size=drawn)
-        if not self.augment:
-            return self.pairs(row, source, 1 - source)
-        first = [self._cropped(rng, *where) for where in zip(row, source, strict=True)]
-        second = [self._cropped(rng, *where) for where in zip(row, 1 - source, strict=True)]
+        first = [self._drawn(rng, *where) for where in zip(row, source, strict=True)]
+        second = [self._drawn(rng, *where) for where in zip(row, 1 - source, strict=True)]
+        if not symmetric:
+            return self._batch(first, second)
         return self._batch((first + second)[:count], (second + first)[:count])
 
     def close(self) -> None:
@@ -120,11 +121,32 @@ class PreparedStore:
             raise PreparedError(f"{self.folder}: has no {part} pairs, only {', '.join(parts)}; add {part}_pairs.txt to the --root and {AGAIN}")
         return left_out
 
-    def _cropped(self, rng: np.random.Generator, row: int, pose: int) -> Person:
-        return self._person(row, pose).cropped(random_crop(rng, self.size))
+    @property
+    def names(self) -> list[str]:
+        """Every image of the pairs, once, in order."""
+        return list(dict.fromkeys(name for row in self.rows for name in row))
+
+    def images(self, names: Sequence[str]) -> Tensor:
+        """Images by name: N x 3 x h x w in [-1, 1]. Raises PreparedError as :meth:`pairs`."""
+        return torch.stack([self._read(name).image for name in names])
+
+    def choose(self, rng: np.random.Generator, count: int) -> np.ndarray:
+        """Names of ``count`` pairs, uniformly: count x 3, the arguments of :meth:`pairs`."""
+        row, source = rng.integers(self.people, size=count), rng.integers(self.poses, size=count)
+        return np.stack([row, source, 1 - source], axis=1)
+
+    def holds(self, names: np.ndarray) -> np.ndarray:
+        """Which of the pairs that were once chosen this store has, N bool."""
+        return (names < (self.people, self.poses, self.poses)).all(axis=1)
+
+    def _drawn(self, rng: np.random.Generator, row: int, pose: int) -> Person:
+        person = self._person(row, pose)
+        return person.cropped(random_crop(rng, self.size)) if self.augment else person
 
     def _person(self, row: int, pose: int) -> Person:
-        key = self.rows[row][pose]
+        return self._read(self.rows[row][pose])
+
+    def _read(self, key: str) -> Person:
         record = self._record(key)
         image, mask = (_pixels(data) for data in (record.picture, record.mask))
         if image is None or image.shape != (3, *self.size):
@@ -149,12 +171,20 @@ class PreparedStore:
             target=torch.stack([person.image for person in targets]),
             skeleton=torch.stack([skeleton(person.pose, self.size) for person in targets]),
             mask=torch.stack([person.mask for person in targets]),
+            face=torch.stack([face(person.pose) for person in targets]),
         )
 
 
 def collate(batches: Sequence[Pairs]) -> Pairs:
     """One batch of several, for a DataLoader's ``collate_fn``."""
-    return Pairs(*(torch.cat([getattr(batch, name) for batch in batches]) for name in ("source", "target", "skeleton", "mask")))
+    there = [name for name, value in vars(batches[0]).items() if value is not None]
+    return Pairs(**{name: torch.cat([getattr(batch, name) for batch in batches]) for name in there})
+
+
+def face(pose: Pose) -> Tensor:
+    """x and y of the right and the left eye, all -1 where one of them is not seen: 4 float32."""
+    seen = pose.visible[[14, 15]].all()
+    return torch.from_numpy(pose.xy[[14, 15]].astype(np.float32).reshape(4)) if seen else torch.full((4,), -1.0)
 
 
 def skeleton(pose: Pose, size: tuple[int, int]) -> Tensor:

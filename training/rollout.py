@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -11,10 +14,20 @@ from torch import Tensor
 from nted_step.config import NTEDStepConfig
 from nted_step.generator import Generator, Rendering, Textures
 from nted_step.schedule import degrade, ladder, start_image
-from training.data import FigureStore, Pairs
+from training.data import Pairs
 
 RESTART_CHANCE = 0.02  # of a chain, per visit, so that chains do not march in step
 PAIRS_AT_ONCE = 64  # while chains are started
+Result = TypeVar("Result")
+
+
+class Store(Protocol):
+    """What a rollout needs of a data set; a pair's name is three integers."""
+
+    def pairs(self, *name: np.ndarray) -> Pairs: ...
+    def draw(self, rng: np.random.Generator, count: int, symmetric: bool = False) -> Pairs: ...
+    def choose(self, rng: np.random.Generator, count: int) -> np.ndarray: ...
+    def holds(self, names: np.ndarray) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -52,19 +65,44 @@ def train_step(generator: Generator, config: NTEDStepConfig, pairs: Pairs, x_t: 
     return TrainedStep(pairs, t, degrade_each(pairs.target, t + 1, config), rendering, textures)
 
 
-class WindowRollout:
+class Reading:
+    """Times the reading of a store: ``waited`` is the seconds since it was last taken."""
+
+    def __init__(self) -> None:
+        self.waited = 0.0
+
+    def read(self, what: Callable[..., Result], *arguments: Any) -> Result:
+        began = time.monotonic()
+        result = what(*arguments)
+        self.waited += time.monotonic() - began
+        return result
+
+    def take_waited(self) -> float:
+        waited, self.waited = self.waited, 0.0
+        return waited
+
+
+class WindowRollout(Reading):
     """Consecutive steps from a random start, as published: the start is the degraded truth, later inputs are G's outputs.
 
     Starts are spread so that every step 0..steps-1 is trained equally often: windows may begin before step 0 or run past
-    the last step, and what lies outside is not trained.
+    the last step, and what lies outside is not trained. ``published`` starts are those of the paper's code instead: uniform
+    over 0..steps-window, the batch's first at 0, so that the first and last steps are trained least.
+
+    ``symmetric`` makes the batch's second half the first in the other direction.
     """
 
-    def __init__(self, config: NTEDStepConfig, store: FigureStore, rng: np.random.Generator, batch: int, window: int = 3):
-        self.config, self.store, self.rng, self.batch, self.window = config, store, rng, batch, window
+    def __init__(
+        self, config: NTEDStepConfig, store: Store, rng: np.random.Generator, batch: int, window: int = 3,
+        published: bool = False, symmetric: bool = False,
+    ):  # fmt: skip
+        super().__init__()
+        self.config, self.store, self.rng, self.batch = config, store, rng, batch
+        self.window, self.published, self.symmetric = window, published, symmetric
 
     def run(self, generator: Generator, device: torch.device) -> list[TrainedStep]:
-        pairs = _to(self.store.draw(self.rng, self.batch), device)
-        start = torch.from_numpy(self.rng.integers(1 - self.window, self.config.steps, size=self.batch)).to(device)
+        pairs = _to(self.read(self.store.draw, self.rng, self.batch, self.symmetric), device)
+        start = torch.from_numpy(self._starts()).to(device)
         x = self._start(pairs, start.clamp(min=0))
         trained = []
         for offset in range(self.window):
@@ -76,6 +114,13 @@ class WindowRollout:
                 trained.append(step)
         return trained
 
+    def _starts(self) -> np.ndarray:
+        if not self.published:
+            return self.rng.integers(1 - self.window, self.config.steps, size=self.batch)
+        starts = self.rng.integers(max(self.config.steps - self.window, 0) + 1, size=self.batch)
+        starts[0] = 0
+        return starts
+
     def _start(self, pairs: Pairs, t: Tensor) -> Tensor:
         x = degrade_each(pairs.target, t, self.config)
         from_noise = t == 0
@@ -83,13 +128,14 @@ class WindowRollout:
         return x
 
     def state(self) -> dict[str, Tensor]:
-        return {}
+        """A window keeps nothing between iterations; the store may."""
+        return _store_state(self.store)
 
     def load_state(self, state: dict[str, Tensor]) -> None:
-        """A window keeps nothing between iterations."""
+        _load_store(self.store, state)
 
 
-class ChainRollout:
+class ChainRollout(Reading):
     """Persistent chains: every chain keeps its own step and image from one visit to the next.
 
     A visit trains t -> t+1; the detached output is the chain's next input. A chain that has reached the last step, or with a
@@ -106,17 +152,18 @@ class ChainRollout:
     """
 
     def __init__(
-        self, config: NTEDStepConfig, store: FigureStore, rng: np.random.Generator, batch: int, pool: int = 1, stride: int = 1
+        self, config: NTEDStepConfig, store: Store, rng: np.random.Generator, batch: int, pool: int = 1, stride: int = 1
     ):
+        super().__init__()
         self.config, self.store, self.rng, self.batch, self.stride = config, store, rng, batch, stride
-        self.people = np.zeros((batch * pool, 3), np.int64)  # person, source pose, target pose
+        self.people = np.zeros((batch * pool, 3), np.int64)  # names of pairs; of figures: person, source pose, target pose
         self.t = torch.full((batch * pool,), config.steps)
         self.x = torch.zeros(batch * pool, 3, *config.size)
         self._start(np.arange(batch * pool), scattered=True)
 
     def run(self, generator: Generator, device: torch.device) -> list[TrainedStep]:
         visited = self.rng.permutation(len(self.t))[: self.batch]
-        pairs = _to(self.store.pairs(*self.people[visited].T), device)
+        pairs = _to(self.read(self.store.pairs, *self.people[visited].T), device)
         step = train_step(generator, self.config, pairs, self.x[visited].to(device), self.t[visited].to(device))
         self.x[visited] = step.rendering.image.detach().float().cpu()
         self.t[visited] += torch.from_numpy(self.rng.integers(1, self.stride + 1, size=self.batch))
@@ -129,26 +176,41 @@ class ChainRollout:
         chains march together at the very beginning."""
         if not len(index):
             return
-        person = self.rng.integers(self.store.people, size=len(index))
-        source = self.rng.integers(self.store.poses, size=len(index))
-        target = (source + self.rng.integers(1, self.store.poses, size=len(index))) % self.store.poses
-        self.people[index] = np.stack([person, source, target], axis=1)
+        self.people[index] = self.read(self.store.choose, self.rng, len(index))
+        _keep(self.store, self.people)
         for some in np.array_split(index, -(-len(index) // PAIRS_AT_ONCE)):
-            pairs = self.store.pairs(*self.people[some].T)
+            pairs = self.read(self.store.pairs, *self.people[some].T)
             steps = self.config.steps if scattered else 1
             self.t[some] = t = torch.from_numpy(self.rng.integers(steps, size=len(some)))
             x = start_image(pairs.source, _noise(self.rng, pairs.source), self.config)
             self.x[some] = torch.where((t > 0)[:, None, None, None], degrade_each(pairs.target, t, self.config), x)
 
     def state(self) -> dict[str, Tensor]:
-        return {"people": torch.from_numpy(self.people), "t": self.t, "x": self.x}
+        return {"people": torch.from_numpy(self.people), "t": self.t, "x": self.x} | _store_state(self.store)
 
     def load_state(self, state: dict[str, Tensor]) -> None:
+        _load_store(self.store, state)
+        if "people" not in state:  # saved by a window
+            return
         # A run may go on with another batch or pool, or with fewer figures: places without an old chain keep their new one.
         kept = min(len(self.t), len(state["t"]))
-        fits = (state["people"][:kept].numpy() < (self.store.people, self.store.poses, self.store.poses)).all(axis=1)
-        places = np.flatnonzero(fits)
+        places = np.flatnonzero(self.store.holds(state["people"][:kept].numpy()))
         self.people[places], self.t[places], self.x[places] = state["people"][places].numpy(), state["t"][places], state["x"][places]
+        _keep(self.store, self.people)
+
+
+def _store_state(store: Store) -> dict[str, Tensor]:
+    return store.state() if hasattr(store, "state") else {}
+
+
+def _load_store(store: Store, state: dict[str, Tensor]) -> None:
+    if hasattr(store, "load_state"):
+        store.load_state(state)
+
+
+def _keep(store: Store, names: np.ndarray) -> None:
+    if hasattr(store, "keep"):
+        store.keep(names)
 
 
 def _noise(rng: np.random.Generator, like: Tensor) -> Tensor:

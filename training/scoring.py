@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from training.data import Pairs
 from training.garment_colour import colour_errors
 from training.metric_networks import Features, Networks
-from training.metrics import SSIM_SETTINGS, Gaussian, NotAvailable, Protocol, fit_gaussian, frechet_distance, psnr, ssim, to_bytes
+from training.metrics import SSIM_SETTINGS, Gaussian, NotAvailable, Protocol, fit_gaussian, frechet_distance, psnr, ssim
 
 NOT_AVAILABLE = "not available"
 BATCH = 16  # images that a network sees at a time
@@ -19,36 +19,56 @@ BATCH = 16  # images that a network sees at a time
 Row = dict[str, float | str]
 
 
-class Scorer:
-    """Scores images against the targets of some pairs.
+@dataclass(frozen=True)
+class Reference:
+    """The images that a FID compares with, where they are not the targets of the pairs themselves.
 
     Attributes:
-        missing: name of a metric -> why it is not available; complete after the first ``score``.
-        fid_images: how many images each side of a FID has.
+        count: how many there are. batches: gives them, n x 3 x H x W uint8 at a time, whenever it is called.
     """
 
-    def __init__(self, pairs: Pairs, protocol: Protocol, networks: Networks):
-        self.truth, self.mask = to_bytes(pairs.target), pairs.mask
-        self.target, self.classes = pairs.target, pairs.target_classes
+    count: int
+    batches: Callable[[], Iterable[Tensor]]
+
+
+class Scorer:
+    """Scores 8-bit images against the truth.
+
+    Args:
+        truth: N x 3 x H x W uint8. mask: N x 1 x H x W, 1 on the person.
+        reference: of the FIDs; the truth itself when None.
+        classes: N x H x W class maps of the truth, for the garments' colours.
+
+    Attributes:
+        fid_reference: how many images the reference has.
+        missing: name of a metric -> why it is not available; complete after the first ``score``.
+        fid_images: how many scored images a FID takes.
+    """
+
+    def __init__(
+        self, truth: Tensor, mask: Tensor, protocol: Protocol, networks: Networks, reference: Reference | None = None, classes: Tensor | None = None
+    ):
+        self.truth, self.mask, self.reference, self.classes = truth, mask, reference, classes
         self.protocol, self.networks = protocol, networks
         self.missing = dict(networks.missing)
-        if self.classes is None:
+        if classes is None:
             self.missing["colour"] = "the data has no class maps"
-        self.fid_images = whole_batches(len(pairs), protocol.fid_batch)
+        self.fid_images = whole_batches(len(truth), protocol.fid_batch)
+        self.fid_reference = self.fid_images if reference is None else whole_batches(reference.count, protocol.fid_batch)
         self._references: dict[str, Gaussian] = {}
 
     def score(self, image: Tensor) -> Row:
-        """Means over N x 3 x H x W in [-1, 1]; a metric that cannot be had is the string NOT_AVAILABLE."""
-        colour = self._or_missing("colour", lambda: self._colour(image))
-        image, truth = to_bytes(image), self.truth
+        """Means over N x 3 x H x W uint8; a metric that cannot be had is the string NOT_AVAILABLE."""
+        truth = self.truth
+        batches = list(zip(image.split(BATCH), truth.split(BATCH), self.mask.split(BATCH), strict=True))
         row: Row = {
-            "psnr": psnr(image, truth).mean().item(),
-            "masked_psnr": psnr(image, truth, self.mask).mean().item(),
+            "psnr": torch.cat([psnr(some, true) for some, true, _ in batches]).mean().item(),
+            "masked_psnr": torch.cat([psnr(*batch) for batch in batches]).mean().item(),
             "ssim": self._or_missing("ssim", lambda: ssim(image, truth, SSIM_SETTINGS).mean().item()),
         }
         for name, settings in self.protocol.ssim_settings().items():
             row[name] = self._or_missing(name, lambda s=settings: ssim(image, truth, s, self.protocol.pad_to_square).mean().item())
-        row["colour"] = colour
+        row["colour"] = self._or_missing("colour", lambda: self._colour(image))
         row["lpips"] = self._or_missing("lpips", lambda: self._lpips(image))
         for name in ("fid", "clean_fid"):
             row[name] = self._or_missing(name, lambda n=name: self._frechet(n, image))
@@ -64,7 +84,7 @@ class Scorer:
             return NOT_AVAILABLE
 
     def _colour(self, image: Tensor) -> float:
-        errors = colour_errors(image, self.target, self.classes)
+        errors = colour_errors(image, self.truth, self.classes)
         if not len(errors):
             raise NotAvailable("no garment is large enough")
         return float(np.median(errors))
@@ -76,8 +96,22 @@ class Scorer:
     def _frechet(self, name: str, image: Tensor) -> float:
         features = self.networks.features[name]
         if name not in self._references:
-            self._references[name] = self._fit(features, self.truth)
+            self._references[name] = self._fit_reference(features)
         return frechet_distance(self._references[name], self._fit(features, image))
+
+    def _fit_reference(self, features: Features) -> Gaussian:
+        if self.reference is None:
+            return self._fit(features, self.truth)
+        left = self.fid_reference
+
+        def kept() -> Iterable[Tensor]:
+            nonlocal left
+            for batch in self.reference.batches():
+                if left > 0:
+                    yield features(batch[:left])
+                left -= len(batch)
+
+        return fit_gaussian(kept())
 
     def _fit(self, features: Features, image: Tensor) -> Gaussian:
         return fit_gaussian(features(batch) for batch in image[: self.fid_images].split(BATCH))

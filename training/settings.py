@@ -25,7 +25,13 @@ class LossWeights:
     gan: float = 0.0  # adversarial, generator and discriminator
     step: float = 0.0  # step prediction, generator and discriminator
     features: float = 0.0  # discriminator feature matching
+    perceptual: float = 0.0  # VGG19 features (L1) plus style (Gram x 500); without its weights feature matching takes its place
+    face: float = 0.0  # the same on a crop around the eyes, where the data says where they are
     r1: float = 10.0  # gamma of R1 on the adversarial logit and on the step head
+
+    @property
+    def needs_vgg(self) -> bool:
+        return bool(self.perceptual or self.face)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,8 +40,10 @@ class Stage:
 
     height: int = 256  # canvas height in pixels, 16 times a power of two
     samples: int = 100_000  # training samples (one sample is one step of one pair)
-    batch: int = 16  # pairs per iteration
-    rollout: str = "chains"  # chains | window
+    batch: int = 16  # pairs a process (GPU) handles at a time
+    accumulate: int = 1  # batches whose gradients are added up for one update; effective batch = batch x accumulate x processes
+    rollout: str = "chains"  # chains | window (three steps, every step trained equally often) | published (three steps, t in 0..steps-3)
+    symmetric: bool = False  # window, published: the batch's second half is its first in the other direction
     pool: int = 1  # chains kept, times the batch; each iteration visits a batch of them
     stride: int = 1  # a visited chain moves on by 1..stride steps
     lr: float = 2e-3  # Adam learning rate of G at the start of the stage
@@ -63,6 +71,10 @@ class Settings:
     preset: str = "lite"  # model preset of nted_step.config
     init: str = ""  # weights folder to start from; random numbers when empty
     seed: int = 0  # of initial weights, noise and data order
+    steps: int = 0  # coarse-to-fine steps of the model; 0: as many as the preset has
+    data: str = ""  # folder written by training.prepare; rendered figures when empty
+    workers: int = 2  # processes that read prepared data, for each training process; 0 reads in the training process itself
+    augment: bool = True  # prepared data: random enlarge-and-crop (1..1.1), pairs in both directions
     data_dir: str = "runs/data"  # where rendered figures are kept
     figures: Figures = Figures()
     stages: tuple[Stage, ...] = ()
@@ -71,16 +83,23 @@ class Settings:
     precision: str = "float32"  # of both networks' arithmetic: float32, or bfloat16 by autocast (weights and R1 stay float32)
     person: float = 3.0  # how much more a person's pixels count in the pixel loss than the background's
     face: float = 0.0  # and how much more again a face's, where class maps tell it
-    beta2: float = 0.99  # Adam's second moment decay
+    beta2: float = 0.99  # Adam's second moment decay, G
+    beta2_d: float = 0.0  # and D; 0: as G
+    compile: bool = False  # compile G's forward and backward (never D: R1 is a second derivative)
+    time_ramp: int = 0  # samples over which a warm start's time embedding rises to its full share (init of a one-step model)
     extraction_lr: float = 10.0  # factor on the learning rate of the extraction filters (see Trainer._parameter_groups)
     r1_every: int = 16  # optimizer steps of D between two R1 penalties
     ema_samples: int = 6000  # samples after which an old weight counts half in the exponential moving average
     save_minutes: float = 5.0  # minutes between checkpoints
     sheet_minutes: float = 10.0  # minutes between validation sheets
+    log_every: int = 20  # iterations between two progress lines
+    tensorboard: bool = False  # write scalars and sheets for TensorBoard into the run's folder
+    wandb: str = ""  # project of Weights & Biases to report to as well, where wandb is installed
 
 
 def load_settings(path: str | Path, overrides: Sequence[str] = ()) -> Settings:
-    """Read a YAML file; ``overrides`` are ``key=value`` with dots into tables and lists (``stages.0.samples=1000``).
+    """Read a YAML file; ``overrides`` are ``key=value`` with dots into tables and lists (``stages.0.samples=1000``); a star
+    stands for every item of a list (``stages.*.weights.gan=0``).
 
     Raises SettingsError naming the file and key.
     """
@@ -99,13 +118,21 @@ def _override(document: Any, override: str) -> None:
     key, separator, text = override.partition("=")
     if not separator:
         raise SettingsError(f"--set {override}: expected key=value")
-    *parents, last = key.split(".")
     try:
-        for part in parents:
-            document = document[int(part)] if isinstance(document, list) else document.setdefault(part, {})
-        document[int(last) if isinstance(document, list) else last] = yaml.safe_load(text)
+        _place(document, key.split("."), yaml.safe_load(text))
     except (ValueError, IndexError, TypeError, AttributeError):
         raise SettingsError(f"--set {override}: there is no {key!r}") from None
+
+
+def _place(document: Any, key: Sequence[str], value: Any) -> None:
+    part, *rest = key
+    if part == "*":
+        for i in range(len(document)):
+            _place(document, [str(i), *rest], value)
+    elif rest:
+        _place(document[int(part)] if isinstance(document, list) else document.setdefault(part, {}), rest, value)
+    else:
+        document[int(part) if isinstance(document, list) else part] = value
 
 
 def _build(kind: type, values: Any, where: str) -> Any:

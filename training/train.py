@@ -1,8 +1,24 @@
 """Train a generator.
 
+One process:
+
     python -m training.train --config training/configs/lite_figures.yaml --run runs/lite
 
-Goes on from the newest checkpoint in the run's folder when there is one. Ctrl+C, and being terminated, save first.
+Four GPUs of one machine (``batch`` counts per process, so the effective batch is four times as large; torchrun
+would take ``--run`` for an option of its own, so it is ``--output`` here):
+
+    torchrun --nproc_per_node=4 --max-restarts=3 -m training.train --config training/configs/fashion_256.yaml --output runs/fashion_256
+
+Two machines with eight GPUs each, the same command on both, HOST being the first one's name; the run's folder is read and
+written by the first machine alone, the data must be on both:
+
+    torchrun --nnodes=2 --nproc_per_node=8 --rdzv_backend=c10d --rdzv_endpoint=HOST:29500 --rdzv_id=nted --max-restarts=3 \\
+        -m training.train --config training/configs/fashion_256.yaml --output runs/fashion_256
+
+Two processes on the CPU: torchrun --nproc_per_node=2 -m training.train --device cpu ...
+
+Goes on from the newest checkpoint in the run's folder when there is one. Ctrl+C, and being terminated, save first. A loss that
+is not finite on any rank stops all of them with status 1; the last checkpoint stays.
 """
 
 from __future__ import annotations
@@ -14,38 +30,46 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
+
 from nted_step.pipeline import choose_device
+from training.distributed import Ranks, joined
 from training.loop import DivergedError, Trainer
-from training.settings import SettingsError, load_settings
+from training.settings import Settings, SettingsError, load_settings
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m training.train", description="Train a generator on rendered figures.")
+    parser = argparse.ArgumentParser(prog="python -m training.train", description="Train a generator on rendered figures or a prepared data set.")
     parser.add_argument("--config", required=True, help="YAML file, see training/configs")
-    parser.add_argument("--run", required=True, type=Path, help="folder for checkpoints and sheets")
+    parser.add_argument("--run", "--output", required=True, type=Path, help="folder for checkpoints and sheets (torchrun takes --run for its own)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting, e.g. stages.0.batch=8")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     options = parser.parse_args(arguments)
     try:
         settings = load_settings(options.config, options.set)
-        trainer = Trainer(settings, options.run, choose_device(options.device))
+        with joined(choose_device(options.device)) as (ranks, device):
+            return _train(settings, options.run, device, ranks)
     except (SettingsError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print("perceptual loss: none (VGG19 is not used); discriminator feature matching takes its place in stages with weights.features", flush=True)
+
+
+def _train(settings: Settings, run: Path, device: torch.device, ranks: Ranks) -> int:
+    trainer = Trainer(settings, run, device, ranks)
     try:
-        finished = trainer.run(_stop_requested())
+        finished = trainer.run(stop_requested())
     except DivergedError as error:
         print(f"error: {error}; the last checkpoint is kept", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("stopped without saving; the last checkpoint is kept", file=sys.stderr)
         return 130
-    print("finished" if finished else "stopped; saved", flush=True)
+    if ranks.first:
+        print("finished" if finished else "stopped; saved", flush=True)
     return 0
 
 
-def _stop_requested() -> Callable[[], bool]:
+def stop_requested() -> Callable[[], bool]:
     """Whether Ctrl+C or a termination was asked for. A second Ctrl+C does not wait for the iteration and the saving."""
     asked = threading.Event()
 

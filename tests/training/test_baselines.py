@@ -33,10 +33,10 @@ def test_a_limb_that_turns_takes_its_pixels_along():
 
 
 def test_colour_error_is_known_differences():
-    white, classes = torch.ones(1, 3, 20, 20), torch.zeros(1, 20, 20, dtype=torch.int64)
+    white, classes = torch.full((1, 3, 20, 20), 255, dtype=torch.uint8), torch.zeros(1, 20, 20, dtype=torch.int64)
     classes[:, :10], classes[:, 10:15] = 1, 14
     black = white.clone()
-    black[:, :, :10] = -1
+    black[:, :, :10] = 0
     assert colour_errors(white, white, classes) == pytest.approx([0])
     assert colour_errors(black, white, classes) == pytest.approx([100], abs=0.1), "black from white is 100; skin does not count"
     assert len(colour_errors(white, white, torch.zeros_like(classes))) == 0

@@ -22,8 +22,12 @@ from nted_step.image import to_uint8
 from nted_step.weights import load_weights
 from training import evaluate, metric_networks
 from training.data import Pairs
+from training.figures.dataset import write_dataset
+from training.figures.render import TEST_SEED
 from training.metric_networks import CleanInception, FieldInception, Networks, build_lpips, clean_resize, fetch, open_networks, probe
 from training.metrics import PROTOCOLS, SSIM_SETTINGS, Gaussian, NotAvailable, fit_gaussian, frechet_distance, psnr, ssim, to_bytes
+from training.prepare import prepare
+from training.prepared import PreparedStore
 from training.scoring import Scorer, whole_batches
 
 CPU = torch.device("cpu")
@@ -347,7 +351,9 @@ def test_report_with_networks(run, monkeypatch, tmp_path, capsys):
 
 
 def test_truth_scores_perfectly(two_people):
-    row = Scorer(two_people.pairs, PROTOCOLS["gfla"], Networks(None, {}, {"lpips": "", "fid": "", "clean_fid": ""})).score(two_people.pairs.target)
+    truth, mask = to_bytes(two_people.pairs.target), two_people.pairs.mask
+    networks = Networks(None, {}, {"lpips": "", "fid": "", "clean_fid": ""})
+    row = Scorer(truth, mask, PROTOCOLS["gfla"], networks, classes=two_people.classes).score(truth)
     assert row["psnr"] == row["masked_psnr"] == 100 and row["colour"] == 0 and row["ssim"] == row["ssim_256"] == pytest.approx(1)
 
 
@@ -357,3 +363,24 @@ def test_refusals(run, tiny_weights, two_people, tmp_path, capsys):
     other = evaluate.TestSet(small, two_people.facts)
     with pytest.raises(ValueError, match="no image is resized"):
         evaluate.evaluate(load_weights(tiny_weights), other, PROTOCOLS["cfld"], True, CPU, tmp_path)
+
+
+def test_a_prepared_test_set_is_scored_against_its_training_images(tiny_weights, monkeypatch, tmp_path):
+    root = write_dataset(tmp_path / "root", [50, 51, TEST_SEED], 2, (64, 44), progress=False)
+    prepare(root, [(64, 44)], tmp_path / "prepared", workers=1, progress=False)
+    features = {name: lambda image: F.adaptive_avg_pool2d(image.float() / 255, 2).flatten(1) for name in ("fid", "clean_fid")}
+    monkeypatch.setattr(evaluate, "open_networks", lambda device: Networks(None, features, {"lpips": "not here"}))
+    options = ["--weights", tiny_weights, "--data", str(tmp_path / "prepared"), "--protocol", "pidm", "--device", "cpu", "--output", str(tmp_path / "out")]
+    assert evaluate.main(options) == 0
+    report, _ = read(tmp_path / "out")
+    assert report["counts"] == {"pairs": 2, "fid_generated": 2, "fid_reference": 4} and len(report["steps"]) == 4
+    assert "4 images of the training pairs" in report["settings"]["fid_reference"] and len(report["figures"]["sha256 of the pair list"]) == 64
+    test, train = (PreparedStore(tmp_path / "prepared", (64, 44), part) for part in ("test", "train"))
+    pairs = test.pairs(np.array([0, 1]), np.array([0, 0]), np.array([1, 1]))
+    copied = report["copying the source"]
+    assert copied["psnr"] == pytest.approx(psnr(to_bytes(pairs.source), to_bytes(pairs.target)).mean().item())
+    of = features["fid"]
+    expected = frechet_distance(fit_gaussian([of(to_bytes(train.images(train.names)))]), fit_gaussian([of(to_bytes(pairs.source))]))
+    assert copied["fid"] == pytest.approx(expected, rel=1e-6)
+    assert evaluate.main([*options, "--limit", "1"]) == 0 and read(tmp_path / "out")[0]["counts"]["pairs"] == 1
+    test.close()

@@ -201,6 +201,16 @@ def test_every_step_is_trained_about_equally_often(kind, figures, tiny_config, m
     assert counts.min() > 0.75 * counts.max()
 
 
+def test_published_windows_and_symmetric_batches(figures, tiny_generator, tiny_config):
+    """Starts in 0..steps-3, the first at 0, three steps of the whole batch; the second half is the first inverted."""
+    rollout = WindowRollout(tiny_config, figures, np.random.default_rng(0), 8, published=True, symmetric=True)
+    for _ in range(3):
+        steps = rollout.run(tiny_generator, torch.device("cpu"))
+        assert [len(step.t) for step in steps] == [8, 8, 8] and steps[0].t[0] == 0 and steps[0].t.max() <= tiny_config.steps - 3
+        pairs = steps[0].pairs
+        assert torch.equal(pairs.source[:4], pairs.target[4:]) and torch.equal(pairs.source[4:], pairs.target[:4])
+
+
 # -- the loop --------------------------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,149 @@
+"""What an iteration minimises: the losses of the generator and of the discriminator over the steps that were rolled out."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from torch import Tensor, nn
+
+from training import losses
+from training.data import Pairs
+from training.perceptual import VGGFeatures
+from training.rollout import TrainedStep
+from training.settings import LossWeights, Settings
+
+FACE = 15  # in the figures' class maps
+FEATURES_FOR_VGG = 2.0  # weight of feature matching, as a multiple of the perceptual loss's, where it takes its place
+
+
+def without_vgg(weights: LossWeights) -> LossWeights:
+    """The same weights where VGG19 cannot be had: feature matching takes the place of the perceptual losses."""
+    if not weights.needs_vgg:
+        return weights
+    return dataclasses.replace(
+        weights, perceptual=0.0, face=0.0, features=max(weights.features, FEATURES_FOR_VGG * weights.perceptual)
+    )
+
+
+class Objective:
+    """The losses of one stage.
+
+    Args:
+        settings: the run's.
+        weights: the stage's factors; a loss with factor 0 is not computed.
+        vgg: None where no weight asks for it.
+        device_type: "cpu" or "cuda", for autocast.
+    """
+
+    def __init__(self, settings: Settings, weights: LossWeights, vgg: VGGFeatures | None, device_type: str):
+        self.settings, self.weights, self.vgg, self.device_type = settings, weights, vgg, device_type
+
+    @property
+    def adversarial(self) -> bool:
+        """Whether there is anything for a discriminator to do."""
+        return bool(self.weights.gan or self.weights.step or self.weights.features)
+
+    def autocast(self, enabled: bool = True) -> torch.autocast:
+        return torch.autocast(self.device_type, torch.bfloat16, enabled and self.settings.precision == "bfloat16")
+
+    def generator(self, steps: list[TrainedStep], discriminator: nn.Module) -> tuple[Tensor, dict[str, Tensor]]:
+        """The weighted sum to go back from, and its parts. The discriminator gets no gradient."""
+        weights = self.weights
+        output, target = _joined(steps)
+        parts = {}
+        if weights.pixel:
+            parts["pixel"] = losses.pixel(output, target, torch.cat([self._emphasis(step.pairs) for step in steps]))
+        if weights.attention:
+            parts["attention"] = torch.stack([_attention(step) for step in steps]).mean()
+        if weights.classes and steps[0].pairs.source_classes is not None:
+            parts["classes"] = torch.stack([_classes(step, self.settings.person) for step in steps]).mean()
+        if self.vgg is not None:
+            parts |= self._perceptual(output, target, _faces(steps))
+        if self.adversarial:
+            parts |= self._adversarial(output, target, steps, discriminator)
+        return sum(getattr(weights, name) * value for name, value in parts.items()), parts
+
+    def _adversarial(self, output: Tensor, target: Tensor, steps: list[TrainedStep], discriminator: nn.Module) -> dict[str, Tensor]:
+        discriminator.requires_grad_(False)
+        with self.autocast():
+            fake = discriminator(output, _runs(steps))
+        parts = {"gan": losses.generator_gan(fake.logit), "step": losses.step_prediction(fake.step_logprob, _times(steps))}
+        if self.weights.features:
+            with torch.no_grad(), self.autocast():
+                real = discriminator(target, _runs(steps))
+            parts["features"] = losses.feature_matching(real.features, fake.features)
+        discriminator.requires_grad_(True)
+        return parts
+
+    def _perceptual(self, output: Tensor, target: Tensor, faces: Tensor | None) -> dict[str, Tensor]:
+        parts = {}
+        if self.weights.perceptual:
+            parts["perceptual"] = self._vgg_loss(output, target)
+        if self.weights.face and faces is not None:
+            seen = (faces >= 0).all(dim=1)
+            # Without a face in the batch the loss is 0, and still hangs on the output.
+            crops = [losses.face_crop(image[seen], faces[seen]) for image in (output, target)]
+            parts["face"] = self._vgg_loss(*crops) if seen.any() else output.sum() * 0
+        return parts
+
+    def _vgg_loss(self, output: Tensor, target: Tensor) -> Tensor:
+        with torch.no_grad(), self.autocast():
+            real = self.vgg(target)
+        with self.autocast():
+            fake = self.vgg(output)
+        return losses.perceptual(real, fake) + losses.STYLE * losses.style(real, fake)
+
+    def discriminator(self, steps: list[TrainedStep], discriminator: nn.Module, regularise: bool) -> tuple[Tensor, dict[str, Tensor]]:
+        """As :meth:`generator`; ``regularise`` adds R1 on both heads, in the same graph."""
+        output, target = _joined(steps)
+        t, runs = _times(steps), _runs(steps)
+        real_images = target.detach().requires_grad_(regularise)
+        with self.autocast(enabled=not regularise):  # the penalty is a second derivative: float32
+            real, fake = discriminator(real_images, runs), discriminator(output.detach(), runs)
+        parts = {
+            "d_gan": losses.discriminator_gan(real.logit, fake.logit),
+            "d_step": losses.step_prediction(real.step_logprob, t) + losses.step_prediction(fake.step_logprob, t),
+        }
+        total = self.weights.gan * parts["d_gan"] + self.weights.step * parts["d_step"]
+        if regularise:  # summed with the other losses into one backward, as distributed training needs
+            penalty = losses.r1_penalty(real.logit, real_images) + losses.r1_penalty(real.step_logprob, real_images)
+            parts["r1"] = penalty
+            total = total + self.weights.r1 / 2 * self.settings.r1_every * penalty
+        return total, parts
+
+    def _emphasis(self, pairs: Pairs) -> Tensor:
+        """How much every pixel counts in the pixel loss, B x 1 x h x w."""
+        weight = 1 + self.settings.person * pairs.mask
+        if pairs.target_classes is None:
+            return weight
+        return weight + self.settings.face * (pairs.target_classes == FACE)[:, None]
+
+
+def _joined(steps: list[TrainedStep]) -> tuple[Tensor, Tensor]:
+    """Outputs and targets of all steps, one after another."""
+    return torch.cat([step.rendering.image.float() for step in steps]), torch.cat([step.target for step in steps])
+
+
+def _times(steps: list[TrainedStep]) -> Tensor:
+    return torch.cat([step.t for step in steps])
+
+
+def _faces(steps: list[TrainedStep]) -> Tensor | None:
+    return None if steps[0].pairs.face is None else torch.cat([step.pairs.face for step in steps])
+
+
+def _runs(steps: list[TrainedStep]) -> int:
+    """Into how many equal runs the joined batch falls, for the discriminator's statistics; 1 when they are not equal."""
+    return len(steps) if len({len(step.t) for step in steps}) == 1 else 1
+
+
+def _classes(step: TrainedStep, person: float) -> Tensor:
+    pairs, carried = step.pairs, (step.textures.attention, step.rendering.distribution)
+    return losses.class_reconstruction(pairs.source_classes, pairs.target_classes, *carried, person)
+
+
+def _attention(step: TrainedStep) -> Tensor:
+    return losses.attention_reconstruction(
+        step.pairs.source, step.target, step.textures.attention, step.rendering.distribution, mode="area"
+    )

@@ -1,0 +1,94 @@
+"""What a run tells people: a line now and then, and scalars and sheets for TensorBoard or Weights & Biases."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from training.settings import Settings
+
+
+@dataclass(frozen=True)
+class Iteration:
+    """One iteration of this process.
+
+    Attributes:
+        values: name of a loss -> its value.
+        seconds: all of it. waited: the part spent on waiting for data.
+        images: pairs that all processes have seen in it.
+    """
+
+    values: Mapping[str, float]
+    seconds: float
+    waited: float
+    images: int
+
+
+class Reporter:
+    """Collects iterations and prints a line for every few of them; only the first rank has one.
+
+    Args:
+        settings, run: the run's settings and folder.
+    """
+
+    def __init__(self, settings: Settings, run: Path):
+        self.every, self.recent = settings.log_every, []
+        self.tensorboard = self.wandb = None
+        if settings.tensorboard:
+            from torch.utils.tensorboard import SummaryWriter  # seconds of import, and not needed by every run
+
+            self.tensorboard = SummaryWriter(str(run / "tensorboard"))
+        if settings.wandb and find_spec("wandb"):
+            import wandb
+
+            self.wandb = wandb.init(project=settings.wandb, name=run.name, dir=str(run))
+        elif settings.wandb:
+            print("wandb is not installed: no report to Weights & Biases", flush=True)
+
+    def add(self, iteration: Iteration, samples: int, stage: str, left: int, rates: Mapping[str, float]) -> None:
+        """``samples``: seen so far; ``stage``: for the line; ``left``: images to go in the stage; ``rates``: learning rates."""
+        self.recent.append(iteration)
+        if len(self.recent) < self.every:
+            return
+        spent = sum(one.seconds for one in self.recent)
+        speed = sum(one.images for one in self.recent) / spent
+        wait = sum(one.waited for one in self.recent) / spent
+        names = {name: None for one in self.recent for name in one.values}
+        means = {name: float(np.mean([one.values[name] for one in self.recent if name in one.values])) for name in names}
+        losses = "  ".join(f"{name} {value:.4f}" for name, value in means.items())
+        print(f"{stage}  {speed:.1f} images/s  {_minutes(left / speed)} left  data wait {wait:.1%}  {losses}", flush=True)
+        self._scalars({f"loss/{name}": value for name, value in means.items()}, samples)
+        self._scalars({"speed/images_per_second": speed, "speed/data_wait": wait} | {f"rate/{name}": v for name, v in rates.items()}, samples)
+        self.recent.clear()
+
+    def validated(self, psnr: float, copied: float, sheet: Path, samples: int) -> None:
+        print(f"validation at {samples} samples: masked PSNR {psnr:.2f} dB, copying the source {copied:.2f} dB, {sheet}", flush=True)
+        self._scalars({"validation/masked_psnr": psnr, "validation/masked_psnr_of_copying": copied}, samples)
+        with Image.open(sheet) as image:
+            pixels = np.array(image)
+        if self.tensorboard:
+            self.tensorboard.add_image("validation/sheet", pixels, samples, dataformats="HWC")
+            self.tensorboard.flush()
+        if self.wandb:
+            import wandb
+
+            self.wandb.log({"validation/sheet": wandb.Image(pixels)}, step=samples)
+
+    def _scalars(self, values: Mapping[str, Any], samples: int) -> None:
+        if self.tensorboard:
+            for name, value in values.items():
+                self.tensorboard.add_scalar(name, value, samples)
+        if self.wandb:
+            self.wandb.log(dict(values), step=samples)
+
+
+def _minutes(seconds: float) -> str:
+    minutes = math.ceil(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"
