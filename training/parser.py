@@ -61,7 +61,7 @@ class ParserTrainer:
         return self.lr * rise * (0.02 + 0.98 * (1 + math.cos(math.pi * done)) / 2)
 
     def step(self, batch: ParserBatch) -> dict[str, float]:
-        """One optimiser step; returns each loss. A step whose gradient is not finite changes nothing."""
+        """One optimiser step; returns each loss. A gradient that is not finite changes no weight."""
         began = time.perf_counter()
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate()
