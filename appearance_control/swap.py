@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -12,14 +13,12 @@ from torch import Tensor
 
 from appearance_control.classes import classes_of, labels_of
 from appearance_control.coefficients import blend, carry, coefficients
-from appearance_control.masks import MaskError, check_mask
+from appearance_control.masks import MOST_SHARE, MaskError, check_mask
 from appearance_control.parser import FashionParser, Parse
-from nted_step.generator import Textures
+from nted_step.generator import Rendering, Textures
 from nted_step.pipeline import NTEDStepPipeline, Person
 from nted_step.pose import Pose, skeleton_map
 from nted_step.sampler import StepOutput, step
-
-CARRIED = 0.5  # share of a pixel that must come from the garment for it to be inside a carried mask
 
 
 class SwapError(ValueError):
@@ -117,22 +116,25 @@ class GarmentSwap:
         *,
         parser: FashionParser | None = None,
         seed: int = 0,
-        views: dict[Person, View] | None = None,
     ):
-        if not garments:
-            raise SwapError("no garment given")
         self.pipeline, self.wearer, self.pose, self.parser, self.seed = pipeline, wearer, pose, parser, seed
         self.size = pipeline.config.size
-        self.garments = [_checked(garment, self.size) for garment in garments]
-        self._views = {} if views is None else views
-        self._parses: dict[int, Parse] = {}
-        self.wearer_view = self.view(wearer)
+        self.garments = _checked(garments, self.size)
+        self._views: dict[Person, View] = {}
+        self._parses: dict[tuple[Person, str], Parse] = {}
+        self._dress()
+
+    def _dress(self) -> None:
+        self.wearer_view = self.view(self.wearer)
         self.garment_views = [self.view(garment.person) for garment in self.garments]
         self.plans = [self._plan(garment, view) for garment, view in zip(self.garments, self.garment_views, strict=True)]
 
     def with_garments(self, garments: Sequence[Garment]) -> GarmentSwap:
         """The same wearer and pose with other garments, parts, masks or strengths; people rendered before are not again."""
-        return GarmentSwap(self.pipeline, self.wearer, garments, self.pose, parser=self.parser, seed=self.seed, views=self._views)
+        other = copy.copy(self)  # what is known of the people is shared
+        other.garments = _checked(garments, self.size)
+        other._dress()
+        return other
 
     def generate(self, steps: int | None = None) -> Iterator[StepOutput]:
         """Every step of the dressed wearer, as ``pipeline.generate`` yields them."""
@@ -148,7 +150,7 @@ class GarmentSwap:
         return self._views[person]
 
     @torch.no_grad()
-    def render(self, textures: Textures, before: Tensor):
+    def render(self, textures: Textures, before: Tensor) -> Rendering:
         """The last step from its input 3 x H x W -> its Rendering."""
         return step(self.pipeline.generator, textures, before[None], self.skeleton(), self.pipeline.config.steps - 1)
 
@@ -156,13 +158,17 @@ class GarmentSwap:
         """1 x 20 x H x W conditioning of the target pose, on the pipeline's device."""
         return skeleton_map(self.pose, self.size)[None].to(self.pipeline.device, self.pipeline.dtype, memory_format=torch.channels_last)
 
-    def parse(self, image: Tensor) -> Parse:
-        """What the parser sees on a 3 x H x W image; kept. Raises SwapError when there is no parser."""
+    def parse(self, person: Person, where: str = "pose") -> Parse:
+        """What the parser sees of a person, looked at once: on the ``"photo"``, or on the rendering in the target ``"pose"``.
+
+        Raises SwapError when there is no parser.
+        """
         if self.parser is None:
             raise SwapError("there is no parser: give masks made by hand, or parser weights")
-        if id(image) not in self._parses:
-            self._parses[id(image)] = self.parser.parse_image(image)
-        return self._parses[id(image)]
+        if (person, where) not in self._parses:
+            image = person.source[0] if where == "photo" else self.view(person).image
+            self._parses[person, where] = self.parser.parse_image(image)
+        return self._parses[person, where]
 
     def _plan(self, garment: Garment, view: View) -> Plan:
         notes: list[str] = []
@@ -180,14 +186,14 @@ class GarmentSwap:
             return garment.mask
         if garment.mask is not None:
             return self._carried(garment.mask, garment.person, view, f"the mask on {garment.name}")
-        photo = self.parse(garment.person.source[0])
+        photo = self.parse(garment.person, "photo")
         if (people := photo.people()) > 1:
             raise SwapError(f"{garment.name}: {people} people found; crop it to one")
         on_photo = photo.mask(garment.parts)
         if not on_photo.any():
             wanted = ", ".join(sorted({name for part in garment.parts for name in classes_of(part)}))
             raise SwapError(f"{garment.name}: no {wanted} found in it (found: {', '.join(photo.seen()) or 'nothing'})")
-        rendered = self.parse(view.image).mask(garment.parts)
+        rendered = self.parse(garment.person).mask(garment.parts)
         try:
             return check_mask(rendered, self.size)
         except MaskError:
@@ -199,11 +205,11 @@ class GarmentSwap:
             return garment.wearer_mask
         if self.parser is None or garment.mask is not None:
             return theirs  # the same place: both are in the same pose
-        photo = self.parse(self.wearer.source[0])
+        photo = self.parse(self.wearer, "photo")
         if (people := photo.people()) > 1:
             raise SwapError(f"the wearer's photo: {people} people found; crop it to one")
-        ours = self.parse(self.wearer_view.image).mask(garment.parts)
-        if ours.any() and ours.mean() < 0.98:
+        ours = self.parse(self.wearer).mask(garment.parts)
+        if ours.any() and ours.mean() <= MOST_SHARE:
             return ours
         notes.append(f"the wearer has no {' or '.join(garment.parts)} in this pose; the place of {garment.name}'s is taken")
         return theirs
@@ -214,11 +220,17 @@ class GarmentSwap:
         mixture = view.distribution[-1][0].float().softmax(dim=0)
         share = carry(torch.from_numpy(mask).float().to(attention.device), attention, mixture)
         full = F.interpolate(share[None, None], size=self.size, mode="bilinear", align_corners=False)[0, 0]
-        threshold = min(CARRIED, 0.5 * float(full.max()))  # textures spread over much of the photo give low shares everywhere
-        return check_mask((full > threshold).cpu().numpy(), self.size, name)
+        # Half way between the least and the greatest share: textures that are spread over the photo give no clear 0 and 1.
+        return check_mask((full > (full.min() + full.max()) / 2).cpu().numpy(), self.size, name)
 
 
-def _checked(garment: Garment, size: tuple[int, int]) -> Garment:
+def _checked(garments: Sequence[Garment], size: tuple[int, int]) -> list[Garment]:
+    if not garments:
+        raise SwapError("no garment given")
+    return [_checked_garment(garment, size) for garment in garments]
+
+
+def _checked_garment(garment: Garment, size: tuple[int, int]) -> Garment:
     labels_of(garment.parts)
     if not 0 <= garment.strength <= 1:
         raise SwapError(f"{garment.name}: the strength is 0..1, not {garment.strength}")
