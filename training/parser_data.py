@@ -18,6 +18,8 @@ from appearance_control.detection import MEAN, STD
 from training.figures.workers import render_groups
 
 LEAST_PIXELS = 12  # of an instance that is asked for: below, it cannot be told from its neighbours
+SOFT_SHARE = 0.35  # of the images are softened, because renderings in a pose are parsed too
+SOFTEST = (0.12, 0.7)  # of the image's size that they keep
 PIECES = ("image", "classes", "instances")
 
 
@@ -46,16 +48,26 @@ class ParserStore:
         return len(self.image)
 
     def draw(self, rng: np.random.Generator, count: int, resize: tuple[int, int]) -> ParserBatch:
-        """``count`` different figures, mirrored half of the time and in changed light, resized as at inference."""
+        """``count`` different figures, mirrored half of the time, softened and in changed light, resized as at inference."""
         images, maps = [], []
         for index in np.sort(rng.choice(len(self), count, replace=False)):
             image = torch.from_numpy(self.image[index].astype(np.float32))
             pair = torch.from_numpy(np.stack([self.classes[index], self.instances[index]]))
             if rng.random() < 0.5:
                 image, pair = image.flip(-1), pair.flip(-1)
-            images.append(relight(image, rng))
+            images.append(relight(soften(image, rng), rng))
             maps.append(pair)
         return make_batch(torch.stack(images), torch.stack(maps), resize)
+
+
+def soften(image: Tensor, rng: np.random.Generator) -> Tensor:
+    """Some of the images as soft as a step's rendering: 3 x H x W shrunk to a share of its size and enlarged again."""
+    if rng.random() >= SOFT_SHARE:
+        return image
+    share = rng.uniform(*SOFTEST)
+    size = [max(1, int(side * share)) for side in image.shape[-2:]]
+    small = F.interpolate(image[None], size=size, mode="bilinear", antialias=True)
+    return F.interpolate(small, size=image.shape[-2:], mode="bilinear")[0].clamp(0, 255)
 
 
 def relight(image: Tensor, rng: np.random.Generator) -> Tensor:

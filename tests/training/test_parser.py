@@ -10,7 +10,7 @@ from appearance_control.parser import FashionParser, Instance, Parse
 from tests.appearance_control.conftest import TINY_PARSER
 from training.figures import render_people
 from training.parser import ParserTrainer, losses, main, train, trainer_batch
-from training.parser_data import instances_of, make_batch, parser_store
+from training.parser_data import instances_of, make_batch, parser_store, soften
 from training.parser_evaluate import evaluate
 
 SIZE = (64, 44)
@@ -48,6 +48,16 @@ def test_batch_is_prepared_as_at_inference():
     there = prepare(photo, (88, 128))
     assert batch.size == there.size and batch.images.shape == there.image.shape
     assert (batch.images - there.image).abs().max() < 0.02  # rounding of the resized photo to 8 bits: half a level is 0.009
+
+
+def test_softening_removes_detail_and_keeps_the_colours():
+    image = torch.from_numpy(np.random.default_rng(0).integers(0, 255, (3, 64, 44)).astype(np.float32))
+    results = [soften(image, np.random.default_rng(seed)) for seed in range(20)]
+    changed = [result for result in results if not torch.equal(result, image)]
+    assert 2 <= len(changed) <= 15
+    for result in changed:
+        assert result.shape == image.shape and result.std() < 0.8 * image.std()
+        assert result.mean() == pytest.approx(float(image.mean()), abs=5)
 
 
 def test_training_learns_stops_and_goes_on(store, tmp_path):
