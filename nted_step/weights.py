@@ -61,6 +61,23 @@ def load_weights(name: str | Path, revision: str | None = None) -> Weights:
     Raises WeightsError.
     """
     folder = find_weights(name, revision)
+    document, state, digest = read_folder(folder)
+    try:
+        config = NTEDStepConfig.from_dict(document["model"])
+    except (KeyError, TypeError):
+        raise WeightsError(f"{folder / CONFIG_NAME}: the key 'model' is missing or no table") from None
+    except ValueError as error:
+        raise WeightsError(f"{folder / CONFIG_NAME}: {error}") from None
+    weights = Weights(config, state, document.get("training", {}), str(name), digest)
+    check_state(config, state, str(folder / WEIGHTS_NAME))
+    return weights
+
+
+def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor], str]:
+    """The document and the tensors of a weights folder, and the tensor file's SHA-256, whatever model they are of.
+
+    Raises WeightsError for a file that is not there, damaged, or not of its kind.
+    """
     document = _read_config(folder / CONFIG_NAME)
     path = folder / WEIGHTS_NAME
     data = _read_bytes(path)
@@ -68,29 +85,29 @@ def load_weights(name: str | Path, revision: str | None = None) -> Weights:
     if document.get("sha256") not in (None, digest):
         raise WeightsError(f"{path}: damaged: its SHA-256 is not the one in {CONFIG_NAME}; fetch the file again")
     try:
-        config = NTEDStepConfig.from_dict(document["model"])
-    except (KeyError, TypeError):
-        raise WeightsError(f"{folder / CONFIG_NAME}: the key 'model' is missing or no table") from None
-    except ValueError as error:
-        raise WeightsError(f"{folder / CONFIG_NAME}: {error}") from None
-    try:
-        state = load_safetensors(data)
+        return document, load_safetensors(data), digest
     except (SafetensorError, ValueError, KeyError) as error:
         raise WeightsError(f"{path}: not a safetensors file, or cut short ({error})") from None
-    weights = Weights(config, state, document.get("training", {}), str(name), digest)
-    check_state(config, state, str(path))
-    return weights
 
 
 def save_weights(folder: str | Path, generator: Generator, training: Mapping[str, Any], dtype: torch.dtype = torch.float16) -> Path:
     """Write ``config.json`` and ``model.safetensors``; each is complete under another name before it takes its own."""
+    document = {"format": "nted_step", "model": generator.config.to_dict()}
+    return write_folder(folder, document, generator.state_dict(), training, dtype)
+
+
+def write_folder(
+    folder: str | Path, document: Mapping[str, Any], state: Mapping[str, Tensor], training: Mapping[str, Any], dtype: torch.dtype
+) -> Path:
+    """Write a weights folder of any model; :func:`read_folder` is its inverse. Floating-point tensors are stored as ``dtype``."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    state = {key: value.detach().to("cpu", dtype).contiguous() for key, value in generator.state_dict().items()}
-    data = save_safetensors(state)
+    stored = {
+        key: value.detach().to("cpu", dtype if value.is_floating_point() else value.dtype).contiguous() for key, value in state.items()
+    }
+    data = save_safetensors(stored)
     document = {
-        "format": "nted_step",
-        "model": generator.config.to_dict(),
+        **document,
         "dtype": str(dtype).removeprefix("torch."),
         "sha256": hashlib.sha256(data).hexdigest(),
         "training": dict(training),
@@ -132,6 +149,11 @@ def check_state(config: NTEDStepConfig, state: Mapping[str, Tensor], origin: str
     """Names and shapes of a state dict against the configuration. Raises WeightsError naming the first difference."""
     with torch.device("meta"):
         expected = {key: tuple(value.shape) for key, value in Generator(config).state_dict().items()}
+    check_tensors(expected, state, origin)
+
+
+def check_tensors(expected: Mapping[str, tuple[int, ...]], state: Mapping[str, Tensor], origin: str) -> None:
+    """A state dict against the shapes that a model needs, by name. Raises WeightsError naming the first difference."""
     for key, shape in expected.items():
         if key not in state:
             raise WeightsError(f"{origin}: the tensor {key!r} is missing")

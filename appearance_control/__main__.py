@@ -1,0 +1,207 @@
+"""Command line: ``python -m appearance_control parse | swap | convert``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from appearance_control.convert import convert
+from appearance_control.features import parser_features, vgg19_features
+from appearance_control.masks import load_mask
+from appearance_control.output import save_parse, save_swap
+from appearance_control.parser import BUNDLED_PARSER, FashionParser
+from appearance_control.refine import refine
+from appearance_control.swap import Garment, GarmentSwap, SwapError
+from nted_step.__main__ import BUNDLED_WEIGHTS, load_pose, split_revision
+from nted_step.image import FITS, decode, load_photo
+from nted_step.output import label
+from nted_step.pipeline import DEVICES, DTYPES, NTEDStepPipeline
+
+MAX_PARSED_SIDE = 2048  # pixels; a larger photo is shrunk before it is parsed
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except (ValueError, OSError) as error:  # ours are one line each
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; nothing was written", file=sys.stderr)
+        return 130
+    return 0
+
+
+def run_parse(options: argparse.Namespace) -> None:
+    """Photo -> overlay, masks and a COCO document."""
+    parser = FashionParser.from_pretrained(*split_revision(options.parser))
+    path = Path(options.photo)
+    photo = decode(path.read_bytes(), str(path))
+    photo.thumbnail((MAX_PARSED_SIDE, MAX_PARSED_SIDE))
+    pixels = np.array(photo)
+    parse = parser.parse(pixels)
+    print(f"found: {', '.join(parse.seen()) or 'nothing'}", file=sys.stderr)
+    print(save_parse(options.output, pixels, parse, path.name) / "overlay.png")
+
+
+def run_convert(options: argparse.Namespace) -> None:
+    """mmfashion's checkpoint -> weights folder."""
+    print(convert(options.checkpoint, options.output))
+
+
+def run_swap(options: argparse.Namespace) -> None:
+    """Wearer, garments and pose -> every step, masks, coefficients."""
+    chosen = _per_garment(options)
+    pipeline = NTEDStepPipeline.from_pretrained(*split_revision(options.weights), device=options.device, dtype=options.dtype)
+    size = pipeline.config.size
+    pose = load_pose(options.pose or _pose_beside(options.person), size)
+    parser = _swap_parser(options, chosen)
+    wearer_mask = load_mask(options.wearer_mask, size) if options.wearer_mask else None
+    garments = [
+        Garment(
+            pipeline.encode(load_photo(path, size, options.fit).image), parts, strength,
+            load_mask(mask, size) if mask else None, options.mask_on, wearer_mask, Path(path).name,
+        )
+        for path, parts, strength, mask in chosen
+    ]  # fmt: skip
+    wearer = pipeline.encode(load_photo(options.person, size, options.fit).image)
+    swap = GarmentSwap(pipeline, wearer, garments, pose, parser=parser, seed=options.seed)
+    progress = _refine(swap, options) if options.refine else {}
+    outputs = []
+    with tqdm(total=pipeline.config.steps, desc="steps", unit="step", file=sys.stderr) as bar:
+        for output in swap.generate():
+            outputs.append(output)
+            bar.set_postfix_str(label(output))
+            bar.update(output.step > 0)
+    for note in (note for plan in swap.plans for note in plan.notes):
+        print(f"note: {note}", file=sys.stderr)
+    print(save_swap(options.output, swap, outputs, _settings(options, swap, progress)) / "result.png")
+
+
+def _refine(swap: GarmentSwap, options: argparse.Namespace) -> dict[str, Any]:
+    """Refine with a progress bar; Ctrl+C ends it and keeps the best so far."""
+    features = vgg19_features(swap.pipeline.device) if options.features == "vgg19" else parser_features(swap.parser)
+    first = last = None
+    with tqdm(total=options.refine, desc="refine", unit="iteration", file=sys.stderr) as bar:
+        try:
+            for last in refine(swap, options.refine, features):
+                first = first or last
+                bar.set_postfix_str(f"loss {last.loss:.4f}, best {last.best:.4f}")
+                bar.update(last.iteration > 0)
+        except KeyboardInterrupt:
+            print("refinement stopped; the best so far is kept", file=sys.stderr)
+    if last is None:
+        return {}
+    if last.note:
+        print(f"note: {last.note}", file=sys.stderr)
+    return {
+        "features": options.features, "iterations": last.iteration, "seconds": round(last.seconds, 3),
+        "first_loss": first.loss, "best_loss": last.best, "note": last.note,
+    }  # fmt: skip
+
+
+def _per_garment(options: argparse.Namespace) -> list[tuple[str, tuple[str, ...], float, str]]:
+    """(photo, parts, strength, mask or "") for every --garment. Raises SwapError when the lists do not match."""
+    count = len(options.garment)
+
+    def spread(values: list, name: str, default: Any) -> list:
+        values = values or [default]
+        if len(values) not in (1, count):
+            raise SwapError(f"{count} garments but {len(values)} times {name}: give one for each, or one for all")
+        return values * count if len(values) == 1 else values
+
+    if options.mask and len(options.mask) != count:
+        raise SwapError(f"{count} garments but {len(options.mask)} masks: give one for each, - for none")
+    masks = ["" if mask == "-" else mask for mask in options.mask or ["-"] * count]
+    parts = [tuple(part.strip() for part in text.split(",")) for text in spread(options.parts, "--parts", "upper")]
+    return list(zip(options.garment, parts, spread(options.strength, "--strength", 1.0), masks, strict=True))
+
+
+def _swap_parser(options: argparse.Namespace, chosen: list[tuple]) -> FashionParser | None:
+    """The parser, unless nothing here needs it: every garment has a mask made by hand, and nothing is refined with it."""
+    by_hand = all(mask for *_, mask in chosen)
+    if by_hand and not (options.refine and options.features == "parser"):
+        return None
+    return FashionParser.from_pretrained(*split_revision(options.parser))
+
+
+def _pose_beside(photo: str) -> Path:
+    path = Path(photo).with_suffix(".txt")
+    if not path.is_file():
+        raise SwapError(f"{photo}: there is no {path.name} beside it; give the target pose with --pose")
+    return path
+
+
+def _settings(options: argparse.Namespace, swap: GarmentSwap, progress: dict[str, Any]) -> dict[str, Any]:
+    pipeline, pose = swap.pipeline, swap.pose
+    return {
+        "weights": {"origin": pipeline.origin, "sha256": pipeline.sha256},
+        "parser": {"origin": swap.parser.origin, "sha256": swap.parser.sha256} if swap.parser else None,
+        "config": pipeline.config.to_dict(),
+        "device": pipeline.device.type,
+        "dtype": str(pipeline.dtype).removeprefix("torch."),
+        "person": Path(options.person).name,
+        "garments": [
+            {
+                "photo": plan.garment.name,
+                "parts": list(plan.garment.parts),
+                "strength": plan.garment.strength,
+                "mask": "by hand" if plan.garment.mask is not None else "parser",
+                "mask_pixels": int(plan.garment_mask.sum()),
+                "textures": [int((share > 0.5).sum()) for share in plan.coefficients],
+                "notes": plan.notes,
+            }
+            for plan in swap.plans
+        ],
+        "pose": [[round(float(x), 3), round(float(y), 3)] if seen else None for (x, y), seen in zip(pose.xy, pose.visible, strict=True)],
+        "seed": options.seed,
+        "fit": options.fit,
+        "refine": progress,
+    }
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m appearance_control", description="Parse clothes, and swap them.")
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    command = commands.add_parser("parse", help="what the person in a photo wears")
+    command.add_argument("photo", help="JPEG, PNG or WebP")
+    command.add_argument("--output", required=True, help="folder for overlay.png, masks/, parse.json (COCO)")
+    command.add_argument("--parser", default=str(BUNDLED_PARSER), help="folder or Hub repository[@revision]")
+    command.set_defaults(run=run_parse)
+
+    command = commands.add_parser("swap", help="a wearer in other people's clothes; writes every step")
+    command.add_argument("--person", required=True, help="photo of the wearer")
+    command.add_argument("--garment", required=True, action="append", help="photo of somebody in the garment; may be repeated")
+    command.add_argument("--parts", action="append", help="upper, lower, dress, shoes, hair, headwear or any class, joined by commas; for each garment")
+    command.add_argument("--strength", action="append", type=float, help="0..1, for each garment")
+    command.add_argument("--mask", action="append", help="black-and-white picture of the garment, made by hand, for each garment; - for none")
+    command.add_argument("--mask-on", choices=("pose", "photo"), default="pose", help="what the masks are drawn on: the garment's person in the target pose, or the photo")
+    command.add_argument("--wearer-mask", help="likewise, what is replaced, on the wearer in the target pose")
+    command.add_argument("--pose", help="target pose: .txt or .json; by default the .txt beside the wearer's photo")
+    command.add_argument("--refine", type=int, default=0, metavar="N", help="iterations of refinement by gradient")
+    command.add_argument("--features", choices=("parser", "vgg19"), default="parser", help="what refinement compares with; vgg19 is fetched")
+    command.add_argument("--output", required=True, help="folder for the steps, masks, coefficients.json, run.json")
+    command.add_argument("--weights", default=str(BUNDLED_WEIGHTS), help="folder or Hub repository[@revision]")
+    command.add_argument("--parser", default=str(BUNDLED_PARSER), help="folder or Hub repository[@revision]")
+    command.add_argument("--seed", type=int, default=0, help="of the start noise")
+    command.add_argument("--fit", choices=FITS, default="auto", help="how photos of another shape are fitted, never stretched")
+    command.add_argument("--device", default="auto", help=", ".join(DEVICES))
+    command.add_argument("--dtype", default="auto", choices=("auto", *DTYPES))
+    command.set_defaults(run=run_swap)
+
+    command = commands.add_parser("convert", help="read mmfashion's epoch_15.pth")
+    command.add_argument("checkpoint", help=".pth file")
+    command.add_argument("--output", required=True, help="folder to write")
+    command.set_defaults(run=run_convert)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,41 @@
+"""What can be told apart on a person: the 15 classes of mmfashion's parser, and the groups that are swapped together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+CLASSES = (
+    "top", "skirt", "leggings", "dress", "outer", "pants", "bag", "neckwear", "headwear", "eyeglass", "belt", "footwear",
+    "hair", "skin", "face",
+)  # fmt: skip
+"""Label k of the parser is ``CLASSES[k - 1]``; 0 is the background."""
+
+GROUPS = {
+    "upper": ("top", "dress", "outer"),
+    "lower": ("leggings", "skirt", "pants", "belt", "footwear"),
+    "shoes": ("footwear",),
+}
+"""Names for several classes; every class is also a part of its own name (``dress``, ``hair``, ``headwear``, ...)."""
+
+PARTS = (*GROUPS, *CLASSES)
+
+
+class PartError(ValueError):
+    """A part that cannot be used; the message is one line."""
+
+
+def classes_of(part: str) -> tuple[str, ...]:
+    """The classes of a part: ``upper`` -> top, dress, outer; ``hair`` -> hair. Raises PartError listing the known parts."""
+    if part in GROUPS:
+        return GROUPS[part]
+    if part not in CLASSES:
+        raise PartError(f"unknown part {part!r}; choose from {', '.join(PARTS)}")
+    return (part,)
+
+
+def labels_of(parts: Iterable[str]) -> frozenset[int]:
+    """Labels 1..15 of one or several parts. Raises PartError for an unknown one or none at all."""
+    labels = frozenset(CLASSES.index(name) + 1 for part in parts for name in classes_of(part))
+    if not labels:
+        raise PartError(f"no part named; choose from {', '.join(PARTS)}")
+    return labels

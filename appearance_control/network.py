@@ -1,0 +1,157 @@
+"""The parser's network: Mask R-CNN of torchvision with mmdetection's anchors, on ResNet-50 or on a small residual network."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchvision.models.detection import MaskRCNN, maskrcnn_resnet50_fpn
+from torchvision.models.detection.backbone_utils import BackboneWithFPN
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models.detection.image_list import ImageList
+from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
+from torchvision.models.resnet import BasicBlock
+from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
+
+from appearance_control.classes import CLASSES
+
+STRIDES = (4, 8, 16, 32, 64)
+RATIOS = (0.5, 1.0, 2.0)
+BACKBONES = ("resnet50", "small")
+
+
+@dataclasses.dataclass(frozen=True)
+class ParserConfig:
+    """Shape of a parser.
+
+    Attributes:
+        backbone: ``"resnet50"`` (mmfashion's) or ``"small"`` (the one in the box).
+        labels: outputs of the box head, background included: 81 in mmfashion's file, of which 1..15 are trained.
+        resize: (shorter, longer) side in pixels that a photo is fitted into.
+        anchor_scale: anchor side over stride.
+        widths: channels of the small backbone at strides 4, 8, 16, 32.
+        pyramid: channels of the small backbone's feature pyramid and mask head.
+        hidden: units of the small box head's two layers.
+        proposals: boxes kept a pyramid level, and over all levels, for the box head to judge.
+    """
+
+    backbone: str = "resnet50"
+    labels: int = 81
+    resize: tuple[int, int] = (750, 1101)
+    anchor_scale: int = 8
+    widths: tuple[int, ...] = ()
+    pyramid: int = 256
+    hidden: int = 1024
+    proposals: int = 1000
+
+    def __post_init__(self) -> None:
+        if self.backbone not in BACKBONES:
+            raise ValueError(f"backbone must be one of {', '.join(BACKBONES)}, not {self.backbone!r}")
+        if self.labels <= len(CLASSES) or (self.backbone == "small" and len(self.widths) != 4):
+            raise ValueError(f"a parser has more than {len(CLASSES)} labels, and a small one 4 widths")
+        if min(*self.resize, self.anchor_scale, self.pyramid, self.hidden, self.proposals, *self.widths) < 1 or self.resize[0] > self.resize[1]:
+            raise ValueError("sizes must be positive, and resize (shorter, longer)")
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form; :meth:`from_dict` is its inverse."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in dataclasses.asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ParserConfig:
+        """Read what :meth:`to_dict` wrote. Raises ValueError naming what is wrong."""
+        if unknown := sorted(set(values) - {field.name for field in dataclasses.fields(cls)}):
+            raise ValueError(f"unknown configuration key {unknown[0]!r}")
+        try:
+            return cls(**{key: tuple(map(int, value)) if isinstance(value, list) else value for key, value in values.items()})
+        except TypeError as error:
+            raise ValueError(f"configuration: {error}") from None
+
+
+MMFASHION = ParserConfig()
+SMALL = ParserConfig(
+    "small", labels=len(CLASSES) + 1, resize=(264, 384), anchor_scale=4, widths=(32, 64, 128, 192), pyramid=64, hidden=256, proposals=150
+)
+
+
+class Anchors(nn.Module):
+    """mmdetection's anchors: torchvision's, moved by half a stride, at fixed strides.
+
+    In continuous coordinates (x2 one beyond the last pixel) the anchor of cell (i, j) is centred on
+    ((j + 1/2) * stride, (i + 1/2) * stride). Takes the place of torchvision's AnchorGenerator in training.
+    """
+
+    def __init__(self, scale: int):
+        super().__init__()
+        self.scale = scale
+
+    def num_anchors_per_location(self) -> list[int]:
+        return [len(RATIOS)] * len(STRIDES)
+
+    def level(self, stride: int, height: int, width: int) -> Tensor:
+        """height * width * 3 x 4 anchors (x1, y1, x2, y2) of one pyramid level: row by row, cell by cell, ratio by ratio."""
+        root = torch.tensor(RATIOS).sqrt()
+        half = torch.stack([1 / root, root], dim=1) * self.scale * stride / 2
+        around = torch.cat([-half, half], dim=1).round() + stride / 2
+        y, x = torch.meshgrid(torch.arange(height) * stride, torch.arange(width) * stride, indexing="ij")
+        corner = torch.stack([x, y, x, y], dim=-1).view(-1, 1, 4)
+        return (corner + around).view(-1, 4)
+
+    def forward(self, images: ImageList, features: list[Tensor]) -> list[Tensor]:
+        levels = [self.level(stride, *level.shape[-2:]) for stride, level in zip(STRIDES, features, strict=True)]
+        return [torch.cat(levels).to(features[0].device)] * len(images.image_sizes)
+
+
+class SmallBackbone(nn.Module):
+    """A residual network with one or two blocks a stage: B x 3 x h x w -> features at strides 4, 8, 16, 32, by name."""
+
+    def __init__(self, widths: tuple[int, ...]):
+        super().__init__()
+        first = widths[0]
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, first, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(first), nn.ReLU(inplace=True)
+        )
+        self.stages = nn.ModuleList(
+            nn.Sequential(_block(before, width, stride=2), _block(width, width, stride=1))
+            for before, width in zip((first, *widths), widths, strict=False)
+        )
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        x, features = self.stem(x), {}
+        for number, stage in enumerate(self.stages):
+            x = stage(x)
+            features[str(number)] = x
+        return features
+
+
+def _block(before: int, width: int, stride: int) -> BasicBlock:
+    plain = stride == 1 and before == width
+    shortcut = None if plain else nn.Sequential(nn.Conv2d(before, width, 1, stride, bias=False), nn.BatchNorm2d(width))
+    return BasicBlock(before, width, stride, shortcut)
+
+
+class SmallFPN(BackboneWithFPN):
+    """The small backbone under torchvision's feature pyramid: what MaskRCNN asks of a backbone."""
+
+    def __init__(self, widths: tuple[int, ...], channels: int):
+        super().__init__(nn.ModuleDict({"0": nn.Identity()}), {"0": "0"}, list(widths), channels, LastLevelMaxPool())
+        self.body = SmallBackbone(widths)
+
+
+def build_network(config: ParserConfig) -> MaskRCNN:
+    """The network with random weights; only its parts are used, never torchvision's own transform of images."""
+    if config.backbone == "resnet50":
+        network = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None, num_classes=config.labels)
+    else:
+        channels = config.pyramid
+        network = MaskRCNN(
+            SmallFPN(config.widths, channels),
+            box_head=TwoMLPHead(channels * 7 * 7, config.hidden),
+            box_predictor=FastRCNNPredictor(config.hidden, config.labels),
+            mask_head=MaskRCNNHeads(channels, (channels,) * 4, 1),
+            mask_predictor=MaskRCNNPredictor(channels, channels, config.labels),
+        )
+    network.rpn.anchor_generator = Anchors(config.anchor_scale)
+    return network

@@ -1,0 +1,150 @@
+"""Refinement of a swap's coefficients by gradient (NTED, appearance control): like the garment inside, like the wearer outside."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from appearance_control.coefficients import blend
+from appearance_control.features import Features
+from appearance_control.swap import GarmentSwap
+from nted_step.generator import Textures
+
+LEARNING_RATE = 0.01
+OUTSIDE = 10.0  # weight of the wearer's likeness outside, against the garment's inside
+REGULARISER = 0.1  # pull of related coefficients to 1 and of unrelated ones to 0
+REPARSE_EVERY = 50  # iterations between two looks at what is garment in the result, and between two whole chains
+DIVERGED = 10.0  # times the first loss
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """Progress after one iteration.
+
+    Attributes:
+        iteration: 0 for the start, then 1, 2, ...
+        loss, best: now, and the lowest so far under the masks in use.
+        seconds: since the start.
+        image: 3 x H x W, the last step with the best coefficients so far.
+        note: empty, or why the refinement ended early.
+    """
+
+    iteration: int
+    loss: float
+    best: float
+    seconds: float
+    image: Tensor
+    note: str = ""
+
+
+def refine(swap: GarmentSwap, iterations: int, features: Features, learning_rate: float = LEARNING_RATE) -> Iterator[Refinement]:
+    """Improve ``swap.plans`` in place, one optimiser step at a time; stop asking to stop.
+
+    Only the last step is differentiated: its input comes from the whole chain with the coefficients of the moment, renewed
+    whenever the result is parsed again. After every yield ``swap`` holds the best coefficients so far, all finite and in 0..1;
+    a loss that is not finite or grows tenfold ends the refinement with a note and leaves them so.
+    """
+    if iterations < 1:
+        raise ValueError(f"iterations must be at least 1, not {iterations}")
+    work = _Work(swap, features)
+    optimizer = torch.optim.Adam(work.parameters, lr=learning_rate)
+    began, first = time.perf_counter(), None
+    for iteration in range(iterations + 1):
+        if iteration % REPARSE_EVERY == 0:
+            work.renew(reparse=iteration > 0)
+            first = None
+        loss, image = work.loss()
+        value = float(loss.detach())
+        first = value if first is None else first
+        if not math.isfinite(value) or value > DIVERGED * max(first, 1e-6):
+            note = f"stopped at iteration {iteration}: the refinement diverged (loss {value:.3g}); the best so far is kept"
+            yield Refinement(iteration, value, work.best, time.perf_counter() - began, work.best_image, note)
+            return
+        work.keep(value, image.detach())
+        yield Refinement(iteration, value, work.best, time.perf_counter() - began, work.best_image)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        work.clamp()
+
+
+class _Work:
+    """Coefficients under optimisation, what they are compared with, and the best of them."""
+
+    def __init__(self, swap: GarmentSwap, features: Features):
+        self.swap, self.features = swap, features
+        self.start = [tuple(share.clone() for share in plan.coefficients) for plan in swap.plans]
+        self.live = [tuple(share.clone().requires_grad_() for share in plan.coefficients) for plan in swap.plans]
+        self.parameters = [share for shares in self.live for share in shares]
+        self.inside = [_tensor(plan.garment_mask, swap) for plan in swap.plans]
+        self.outside = 1 - torch.stack([_tensor(plan.garment_mask | plan.wearer_mask, swap) for plan in swap.plans]).amax(dim=0)
+        with torch.no_grad():
+            self.wearer = features(swap.wearer_view.image[None])
+            self.garments = [features(view.image[None]) for view in swap.garment_views]
+        self.best, self.best_image = math.inf, swap.wearer_view.image
+
+    def renew(self, *, reparse: bool) -> None:
+        """The last step's input from the whole chain with the best coefficients, and the masks from its result."""
+        outputs = [output.image for output in self.swap.generate()]
+        self.best, self.best_image = math.inf, outputs[-1]
+        last = self.swap.pipeline.config.steps - 1
+        with torch.no_grad():
+            pose, times = self.swap.skeleton(), torch.tensor([last], device=self.swap.pipeline.device)
+            self.encoded = self.swap.pipeline.generator.encode_pose(outputs[-2][None].to(pose.dtype), pose, times)
+            self.own = self.swap.wearer.textures(last).values
+            self.other = [plan.garment.person.textures(last).values for plan in self.swap.plans]
+        if reparse and self.swap.parser is not None:
+            parse = self.swap.parser.parse_image(outputs[-1])
+            for number, plan in enumerate(self.swap.plans):
+                mask = parse.mask(plan.garment.parts)
+                if plan.garment.mask is None and mask.any():
+                    self.inside[number] = _tensor(mask, self.swap) * _tensor(plan.garment_mask, self.swap)
+        if reparse:
+            with torch.no_grad():
+                for live, plan in zip(self.live, self.swap.plans, strict=True):
+                    for share, kept in zip(live, plan.coefficients, strict=True):
+                        share.copy_(kept)
+
+    def loss(self) -> tuple[Tensor, Tensor]:
+        """The loss, and the image 3 x H x W of the last step with the coefficients of the moment."""
+        values = self.own
+        for plan, other, shares in zip(self.swap.plans, self.other, self.live, strict=True):
+            values = blend(values, other, shares, plan.garment.strength)
+        image = self.swap.pipeline.generator.render(self.encoded, Textures(values)).image.float()
+        found = self.features(image)
+        total = OUTSIDE * _unlike(found, self.wearer, self.outside)
+        for theirs, mask, plan in zip(self.garments, self.inside, self.swap.plans, strict=True):
+            total = total + plan.garment.strength * _unlike(found, theirs, mask)
+        pulls = [(now - start).square().mean() for live, first in zip(self.live, self.start, strict=True) for now, start in zip(live, first, strict=True)]
+        return total + REGULARISER * torch.stack(pulls).mean(), image[0]
+
+    def keep(self, value: float, image: Tensor) -> None:
+        if value < self.best:
+            self.best, self.best_image = value, image
+            for plan, live in zip(self.swap.plans, self.live, strict=True):
+                plan.coefficients = tuple(share.detach().clone() for share in live)
+
+    @torch.no_grad()
+    def clamp(self) -> None:
+        for share in self.parameters:
+            share.clamp_(0, 1)
+
+
+def _unlike(found: list[Tensor], wanted: list[Tensor], mask: Tensor) -> Tensor:
+    """Mean squared difference of unit features inside a 1 x 1 x H x W mask, over all levels; 0 where it is empty."""
+    parts = []
+    for ours, theirs in zip(found, wanted, strict=True):
+        inside = F.interpolate(mask, size=ours.shape[-2:], mode="area")
+        parts.append(((ours - theirs).square().sum(dim=1, keepdim=True) * inside).sum() / inside.sum().clamp(min=1e-6))
+    return torch.stack(parts).mean()
+
+
+def _tensor(mask: np.ndarray, swap: GarmentSwap) -> Tensor:
+    return torch.from_numpy(mask)[None, None].float().to(swap.pipeline.device)

@@ -1,0 +1,334 @@
+"""Garment swap with the tiny model: what is blended, what stays, what is refused."""
+
+import dataclasses
+import itertools
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from appearance_control.__main__ import main
+from appearance_control.coefficients import blend, carry
+from appearance_control.features import parser_features
+from appearance_control.masks import MaskError, check_mask, load_mask
+from appearance_control.parser import Instance, Parse, save_parser
+from appearance_control.refine import refine
+from appearance_control.swap import Dressed, Garment, GarmentSwap, SwapError
+from nted_step.image import ImageError, load_photo, to_uint8
+from tests.appearance_control.conftest import TINY_PARSER
+
+SIZE = (64, 44)
+
+
+def box_mask(top=16, bottom=40, left=12, right=32):
+    mask = np.zeros(SIZE, bool)
+    mask[top:bottom, left:right] = True
+    return mask
+
+
+class Sees:
+    """A parser whose answers are written down: photo bytes -> instances; any other picture gets the default."""
+
+    def __init__(self, default, **by_photo):
+        self.default, self.by_photo, self.network = default, by_photo, None
+
+    def tell(self, image, instances):
+        self.by_photo[to_uint8(image).tobytes()] = instances
+
+    def parse_image(self, image):
+        self.looks = getattr(self, "looks", 0) + 1
+        return Parse(SIZE, tuple(self.by_photo.get(to_uint8(image).tobytes(), self.default)))
+
+
+def instance(label, mask, score=0.9):
+    return Instance(label, score, (0.0, 0.0, 1.0, 1.0), mask)
+
+
+TOP = [instance(1, box_mask())]
+
+
+@pytest.fixture
+def people(pipeline, photos):
+    return [pipeline.encode(load_photo(path, SIZE).image) for path in photos]
+
+
+def images(stream):
+    return [output.image for output in stream]
+
+
+def plain(pipeline, person, pose):
+    return images(pipeline.generate(person, pose, seed=0))
+
+
+def whole(plan, value=1.0):
+    return dataclasses.replace(plan, coefficients=tuple(torch.full_like(share, value) for share in plan.coefficients))
+
+
+def test_blend_by_hand():
+    wearer, garment = torch.zeros(1, 2, 3), torch.full((1, 2, 3), 8.0)
+    (mixed,) = blend([wearer], [garment], [torch.tensor([[[0.0, 0.5, 1.0]]])], 0.5)
+    assert mixed[0].tolist() == [[0, 2, 4], [0, 2, 4]]
+
+
+def test_a_mask_is_carried_along_the_textures():
+    attention, mixture = torch.zeros(2, 4, 4), torch.zeros(2, 4, 4)
+    attention[0, 0, 0] = attention[1, 3, 3] = 1  # texture 0 comes from the upper left, texture 1 from the lower right
+    mixture[0, :, :2] = mixture[1, :, 2:] = 1  # the rendering is texture 0 on its left, texture 1 on its right
+    mask = torch.zeros(4, 4)
+    mask[0, 0] = 1
+    assert carry(mask, attention, mixture).tolist() == [[1, 1, 0, 0]] * 4
+
+
+def test_nothing_blended_is_the_wearer_and_everything_is_the_garments_person(pipeline, people, standing):
+    wearer, other = people
+    swap = GarmentSwap(pipeline, wearer, [Garment(other, mask=box_mask())], standing)
+    swap.plans = [whole(swap.plans[0], 0.0)]
+    assert all(torch.equal(a, b) for a, b in zip(images(swap.generate()), plain(pipeline, wearer, standing), strict=True))
+    swap.plans = [whole(swap.plans[0], 1.0)]
+    textures = Dressed(wearer, swap.plans).textures(2).values
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(textures, other.textures(2).values, strict=True))
+
+
+def test_strength_is_linear_in_the_textures_and_zero_changes_nothing(pipeline, people, standing):
+    wearer, other = people
+    swap = GarmentSwap(pipeline, wearer, [Garment(other, strength=0.0, mask=box_mask())], standing)
+    swap.plans = [whole(swap.plans[0])]
+    assert torch.equal(images(swap.generate())[-1], plain(pipeline, wearer, standing)[-1])
+    half = dataclasses.replace(swap.plans[0], garment=dataclasses.replace(swap.plans[0].garment, strength=0.5))
+    for mixed, ours, theirs in zip(Dressed(wearer, [half]).textures(1).values, wearer.textures(1).values, other.textures(1).values, strict=True):
+        assert torch.allclose(mixed, (ours + theirs) / 2, atol=1e-5)
+
+
+def test_coefficients_follow_the_masks_and_are_shared_over_steps(pipeline, people, standing):
+    wearer, other = people
+    swap = GarmentSwap(pipeline, wearer, [Garment(other, mask=box_mask(), wearer_mask=box_mask(20, 44))], standing)
+    plan = swap.plans[0]
+    for share, theirs, ours in zip(plan.coefficients, swap.garment_views[0].distribution, swap.wearer_view.distribution, strict=True):
+        labels, height, width = theirs.shape[1:]
+        rows, columns = np.arange(height) * 64 // height, np.arange(width) * 44 // width
+        means = []
+        for logits, mask in ((theirs, plan.garment_mask), (ours, plan.wearer_mask)):
+            inside = torch.from_numpy(mask[np.ix_(rows, columns)])
+            means.append(logits[0].float().softmax(0)[:, inside].mean(dim=1))
+        expected = (torch.maximum(*means) > 3 / labels).float()
+        assert torch.equal(share[0, 0], expected)
+
+
+def test_several_garments_the_later_has_what_both_claim(pipeline, people, standing):
+    wearer, other = people
+    third = pipeline.encode(-other.source[0])
+    swap = GarmentSwap(pipeline, wearer, [Garment(other, mask=box_mask()), Garment(third, ("shoes",), mask=box_mask(48, 60))], standing)
+    swap.plans = [whole(plan) for plan in swap.plans]
+    swap.plans[1].coefficients[0][..., 0] = 0
+    values = Dressed(wearer, swap.plans).textures(0).values[0]
+    assert torch.allclose(values[..., 0], other.textures(0).values[0][..., 0], atol=1e-5)
+    assert torch.allclose(values[..., 1:], third.textures(0).values[0][..., 1:], atol=1e-5)
+
+
+def test_people_are_rendered_once_when_only_the_mask_changes(pipeline, people, standing, monkeypatch):
+    swap = GarmentSwap(pipeline, people[0], [Garment(people[1], mask=box_mask())], standing)
+    monkeypatch.setattr(type(pipeline), "generate", lambda *_, **__: pytest.fail("rendered again"))
+    changed = swap.with_garments([Garment(people[1], mask=box_mask(30, 50))])
+    assert changed.plans[0].garment_mask.sum() == box_mask(30, 50).sum()
+
+
+def test_the_parser_gives_the_masks_of_both_people(pipeline, people, standing):
+    sees = Sees(TOP)
+    swap = GarmentSwap(pipeline, people[0], [Garment(people[1], ("upper",))], standing, parser=sees)
+    assert np.array_equal(swap.plans[0].garment_mask, box_mask()) and np.array_equal(swap.plans[0].wearer_mask, box_mask())
+    assert sees.looks == 4  # both people, on the photo and in the pose
+    swap.with_garments([Garment(people[1], ("top",), 0.5)])
+    assert sees.looks == 4
+
+
+def test_two_people_in_the_wearers_photo_are_named(pipeline, people, standing):
+    sees = Sees(TOP)
+    sees.tell(people[0].source[0], [*TOP, instance(15, box_mask(0, 8)), instance(15, box_mask(50, 58))])
+    with pytest.raises(SwapError, match="the wearer's photo: 2 people found"):
+        GarmentSwap(pipeline, people[0], [Garment(people[1])], standing, parser=sees)
+
+
+def test_the_area_is_parsed_again_while_refining(pipeline, people, standing, tiny_parser):
+    sees = Sees(TOP)
+    swap = GarmentSwap(pipeline, people[0], [Garment(people[1])], standing, parser=sees)
+    list(refine(swap, 50, parser_features(tiny_parser)))
+    assert sees.looks == 5
+
+
+def test_a_garment_lost_in_the_target_pose_is_carried_from_the_photo(pipeline, people, standing):
+    sees = Sees([])
+    sees.tell(people[1].source[0], [instance(1, box_mask(0, 60, 0, 30))])
+    swap = GarmentSwap(pipeline, people[0], [Garment(people[1])], standing, parser=sees)
+    assert 0 < swap.plans[0].garment_mask.mean() < 0.98
+    assert "carried over from the photo" in swap.plans[0].notes[0] and "wearer has no upper" in swap.plans[0].notes[1]
+
+
+@pytest.mark.parametrize(
+    ("parts", "found", "message"),
+    [
+        (("lower",), TOP, r"B.png: no belt, footwear, leggings, pants, skirt found in it \(found: top\)"),
+        (("upper",), [], r"B.png: no dress, outer, top found in it \(found: nothing\)"),
+        (("upper",), [*TOP, instance(15, box_mask(0, 8)), instance(15, box_mask(50, 58))], "B.png: 2 people found"),
+        (("cape",), TOP, "unknown part 'cape'"),
+        ((), TOP, "no part named"),
+    ],
+)
+def test_what_the_parser_cannot_give_is_named(pipeline, people, standing, parts, found, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        GarmentSwap(pipeline, people[0], [Garment(people[1], parts, name="B.png")], standing, parser=Sees(found))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (np.zeros(SIZE, bool), "is empty"),
+        (np.ones(SIZE, bool), "covers 100% of the picture"),
+        (np.ones((10, 10), bool), "is 10x10, the canvas 64x44"),
+        (np.ones((*SIZE, 3), bool), "is 64x44x3, the canvas"),
+        (np.full(SIZE, np.nan), "not finite"),
+    ],
+)
+def test_masks_that_cannot_be_used(pipeline, people, standing, mask, message):
+    for on in ("pose", "photo"):
+        with pytest.raises(MaskError, match=message):
+            GarmentSwap(pipeline, people[0], [Garment(people[1], mask=mask, mask_on=on)], standing)
+
+
+def test_tiny_masks_are_refused():
+    mask = np.zeros((256, 176), bool)
+    mask[:4, :5] = True
+    with pytest.raises(MaskError, match="only 20 pixels"):
+        check_mask(mask, (256, 176))
+
+
+def test_a_mask_smaller_than_a_feature_gives_finite_coefficients(pipeline, people, standing):
+    swap = GarmentSwap(pipeline, people[0], [Garment(people[1], mask=box_mask(17, 19, 13, 15))], standing)
+    assert all(torch.isfinite(share).all() for share in swap.plans[0].coefficients)
+    assert all(torch.isfinite(image).all() for image in images(swap.generate()))
+
+
+@pytest.mark.parametrize("change", [{"strength": 1.5}, {"strength": float("nan")}, {"mask_on": "wall"}])
+def test_wrong_settings_are_refused(pipeline, people, standing, change):
+    with pytest.raises(SwapError):
+        GarmentSwap(pipeline, people[0], [Garment(people[1], mask=box_mask(), **change)], standing)
+    with pytest.raises(SwapError, match="no garment"):
+        GarmentSwap(pipeline, people[0], [], standing)
+    with pytest.raises(SwapError, match="there is no parser"):
+        GarmentSwap(pipeline, people[0], [Garment(people[1])], standing)
+
+
+@pytest.fixture
+def half_way(pipeline, people, standing):
+    """A swap that starts half way between its people, so that there is something to improve."""
+    swap = GarmentSwap(pipeline, people[0], [Garment(people[1], mask=box_mask())], standing)
+    swap.plans = [whole(swap.plans[0], 0.5)]
+    return swap
+
+
+def test_refinement_improves_what_it_measures(half_way, tiny_parser):
+    progress = list(refine(half_way, 30, parser_features(tiny_parser)))
+    assert [p.iteration for p in progress] == list(range(31))
+    assert progress[-1].best < progress[0].loss
+    assert all(a.best >= b.best for a, b in itertools.pairwise(progress))
+    for share in half_way.plans[0].coefficients:
+        assert torch.isfinite(share).all() and share.min() >= 0 and share.max() <= 1
+
+
+def test_refinement_renews_the_chain_every_fifty_iterations(half_way, tiny_parser):
+    last = list(refine(half_way, 51, parser_features(tiny_parser)))[-1]
+    assert last.iteration == 51 and not last.note
+    # After the renewal the best picture is the whole chain's own with the coefficients that are kept.
+    assert torch.isfinite(last.image).all()
+
+
+def test_refinement_can_be_stopped_with_the_best_kept(half_way, tiny_parser):
+    stream = refine(half_way, 1000, parser_features(tiny_parser))
+    for progress in stream:
+        if progress.iteration == 5:
+            break
+    kept = [share.clone() for share in half_way.plans[0].coefficients]
+    stream.close()
+    assert all(torch.equal(a, b) for a, b in zip(kept, half_way.plans[0].coefficients, strict=True))
+    assert torch.isfinite(images(half_way.generate())[-1]).all()
+
+
+def test_a_refinement_that_diverges_keeps_the_best_and_says_so(half_way, tiny_parser):
+    good = parser_features(tiny_parser)
+    calls = []
+
+    def spoilt(image):
+        calls.append(1)
+        return [level * float("nan") if len(calls) > 6 else level for level in good(image)]
+
+    progress = list(refine(half_way, 40, spoilt))
+    assert "diverged" in progress[-1].note and progress[-1].iteration < 40 and np.isfinite(progress[-1].best)
+    assert all(torch.isfinite(share).all() for share in half_way.plans[0].coefficients)
+
+
+def test_refinement_leaves_the_model_and_the_people_alone(half_way, tiny_parser):
+    pipeline, wearer = half_way.pipeline, half_way.wearer
+    before = plain(pipeline, wearer, half_way.pose)[-1]
+    list(refine(half_way, 5, parser_features(tiny_parser)))
+    assert torch.equal(plain(pipeline, wearer, half_way.pose)[-1], before)
+
+
+def write_pose(path, pose):
+    path.write_text("".join(f"{x * 4 + 40} {y * 4}\n" for x, y in pose.xy.tolist()))
+
+
+def test_swap_command_writes_everything(photos, standing, tiny_weights, tiny_parser, tmp_path):
+    parser = save_parser(tmp_path / "parser", tiny_parser.network, TINY_PARSER, {}, torch.float32)
+    write_pose(photos[0].with_suffix(".txt"), standing)
+    mask = tmp_path / "mask.png"
+    Image.fromarray(box_mask().astype(np.uint8) * 255).save(mask)
+    out = tmp_path / "out"
+    common = ["swap", "--person", str(photos[0]), "--garment", str(photos[1]), "--garment", str(photos[0]), "--parts", "upper",
+              "--parts", "shoes,hair", "--strength", "1", "--strength", "0.5", "--mask", str(mask), "--mask", str(mask),
+              "--weights", tiny_weights, "--parser", str(parser), "--device", "cpu", "--output", str(out)]  # fmt: skip
+    assert main([*common, "--refine", "3"]) == 0
+    names = {path.name for path in out.iterdir()}
+    assert {f"step_{k:02d}.png" for k in range(5)} | {"result.png", "garment_1_mask.png", "garment_2_wearer_mask.png", "wearer.png"} <= names
+    run = json.loads((out / "run.json").read_text())
+    assert [g["strength"] for g in run["garments"]] == [1, 0.5] and run["garments"][1]["parts"] == ["shoes", "hair"]
+    assert run["refine"]["iterations"] == 3 and run["refine"]["best_loss"] <= run["refine"]["first_loss"]
+    coefficients = json.loads((out / "coefficients.json").read_text())["garments"]
+    assert [len(shares) for shares in coefficients[0]] == [4, 4, 6, 6]
+    assert np.array_equal(np.array(Image.open(out / "garment_1_mask.png")) > 0, box_mask())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (["--mask", "none.png"], "none.png: No such file"),
+        (["--strength", "2", "--mask", "MASK"], "strength is 0..1"),
+        (["--parts", "cape", "--mask", "MASK"], "unknown part 'cape'"),
+        (["--mask", "MASK", "--mask", "MASK"], "1 garments but 2 masks"),
+        (["--mask", "PHOTO"], "canvas 64x44"),
+        ([], "config.json"),
+    ],
+)
+def test_swap_command_answers_in_one_line(photos, standing, tiny_weights, tmp_path, capsys, change, message):
+    write_pose(photos[0].with_suffix(".txt"), standing)
+    mask, big = tmp_path / "mask.png", tmp_path / "big.png"
+    Image.fromarray(box_mask().astype(np.uint8) * 255).save(mask)
+    Image.new("L", (100, 160), 255).save(big)
+    change = [{"MASK": str(mask), "PHOTO": str(big)}.get(word, word) for word in change]
+    out = tmp_path / "out"
+    code = main(["swap", "--person", str(photos[0]), "--garment", str(photos[1]), "--weights", tiny_weights, "--parser", str(tmp_path),
+                 "--device", "cpu", "--output", str(out), *change])  # fmt: skip
+    printed = capsys.readouterr().err
+    assert code == 2 and message in printed and printed.count("\n") == 1 and not out.exists()
+
+
+def test_a_pose_is_needed(photos, tiny_weights, tmp_path, capsys):
+    assert main(["swap", "--person", str(photos[0]), "--garment", str(photos[1]), "--weights", tiny_weights, "--output", str(tmp_path / "o")]) == 2
+    assert "give the target pose with --pose" in capsys.readouterr().err
+
+
+def test_a_mask_that_is_no_picture_is_refused(tmp_path):
+    (tmp_path / "m.png").write_text("no picture")
+    with pytest.raises(ImageError, match=r"m\.png: not a JPEG, PNG or WebP"):
+        load_mask(tmp_path / "m.png", SIZE)
