@@ -18,7 +18,8 @@ LATEST = "latest"  # a file that holds the name of the newest checkpoint
 
 
 def save_checkpoint(run: Path, state: dict[str, Any], samples: int) -> Path:
-    """Write ``checkpoint_<samples>.pt`` beside, flush, rename; then point ``latest`` to it; then drop all but the newest few."""
+    """Write ``checkpoint_<samples>.pt`` beside, flush, rename; then point ``latest`` to it; then drop all but the newest few, and
+    what processes left half-written that were killed."""
     run.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     torch.save(state, buffer)
@@ -26,7 +27,7 @@ def save_checkpoint(run: Path, state: dict[str, Any], samples: int) -> Path:
     write_atomically(path, buffer.getvalue())
     _flush_folder(run)  # the renaming must be on the disk before the pointer is
     write_atomically(run / LATEST, f"{path.name}\n".encode())
-    for old in _checkpoints(run)[:-KEEP]:
+    for old in (*_checkpoints(run)[:-KEEP], *run.glob(".*.part")):
         old.unlink()
     return path
 

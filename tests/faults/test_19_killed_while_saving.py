@@ -36,3 +36,5 @@ def test_newest_checkpoint_survives(tmp_path):
         whole_saves += state["samples"] - newest
         newest = state["samples"]
     assert whole_saves > KILLS, "some were killed after more than their first save"
+    save_checkpoint(tmp_path, {"samples": newest + 1}, newest + 1)
+    assert not list(tmp_path.glob(".*")), "what the killed ones left half-written is gone after the next save"

@@ -37,7 +37,7 @@ def test_old_checkpoint_stays(tmp_path):
     save_checkpoint(tmp_path, {"samples": 1}, 1)
     assert in_a_full_place(lambda: save_checkpoint(tmp_path, {"weights": torch.zeros(100_000)}, 2)) == "File too large"
     assert load_latest(tmp_path) == {"samples": 1}
-    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint_0000000001.pt"], "nothing half-written is left"
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint_0000000001.pt", "latest"}, "nothing half-written is left"
 
 
 def test_old_weights_stay(tmp_path, tiny_generator):
