@@ -60,6 +60,7 @@ def test_gradients_are_the_mean_of_the_ranks_own(data):
             assert torch.allclose(together[0][name], mean, rtol=1e-3, atol=1e-5 * mean.abs().max().item() + 1e-8), (kind, name)
 
 
+@pytest.mark.slow
 def test_a_killed_rank_restarts_all_and_the_end_is_that_of_an_undisturbed_run(config, tmp_path):
     """So resuming equals not having been interrupted, chains and random numbers of both ranks included."""
     whole = torchrun("train", *arguments(config, tmp_path / "whole"))
@@ -77,6 +78,7 @@ def test_a_killed_rank_restarts_all_and_the_end_is_that_of_an_undisturbed_run(co
     assert not torch.equal(ours["rollout"]["x"], ours["others"][0]["rollout"]["x"])
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_on_one_rank_stops_both_and_keeps_the_checkpoint(config, tmp_path):
     done = torchrun("train", "--nan", "24", *arguments(config, tmp_path / "run"))
     assert done.returncode != 0

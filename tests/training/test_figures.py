@@ -207,6 +207,7 @@ def test_too_few_people_to_tell_the_speed(capsys):
     assert "needs more people" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_every_core_draws_what_one_would():
     together = list(render_groups([3, 4, 5], 1, SMALL, group=2))
     alone = render_people([3, 4, 5], 1, SMALL)
