@@ -51,7 +51,7 @@ ROOT = Path(__file__).parent
 WEIGHTS = ROOT / "assets" / "weights" / "lite"
 EXAMPLES = ROOT / "assets" / "examples"
 
-PREVIEW_SECONDS = 0.03  # how long a preview may think before it shows what it has
+PREVIEW_SECONDS = 0.05  # how long a preview may think before it shows what it has
 TELL_SECONDS = 0.1  # between two sendings of a run's steps: drawing each of them would take the cores from the sampler
 WAITING = 32  # runs that may wait in the queue; more are refused
 SESSIONS = 64  # visitors whose photo is kept in memory
