@@ -17,7 +17,7 @@ from appearance_control.output import save_parse, save_swap
 from appearance_control.parser import BUNDLED_PARSER, FashionParser
 from appearance_control.refine import refine
 from appearance_control.swap import Garment, GarmentSwap, SwapError
-from nted_step.__main__ import BUNDLED_WEIGHTS, load_pose, split_revision
+from nted_step.__main__ import BUNDLED_WEIGHTS, load_pose, run_command, split_revision
 from nted_step.image import FITS, decode, load_photo
 from nted_step.output import label
 from nted_step.pipeline import DEVICES, DTYPES, NTEDStepPipeline
@@ -26,16 +26,7 @@ MAX_PARSED_SIDE = 2048  # pixels; a larger photo is shrunk before it is parsed
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
-    try:
-        options.run(options)
-    except (ValueError, OSError) as error:  # ours are one line each
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; nothing was written", file=sys.stderr)
-        return 130
-    return 0
+    return run_command(_parser(), arguments)
 
 
 def run_parse(options: argparse.Namespace) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
 import re
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from torch import Tensor
 
 from appearance_control.network import MMFASHION, build_network
 from appearance_control.parser import load_network, save_parser
+from nted_step.convert import load_plain
 from nted_step.weights import WeightsError
 
 RENAMES = (
@@ -42,12 +41,7 @@ def rename(key: str) -> str | None:
 
 def read_mmfashion(path: str | Path) -> dict[str, Tensor]:
     """The checkpoint's tensors under torchvision's names. Raises WeightsError naming the file and what is wrong."""
-    try:
-        document = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise WeightsError(f"{path}: {error.strerror or 'cannot be read'}") from None
-    except (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile, ValueError, KeyError):
-        raise WeightsError(f"{path}: not a checkpoint of plain tensors (damaged, or it holds code, which is never run)") from None
+    document = load_plain(path)
     state = document.get("state_dict") if isinstance(document, Mapping) else None
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise WeightsError(f"{path}: holds no 'state_dict' of tensors; is this mmfashion's epoch_15.pth?")

@@ -25,7 +25,12 @@ MAX_POSE_BYTES = 1_000_000
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
+    return run_command(_parser(), arguments)
+
+
+def run_command(parser: argparse.ArgumentParser, arguments: list[str] | None) -> int:
+    """Call ``options.run(options)``; the exit status. What a person can cause is one line on stderr and status 2."""
+    options = parser.parse_args(arguments)
     try:
         options.run(options)
     except (ValueError, OSError) as error:  # ours are one line each: ImageError, PoseError, WeightsError, ...

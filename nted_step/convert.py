@@ -7,6 +7,7 @@ import pickle
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -54,17 +55,22 @@ def convert(kind: str, checkpoint: str | Path, output: str | Path) -> Path:
 
 def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
     """The generator's state dict in a .pt file: ``net_G_ema``, or ``net_G``, without ``module.`` prefixes. Never runs code."""
-    try:
-        document = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise WeightsError(f"{path}: {error.strerror or 'cannot be read'}") from None
-    except (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile, ValueError, KeyError):
-        raise WeightsError(f"{path}: not a checkpoint of plain tensors (damaged, or it holds code, which is never run)") from None
+    document = load_plain(path)
     for name in ("net_G_ema", "net_G"):
         state = document.get(name) if isinstance(document, Mapping) else None
         if isinstance(state, Mapping) and all(isinstance(value, Tensor) for value in state.values()):
             return {key.removeprefix("module."): value for key, value in state.items()}
     raise WeightsError(f"{path}: holds neither 'net_G_ema' nor 'net_G'; is this a checkpoint of NTED?")
+
+
+def load_plain(path: str | Path) -> Any:
+    """What a .pt file of plain tensors holds; code in it is never run. Raises WeightsError naming the file."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise WeightsError(f"{path}: {error.strerror or 'cannot be read'}") from None
+    except (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile, ValueError, KeyError):
+        raise WeightsError(f"{path}: not a checkpoint of plain tensors (damaged, or it holds code, which is never run)") from None
 
 
 def step_model_from_one_step(state: Mapping[str, Tensor], origin: str) -> dict[str, Tensor]:

@@ -6,7 +6,6 @@ the distribution's 1/sqrt 2, which it cancels. A bias right behind a convolution
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from nted_step.generator import DownLevel, Generator, PixelConv, StyledConv
