@@ -1,12 +1,12 @@
 """Constants of the trained network folded into its weights, for inference: the same function with fewer passes over memory.
 
 The leaky ReLU is positively homogeneous, so its gain sqrt 2 can be taken before it: into the convolution's weight, the bias, and
-the distribution's 1/sqrt 2, which it cancels. A bias right behind a convolution becomes the convolution's own.
+the distribution's 1/sqrt 2, which it cancels. The bias becomes that of the operation before it.
 """
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import nn
 
 from nted_step.generator import DownLevel, Generator, PixelConv, StyledConv
 from nted_step.layers import GAIN, SLOPE, BiasedLeakyReLU, EqualConv2d
@@ -24,25 +24,13 @@ def fold(generator: Generator) -> Generator:
 
 
 def _fold_activation(module: PixelConv | DownLevel | StyledConv) -> None:
+    """The bias goes into the last linear operation before the leaky ReLU, the gain into the weights that lead there."""
     bias = nn.Parameter(module.activate.bias.detach() * GAIN, requires_grad=False)
-    distribution = getattr(module, "distribution_operation", None)
-    if distribution is not None:
-        distribution.gain = 1
+    last = getattr(module, "distribution_operation", None)
+    if last is not None:
+        last.gain = 1
     else:
         module.conv.fold(GAIN)
-    if distribution is None and (not isinstance(module, StyledConv) or module.blur is None):
-        module.conv.bias, bias = bias, None
-    module.activate = _LeakyReLU(bias)
-
-
-class _LeakyReLU(nn.Module):
-    """Leaky ReLU in place, after a bias where one is left over."""
-
-    def __init__(self, bias: Tensor | None):
-        super().__init__()
-        self.bias = bias
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.bias is not None:
-            x = x + self.bias.view(-1, 1, 1) if x.requires_grad else x.add_(self.bias.view(-1, 1, 1))
-        return nn.functional.leaky_relu_(x, SLOPE)
+        last = module.blur if isinstance(module, StyledConv) and module.blur is not None else module.conv
+    last.bias = bias
+    module.activate = nn.LeakyReLU(SLOPE, inplace=True)

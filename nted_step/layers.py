@@ -88,10 +88,11 @@ class Blur(nn.Module):
     def __init__(self, padding: int, gain: float = 1.0):
         super().__init__()
         self.register_buffer("kernel", binomial_kernel(gain))
+        self.bias: Tensor | None = None  # of the activation behind it, folded in for inference
         self.padding = padding
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.conv2d(x, _depthwise(self.kernel, x), padding=self.padding, groups=x.shape[1])
+        return F.conv2d(x, depthwise(self.kernel, x), self.bias, padding=self.padding, groups=x.shape[1])
 
 
 class Upsample(nn.Module):
@@ -102,8 +103,9 @@ class Upsample(nn.Module):
         self.register_buffer("kernel", binomial_kernel(gain=4.0))
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.conv_transpose2d(x, _depthwise(self.kernel, x), stride=2, padding=1, groups=x.shape[1])
+        return F.conv_transpose2d(x, depthwise(self.kernel, x), stride=2, padding=1, groups=x.shape[1])
 
 
-def _depthwise(kernel: Tensor, x: Tensor) -> Tensor:
+def depthwise(kernel: Tensor, x: Tensor) -> Tensor:
+    """A 4x4 kernel as the weight that filters each channel of x by itself: C x 1 x 4 x 4."""
     return kernel.to(x.dtype).expand(x.shape[1], 1, 4, 4)

@@ -13,6 +13,7 @@ from torch import Tensor
 from nted_step.config import NTEDStepConfig
 from nted_step.folding import fold
 from nted_step.generator import Generator, Textures
+from nted_step.packing import can_pack, pack
 from nted_step.pose import Pose, skeleton_map
 from nted_step.sampler import StepOutput, sample, step
 from nted_step.schedule import ladder, seeded_noise, start_image
@@ -69,6 +70,8 @@ class NTEDStepPipeline:
         self.dtype = choose_dtype(dtype, self.device)
         self.generator = fold(generator.eval().requires_grad_(False))
         self.generator.to(self.device, self.dtype, memory_format=torch.channels_last)
+        if can_pack(self.device, self.dtype):
+            pack(self.generator)
         self.ladder = ladder(generator.config)
         self.origin = weights.origin if weights else "weights in memory"
         self.training: Mapping[str, Any] = weights.training if weights else {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -21,6 +23,7 @@ class Extraction(nn.Module):
         self.value_conv = EqualConv2d(channels, channels, kernel, padding=kernel // 2)
         self.semantic_extraction_filter = EqualConv2d(channels, labels, kernel, padding=kernel // 2, bias=False)
         self.kernel = kernel
+        self.direct = channels <= 2 * labels  # which order of the two linear operations is quicker, see _aggregate
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Features B x C x h x w -> (textures B x C x K, attention B x K x h x w, which sums to 1 over positions)."""
@@ -30,18 +33,44 @@ class Extraction(nn.Module):
         return self._aggregate(features, attention), attention
 
     def _aggregate(self, features: Tensor, attention: Tensor) -> Tensor:
-        """value_conv(features) A^T, computed as value_conv applied to the k x k neighbourhoods averaged by A.
+        """value_conv(features) A^T.
 
-        The value convolution is linear and A sums to one, so the order can be exchanged; with K << C that is a fraction
-        of the arithmetic. The neighbourhoods are formed by shifting A, which has fewer channels than the features.
+        The value convolution is linear and A sums to one, so it can also be applied to the k x k neighbourhoods averaged by A.
+        With K << C that is a fraction of the arithmetic; with few channels the convolution itself is the quicker way.
         """
-        batch, labels, height, width = attention.shape
-        side = self.kernel
-        shifted = F.unfold(attention, side, padding=side // 2)  # B x K*k*k x hw
-        means = torch.bmm(shifted, _positions_first(features)).view(batch, labels, -1)  # the k x k shifts, then the channels
-        # Neighbour q = p + d of the features meets A at p = q - d: A is shifted the other way, hence the flipped kernel.
-        weight = self.value_conv.scaled_weight().flip(2, 3).permute(0, 2, 3, 1).flatten(1).to(features.dtype)
-        return F.linear(means, weight, self.value_conv.bias).transpose(1, 2)
+        if self.direct:
+            values = self.value_conv(features)
+            return torch.bmm(_positions_first(values).transpose(1, 2), _positions_first(attention))
+        means = AttendedNeighbourhoods.apply(attention, features, self.kernel)
+        weight = self.value_conv.scaled_weight().permute(0, 2, 3, 1).flatten(1).to(features.dtype)  # channels last, as the means
+        return F.linear(means.flatten(2), weight, self.value_conv.bias).transpose(1, 2)
+
+
+class AttendedNeighbourhoods(torch.autograd.Function):
+    """mean[b, k, i, j, c] = sum over positions p of A[b, k, p] features[b, c, p + (i, j) - side // 2], zero outside the map.
+
+    That is a convolution's gradient with respect to its weight (features its input, A the gradient of its output), which
+    every backend has a kernel for that forms no neighbourhoods in memory.
+    """
+
+    @staticmethod
+    def forward(context: Any, attention: Tensor, features: Tensor, side: int) -> Tensor:
+        """A B x K x h x w, features B x C x h x w -> B x K x side x side x C."""
+        context.save_for_backward(attention, features)
+        context.padding = side // 2
+        shape = attention.new_empty(attention.shape[1], features.shape[1], side, side)
+        arguments = (shape, None, (1, 1), (side // 2,) * 2, (1, 1), False, (0, 0), 1, (False, True, False))
+        gradient = torch.ops.aten.convolution_backward
+        pairs = zip(attention.split(1), features.split(1), strict=True)
+        return torch.stack([gradient(weights, values, *arguments)[1].permute(0, 2, 3, 1) for weights, values in pairs])
+
+    @staticmethod
+    def backward(context: Any, means: Tensor) -> tuple[Tensor, Tensor, None]:
+        attention, features = context.saved_tensors
+        samples = list(zip(attention.split(1), features.split(1), means.permute(0, 1, 4, 2, 3), strict=True))
+        to_attention = [F.conv2d(values, mean, padding=context.padding) for _, values, mean in samples]
+        to_features = [F.conv_transpose2d(weights, mean, padding=context.padding) for weights, _, mean in samples]
+        return torch.cat(to_attention), torch.cat(to_features), None
 
 
 class Distribution(nn.Module):
@@ -51,15 +80,16 @@ class Distribution(nn.Module):
         super().__init__()
         self.semantic_distribution_filter = EqualConv2d(channels, labels, kernel, padding=kernel // 2)
         self.gain = 1 / GAIN  # keeps the variance of the sum; folded for inference, it is 1
+        self.bias: Tensor | None = None  # of the activation behind it, folded in for inference
 
     def forward(self, features: Tensor, textures: Tensor) -> tuple[Tensor, Tensor]:
         """Features B x C x h x w, textures B x C x K -> ((features + attended)/sqrt 2, distribution logits B x K x h x w)."""
         logits = self.semantic_distribution_filter(features)
         mixture = _positions_first(logits).float().softmax(dim=2).to(features.dtype)
-        attended = torch.bmm(mixture, textures.transpose(1, 2))
-        batch, channels, height, width = features.shape
-        attended = attended.view(batch, height, width, channels).permute(0, 3, 1, 2)
-        out = features + attended
+        if self.bias is not None:  # a mixture sums to one, so what is added to every texture is added to every position
+            textures = textures + self.bias[:, None]
+        out = torch.baddbmm(_positions_first(features), mixture, textures.transpose(1, 2))
+        out = out.view(len(out), *features.shape[2:], -1).permute(0, 3, 1, 2)
         return (out if self.gain == 1 else out * self.gain), logits
 
 

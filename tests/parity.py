@@ -21,7 +21,9 @@ from torch import Tensor
 
 from appearance_control.coefficients import initial_coefficients, label_means
 from nted_step.config import NTEDStepConfig
+from nted_step.folding import fold
 from nted_step.generator import Generator, Rendering, Textures, time_embedding
+from nted_step.packing import can_pack, pack
 from nted_step.pose import Pose, face_box, skeleton_u8
 from nted_step.schedule import degrade, ladder, start_image
 from training import losses
@@ -49,7 +51,7 @@ class Check:
 class Golden:
     """The file, and our model with its weights."""
 
-    def __init__(self, arrays: Mapping[str, np.ndarray]):
+    def __init__(self, arrays: Mapping[str, np.ndarray], fast: bool):
         self.arrays = arrays
         document = json.loads(str(arrays["config_json"]))
         height = document["size"]
@@ -67,6 +69,10 @@ class Golden:
         )
         self.generator = Generator(self.config).eval().requires_grad_(False)
         self.generator.load_state_dict(self._state("gen/"), strict=True)
+        if fast:
+            self.generator = fold(self.generator).to(memory_format=torch.channels_last)
+            if can_pack(torch.device("cpu"), torch.float32):
+                pack(self.generator)
         self.discriminator = Discriminator(self.config.size, per_level("dis_channels", 0), self.config.steps)
         self.discriminator.load_state_dict(self._state("dis/"), strict=True)
         self.discriminator.requires_grad_(False)
@@ -85,12 +91,16 @@ class Golden:
     def names(self, prefix: str) -> list[str]:
         return [name for name in self.arrays if name.startswith(prefix)]
 
+    @torch.no_grad()
+    def run(self, source: Tensor, x: Tensor, t: int) -> tuple[Rendering, Textures]:
+        return self.generator(source, x, self.skeleton, torch.tensor([t]))
+
     @cached_property
     def steps(self) -> list[tuple[Rendering, Textures]]:
         """All steps of the chain, from the file's noise."""
         x, outputs = start_image(self.source, self.tensor("noise")[None], self.config), []
         for t in range(self.config.steps):
-            rendering, textures = self.generator(self.source, x, self.skeleton, torch.tensor([t]))
+            rendering, textures = self.run(self.source, x, t)
             outputs.append((rendering, textures))
             x = rendering.image
         return outputs
@@ -178,11 +188,11 @@ def check_discriminator(golden: Golden) -> Iterator[tuple[str, object, float]]:
 
 def check_swap(golden: Golden) -> Iterator[tuple[str, object, float]]:
     """Garment coefficients: both people rendered at the last step's input, with the last step's textures."""
-    t = torch.tensor([golden.config.steps - 1])
+    t = golden.config.steps - 1
     x = golden.steps[-1][0].image
     means = {}
     for who, photo in (("garment", golden.target), ("reference", golden.source)):
-        rendering, _ = golden.generator(photo, x, golden.skeleton, t)
+        rendering, _ = golden.run(photo, x, t)
         mask = torch.zeros(1, 1, *golden.config.size)
         top, bottom, left, right = golden.arrays[f"swap/{who}_mask_box"]
         mask[:, :, top:bottom, left:right] = 1
@@ -196,9 +206,9 @@ def check_swap(golden: Golden) -> Iterator[tuple[str, object, float]]:
 CHECKS = (check_ladders, check_poses, check_generator, check_discriminator, check_swap)
 
 
-def compare(arrays: Mapping[str, np.ndarray]) -> list[Check]:
-    """Every array of a golden file against ours."""
-    golden, checks = Golden(arrays), []
+def compare(arrays: Mapping[str, np.ndarray], fast: bool = False) -> list[Check]:
+    """Every array of a golden file against ours; ``fast``: by the generator as the pipeline runs it, folded and packed."""
+    golden, checks = Golden(arrays, fast), []
     for part in CHECKS:
         for name, ours, tolerance in part(golden):
             ours, truth = ours if isinstance(ours, tuple) else (ours, arrays[name])

@@ -16,8 +16,9 @@ def arrays() -> dict[str, np.ndarray]:
         return {name: file[name] for name in file.files}
 
 
-def test_every_array_agrees_with_the_original(arrays):
-    checks = parity.compare(arrays)
+@pytest.mark.parametrize("fast", [False, True])
+def test_every_array_agrees_with_the_original(arrays, fast):
+    checks = parity.compare(arrays, fast)
     assert not [check for check in checks if not check.passed]
     assert len(checks) > 60
 

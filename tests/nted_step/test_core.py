@@ -12,6 +12,7 @@ from nted_step.config import PRESETS, NTEDStepConfig, preset
 from nted_step.folding import fold
 from nted_step.generator import Generator, Textures
 from nted_step.layers import GAIN, BiasedLeakyReLU
+from nted_step.packing import can_pack, pack
 from nted_step.pipeline import NTEDStepPipeline
 from nted_step.plain import plain
 from nted_step.pose import PoseError
@@ -60,15 +61,21 @@ def test_config_survives_json_and_refuses_nonsense(tiny_config):
 
 
 @pytest.mark.parametrize("kernel", [1, 3])
-def test_textures_equal_attention_over_the_value_convolution(kernel):
-    """The aggregation before the value convolution is an exact identity."""
+@pytest.mark.parametrize("channels", [8, 12])
+def test_textures_equal_attention_over_the_value_convolution(channels, kernel):
+    """Whichever of the two orders is taken, for values and for gradients of the features and of every weight."""
     torch.manual_seed(0)
-    operation, features = Extraction(8, 5, kernel), torch.randn(2, 8, 12, 9)
+    operation, features = Extraction(channels, 5, kernel), torch.randn(2, channels, 12, 9, requires_grad=True)
     operation.value_conv.bias.data.normal_()
+    assert operation.direct == (channels == 8)
     textures, attention = operation(features)
     values = operation.value_conv(features)
-    assert torch.allclose(textures, torch.bmm(values.flatten(2), attention.flatten(2).transpose(1, 2)), atol=1e-5)
+    expected = torch.bmm(values.flatten(2), attention.flatten(2).transpose(1, 2))
+    assert torch.allclose(textures, expected, atol=1e-5)
     assert torch.allclose(attention.flatten(2).sum(-1), torch.ones(2, 5))
+    inputs, pull = [features, *operation.parameters()], torch.randn_like(textures)
+    for ours, theirs in zip(*(torch.autograd.grad(out, inputs, pull, retain_graph=True) for out in (textures, expected)), strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-4)
 
 
 def test_blur_and_upsampling_equal_zero_insertion():
@@ -153,8 +160,8 @@ def test_work_stops_when_nobody_asks(tiny_generator, tiny_config):
     assert asked == [0]
 
 
-def test_folded_and_plain_models_compute_the_same(tiny_generator, tiny_config):
-    """Neither the constants folded for inference nor the research code's long way changes an image, a texture or a label."""
+def test_folded_packed_and_plain_models_compute_the_same(tiny_generator, tiny_config):
+    """Neither constants and layouts prepared for inference nor the research code's long way change an image, texture or label."""
     for name, parameter in tiny_generator.named_parameters():
         if name.endswith("bias"):
             torch.nn.init.normal_(parameter)
@@ -162,7 +169,10 @@ def test_folded_and_plain_models_compute_the_same(tiny_generator, tiny_config):
     source, skeleton, t = torch.rand(2, 3, *tiny_config.size), torch.rand(2, 20, *tiny_config.size), torch.tensor([0, 3])
     with torch.no_grad():
         expected, textures = tiny_generator(source, source, skeleton, t)
-        for other in (folded, plain(tiny_generator)):
+        others = [folded, plain(tiny_generator)]
+        if can_pack(torch.device("cpu"), torch.float32):
+            others.append(pack(copy.deepcopy(folded)))
+        for other in others:
             rendering, found = other(source, source, skeleton, t)
             assert torch.allclose(rendering.image, expected.image, atol=1e-4)
             for ours, theirs in zip(found.values + rendering.distribution, textures.values + expected.distribution, strict=True):
@@ -172,7 +182,7 @@ def test_folded_and_plain_models_compute_the_same(tiny_generator, tiny_config):
 
 def test_folding_leaves_gradients_to_the_textures(tiny_generator, tiny_config):
     """Refining a garment swap needs them."""
-    folded = fold(tiny_generator.requires_grad_(False))
+    folded = pack(fold(tiny_generator.requires_grad_(False)))
     source, t = torch.rand(1, 3, *tiny_config.size), torch.tensor([1])
     values = tuple(value.requires_grad_() for value in folded.encode_reference(source, t).values)
     features = folded.encode_pose(source, torch.rand(1, 20, *tiny_config.size), t)

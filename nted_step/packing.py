@@ -1,0 +1,90 @@
+"""Convolution weights kept in the layout that oneDNN multiplies in, with the leaky ReLU behind them in the same pass over memory.
+
+For inference on an x86 processor. PyTorch's own convolution brings its weights into that layout at every call, which at the
+coarse levels of the base model takes longer than the multiplication.
+"""
+
+from __future__ import annotations
+
+import platform
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nted_step.generator import DownLevel, Generator, PixelConv, StyledConv
+from nted_step.layers import SLOPE, Blur, EqualConv2d, EqualConvTranspose2d, Upsample, depthwise
+from nted_step.textures import Extraction
+
+NEEDED = ("_convolution_pointwise", "_convolution_transpose_pointwise", "_reorder_convolution_transpose_weight")
+
+
+def can_pack(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether this PyTorch and processor have what packed convolutions need."""
+    here = device.type == "cpu" and platform.machine().lower() in ("x86_64", "amd64") and torch.backends.mkldnn.is_available()
+    if not here or not all(hasattr(torch.ops.mkldnn, name) for name in NEEDED):
+        return False
+    return dtype == torch.float32 or (dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def pack(generator: Generator) -> Generator:
+    """Replace the convolutions of a folded generator, in place; it then computes the same images, faster."""
+    for module in list(generator.modules()):
+        if isinstance(module, (PixelConv, DownLevel, StyledConv)):
+            _pack_before_activation(module)
+    for module in list(generator.modules()):
+        for name, child in list(module.named_children()):
+            if isinstance(child, (EqualConv2d, Blur, Upsample)) and not _multiplied_otherwise(module, name):
+                setattr(module, name, PackedConv(child))
+    return generator
+
+
+def _pack_before_activation(module: PixelConv | DownLevel | StyledConv) -> None:
+    if getattr(module, "distribution_operation", None) is not None:
+        return  # the textures are added between convolution and activation
+    last = "blur" if isinstance(module, StyledConv) and module.blur is not None else "conv"
+    setattr(module, last, PackedConv(getattr(module, last), activate=True))
+    module.activate = nn.Identity()
+
+
+def _multiplied_otherwise(module: nn.Module, name: str) -> bool:
+    return isinstance(module, PackedConv) or (isinstance(module, Extraction) and name == "value_conv" and not module.direct)
+
+
+class PackedConv(nn.Module):
+    """One convolution, packed when first used; where gradients are wanted it is the plain one."""
+
+    def __init__(self, plain: EqualConv2d | Blur | Upsample, *, activate: bool = False):
+        super().__init__()
+        self.plain, self.activate = plain, activate
+        self.packed: Tensor | None = None
+        self.transposed = isinstance(plain, (EqualConvTranspose2d, Upsample))
+        self.stride = 2 if self.transposed else getattr(plain, "stride", 1)
+        self.padding = 1 if isinstance(plain, Upsample) else getattr(plain, "padding", 0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if torch.is_grad_enabled():
+            x = self.plain(x)
+            return F.leaky_relu(x, SLOPE) if self.activate else x
+        groups = 1 if isinstance(self.plain, EqualConv2d) else x.shape[1]
+        padding, stride = [self.padding] * 2, [self.stride] * 2
+        if self.packed is None:
+            self.packed = self._pack(x, padding, stride, groups)
+        after = ("leaky_relu", [SLOPE], "") if self.activate else ("none", [], "")
+        bias = getattr(self.plain, "bias", None)
+        if self.transposed:
+            return torch.ops.mkldnn._convolution_transpose_pointwise(
+                x, self.packed, bias, padding, [0, 0], stride, [1, 1], groups, *after
+            )
+        return torch.ops.mkldnn._convolution_pointwise(x, self.packed, bias, padding, stride, [1, 1], groups, *after)
+
+    def _pack(self, x: Tensor, padding: list[int], stride: list[int], groups: int) -> Tensor:
+        """Fitted to the size of x; another size is computed as exactly, if perhaps less fast."""
+        plain = self.plain
+        weight = plain.scaled_weight() if isinstance(plain, EqualConv2d) else depthwise(plain.kernel, x)
+        weight = weight.detach()
+        if self.transposed:
+            weight = weight.transpose(0, 1) if groups == 1 else weight
+            return torch.ops.mkldnn._reorder_convolution_transpose_weight(weight, padding, [0, 0], stride, [1, 1], groups, list(x.shape))
+        reorder = torch._C._nn.mkldnn_reorder_conv2d_weight
+        return reorder(weight.contiguous().to_mkldnn(), padding, stride, [1, 1], groups, list(x.shape))
