@@ -69,7 +69,8 @@ class BiasedLeakyReLU(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.leaky_relu(x + self.bias.view(-1, 1, 1), SLOPE) * GAIN
+        bias = self.bias.to(x.dtype)  # else autocast would continue in float32, at twice the memory traffic
+        return F.leaky_relu(x + bias.view(-1, 1, 1), SLOPE) * GAIN
 
 
 def binomial_kernel(gain: float = 1.0) -> Tensor:
