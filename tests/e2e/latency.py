@@ -1,4 +1,4 @@
-"""How long a visitor waits for a dragged joint: a real server with the weights in the box, a real browser.
+"""How long a visitor waits for the first picture and for a dragged joint: a real server with the weights in the box, a real browser.
 
     python -m tests.e2e.latency [--drags 20] [--json]
 """
@@ -10,6 +10,8 @@ import json
 import math
 import os
 import statistics
+import time
+from pathlib import Path
 
 import torch
 
@@ -59,22 +61,36 @@ def one_drag(page, up: bool) -> dict[str, float]:
     }
 
 
-def measure(drags: int) -> list[dict[str, float]]:
+def measure(drags: int) -> tuple[dict[str, float], list[dict[str, float]]]:
+    """Start the app and visit it.
+
+    Returns:
+        (``server_s`` from the command to the line that says it listens, ``first_picture_s`` from the command to all steps of the
+        first person on screen, ``resident_mb`` of the server then; the times of every drag, ms).
+    """
     from playwright.sync_api import sync_playwright
 
-    server = Server()
-    try:
-        assert server.first_line
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-            page = browser.new_context(**DESKTOP, reduced_motion="reduce").new_page()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        page = browser.new_context(**DESKTOP, reduced_motion="reduce").new_page()
+        began, server = time.monotonic(), Server()
+        try:
+            assert server.first_line
+            listens = time.monotonic() - began
             page.goto(server.url)
             wait_drawn(page)
+            start = {"server_s": listens, "first_picture_s": time.monotonic() - began, "resident_mb": resident_mb(server.process.pid)}
             page.evaluate(WATCH)
             one_drag(page, True)  # the first of a process is slower than all others and counted by nobody
-            return [one_drag(page, bool(index % 2)) for index in range(drags)]
-    finally:
-        server.interrupt()
+            return start, [one_drag(page, bool(index % 2)) for index in range(drags)]
+        finally:
+            server.interrupt()
+
+
+def resident_mb(process: int) -> float:
+    """Memory of a process on Linux, in 10^6 bytes."""
+    line = next(line for line in Path(f"/proc/{process}/status").read_text().splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) * 1024 / 1e6
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -89,16 +105,21 @@ def main() -> None:
     options = parser.parse_args()
     if options.drags < 10:
         parser.error("fewer than 10 drags say nothing")
-    taken = measure(options.drags)
+    start, taken = measure(options.drags)
+    start = {name: round(value, 1) for name, value in start.items()}
     machine = {"cores": len(os.sched_getaffinity(0)), "torch_threads": torch.get_num_threads(), "torch": torch.__version__, "drags": options.drags}
     result = {}
     for name, aim in AIMS.items():
         values = [each[name] for each in taken]
         result[name] = {"median_ms": round(statistics.median(values)), "p95_ms": round(percentile(values, 0.95)), "aim_ms": aim}
     if options.json:
-        print(json.dumps({"machine": machine, "latency": result}, indent=1))
+        print(json.dumps({"machine": machine, "start": start, "latency": result}, indent=1))
         return
     print(f"{machine['cores']} cores, {machine['torch_threads']} torch threads, torch {machine['torch']}, {options.drags} drags; ms")
+    print(
+        f"listens after {start['server_s']} s, first picture whole after {start['first_picture_s']} s, "
+        f"{start['resident_mb']:.0f} MB resident then"
+    )
     print(f"{'':26}{'median':>8}{'p95':>8}{'aim':>8}")
     for name, each in result.items():
         print(f"{name:26}{each['median_ms']:>8}{each['p95_ms']:>8}{each['aim_ms']:>8}")
