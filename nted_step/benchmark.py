@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any
 
@@ -15,11 +15,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from nted_step.config import preset
-from nted_step.generator import Generator
+from nted_step.generator import Generator, Textures
 from nted_step.pipeline import NTEDStepPipeline, Person, choose_device
 from nted_step.plain import plain, plain_steps
 from nted_step.pose import Pose, skeleton_map
-from nted_step.sampler import step
+from nted_step.sampler import sample, step
 from nted_step.schedule import seeded_noise, start_image
 
 MATRIX_SIDE = {"cuda": 8192}  # of the peak's square matrices; elsewhere 1024
@@ -28,7 +28,9 @@ CHAIN_SECONDS = 30.0  # after which the chain that bf16 is compared on is cut sh
 TIMING_SECONDS = 10.0  # after which a timing is not repeated again
 
 
-def benchmark(name: str, device: str = "auto", steps: int = 3, repeats: int = 3, compare_plain: bool = False) -> dict[str, Any]:
+def benchmark(
+    name: str, device: str = "auto", steps: int = 3, repeats: int = 3, compare_plain: bool = False, batches: Sequence[int] = ()
+) -> dict[str, Any]:
     """Measure a preset with random weights (speed does not depend on them).
 
     Args:
@@ -37,6 +39,7 @@ def benchmark(name: str, device: str = "auto", steps: int = 3, repeats: int = 3,
         steps: steps timed in a row, per repeat; the fastest repeat counts, because others share the machine.
         repeats: how often.
         compare_plain: also time the loop of ``nted_step.plain`` in this run.
+        batches: also measure images a second, every one of another person, at these batch sizes.
 
     Returns:
         Per dtype: ``cold`` and ``warm`` seconds per step, GFLOP per step of each, the machine's ``peak`` in GFLOP/s for
@@ -44,7 +47,8 @@ def benchmark(name: str, device: str = "auto", steps: int = 3, repeats: int = 3,
         of step ``psnr_step`` for an image range of 2. That is the last step, or as far as bf16 gets in half a minute.
         ``best`` is the faster dtype and ``peak_fraction`` its fraction; compared, ``plain`` is the plain loop's seconds per
         step, ``cold_speedup`` and ``warm_speedup`` how many times faster the best dtype is, and ``psnr_plain`` how near its
-        float32 images are.
+        float32 images are. ``images_per_second`` maps a batch size to whole images (all steps, textures included) a second in the
+        best dtype; ``peak_memory`` is the GPU's in bytes, None elsewhere.
     """
     where = choose_device(device)
     torch.manual_seed(0)
@@ -55,12 +59,12 @@ def benchmark(name: str, device: str = "auto", steps: int = 3, repeats: int = 3,
         "preset": name, "size": list(generator.config.size), "device": _device_name(where), "threads": torch.get_num_threads(),
         "torch": torch.__version__, "python": platform.python_version(),
     }  # fmt: skip
-    chains = {}
+    chains, pipelines = {}, {}
     with tqdm(total=len(DTYPES) * (2 * repeats + 1), desc=f"benchmark {name}", unit="part") as progress:
         for dtype in DTYPES:
             generator = Generator(preset(name))
             generator.load_state_dict(state)
-            pipeline = NTEDStepPipeline(generator, device=where.type, dtype=dtype)
+            pipeline = pipelines[dtype] = NTEDStepPipeline(generator, device=where.type, dtype=dtype)
             person = pipeline.encode(photo)
             chains[dtype] = _chain(pipeline, person, pose)
             progress.update()
@@ -77,6 +81,8 @@ def benchmark(name: str, device: str = "auto", steps: int = 3, repeats: int = 3,
     report |= {"psnr_bf16": _decibels(error), "psnr_step": last, "best": min(DTYPES, key=lambda dtype: report[dtype]["warm"])}
     best = report[report["best"]]
     report["peak_fraction"] = best["fraction"]
+    report["images_per_second"] = {count: throughput(pipelines[report["best"]], photo, pose, count, repeats) for count in batches}
+    report["peak_memory"] = torch.cuda.max_memory_allocated(where) if where.type == "cuda" else None
     if compare_plain:
         seconds, images = _plain_loop(state, name, photo, pose, where, steps, repeats)
         report |= {
@@ -84,6 +90,24 @@ def benchmark(name: str, device: str = "auto", steps: int = 3, repeats: int = 3,
             "psnr_plain": _decibels((images[-1] - chains["float32"][len(images)].cpu()).square().mean().item()),
         }  # fmt: skip
     return report
+
+
+@torch.no_grad()
+def throughput(pipeline: NTEDStepPipeline, photo: torch.Tensor, pose: Pose, count: int, repeats: int) -> float:
+    """Whole images a second when ``count`` people are computed at once, as evaluation does."""
+    generator, size = pipeline.generator, pipeline.config.size
+    source = photo[None].expand(count, -1, -1, -1).to(pipeline.device, pipeline.dtype, memory_format=torch.channels_last)
+    skeleton = skeleton_map(pose, size)[None].to(source).expand(count, -1, -1, -1)
+    start = start_image(source.float(), seeded_noise(0, size).to(pipeline.device), pipeline.config)
+
+    def images() -> None:
+        def textures(t: int) -> Textures:
+            return generator.encode_reference(source, torch.full((count,), t, device=pipeline.device))
+
+        for _ in sample(generator, textures, skeleton, start):
+            pass
+
+    return count / _fastest_call(pipeline.device, images, repeats)
 
 
 def _plain_loop(
@@ -152,6 +176,7 @@ def format_report(report: dict[str, Any]) -> str:
             f"plain loop (float32, nothing kept): {report['plain']:.4f} s/step; {report['best']} is {report['cold_speedup']:.1f} times faster "
             f"cold, {report['warm_speedup']:.1f} warm; float32 images agree to {report['psnr_plain']:.0f} dB"
         )
+    lines += [f"batch {count}: {rate:.2f} images/s, textures included" for count, rate in report["images_per_second"].items()]
     lines.append(f"bfloat16 against float32 at step {report['psnr_step']}: {report['psnr_bf16']:.1f} dB")
     return "\n".join(lines)
 

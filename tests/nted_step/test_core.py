@@ -192,12 +192,13 @@ def test_folding_leaves_gradients_to_the_textures(tiny_generator, tiny_config):
 
 def test_benchmark_compares_with_the_plain_loop(tiny_config, monkeypatch):
     monkeypatch.setattr("nted_step.benchmark.preset", lambda name: tiny_config)
-    report = benchmark("lite", "cpu", steps=2, repeats=1, compare_plain=True)
+    report = benchmark("lite", "cpu", steps=2, repeats=1, compare_plain=True, batches=(1, 3))
     best = report[report["best"]]
     assert report["psnr_plain"] > 80 and report["psnr_bf16"] > 25
     assert report["warm_speedup"] == pytest.approx(report["plain"] / best["warm"])
     assert report["cold_speedup"] == pytest.approx(report["plain"] / best["cold"]) and report["peak_fraction"] == best["fraction"]
-    assert "times faster" in format_report(report)
+    assert set(report["images_per_second"]) == {1, 3} and min(report["images_per_second"].values()) > 0
+    assert "times faster" in format_report(report) and "batch 3" in format_report(report)
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
