@@ -20,12 +20,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import yaml
 
 from nted_step.pipeline import choose_device
 from nted_step.weights import write_atomically
 from training.data import Pairs
+from training.garment_colour import colour_errors
 from training.loop import DivergedError, Trainer
 from training.metrics import NotAvailable, psnr, ssim, to_bytes
 from training.settings import Settings, SettingsError, load_settings
@@ -34,7 +36,7 @@ from training.train import stop_requested
 from training.validation import chain, save_sheet
 
 COPY = "copying the source"
-COLUMNS = ("masked_psnr", "psnr", "ssim")
+COLUMNS = {"masked_psnr": ".2f", "psnr": ".2f", "ssim": ".4f", "colour": ".1f"}  # and how they are printed
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,8 @@ def measure(image: torch.Tensor, pairs: Pairs) -> dict[str, float | None]:
     """The columns of a row; None for what cannot be had at this size."""
     output, truth = to_bytes(image), to_bytes(pairs.target)
     values = {"masked_psnr": psnr(output, truth, pairs.mask).mean().item(), "psnr": psnr(output, truth).mean().item()}
+    errors = [] if pairs.target_classes is None else colour_errors(output, truth, pairs.target_classes)
+    values["colour"] = float(np.median(errors)) if len(errors) else None
     try:
         return values | {"ssim": ssim(output, truth).mean().item()}
     except NotAvailable:
@@ -123,10 +127,10 @@ def measure(image: torch.Tensor, pairs: Pairs) -> dict[str, float | None]:
 
 def table(results: Mapping[str, dict[str, Any]]) -> str:
     """Markdown: a line for every row, copying the source first, and the commands below."""
-    lines = ["| | masked PSNR | PSNR | SSIM | samples | minutes |", "|---|---|---|---|---|---|"]
+    lines = ["| | masked PSNR | PSNR | SSIM | colour error | samples | minutes |", "|---|---|---|---|---|---|---|"]
 
     def line(name: str, values: Mapping[str, float | None], *rest: str) -> str:
-        cells = ["not available" if values[key] is None else f"{values[key]:.{4 if key == 'ssim' else 2}f}" for key in COLUMNS]
+        cells = ["not available" if values[key] is None else format(values[key], form) for key, form in COLUMNS.items()]
         return f"| {name} | " + " | ".join([*cells, *rest]) + " |"
 
     first = next(iter(results.values()))
