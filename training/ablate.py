@@ -29,6 +29,7 @@ from nted_step.weights import write_atomically
 from training.data import Pairs
 from training.garment_colour import colour_errors
 from training.loop import DivergedError, Trainer
+from training.memory import keep_freed_memory
 from training.metrics import NotAvailable, psnr, ssim, to_bytes
 from training.settings import Settings, SettingsError, load_settings
 from training.sources import validation_store
@@ -146,6 +147,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rows", nargs="+", metavar="NAME", help="only these rows")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     options = parser.parse_args(arguments)
+    keep_freed_memory()
     try:
         plan, device = load_plan(options.plan), choose_device(options.device)
         if unknown := set(options.rows or ()) - set(plan.rows):

@@ -25,6 +25,7 @@ from appearance_control.network import SMALL, ParserConfig, build_network
 from appearance_control.parser import save_parser
 from training.checkpoint import load_latest, save_checkpoint
 from training.figures import TEST_SEED
+from training.memory import keep_freed_memory
 from training.parser_data import ParserBatch, ParserStore, parser_store
 
 AVERAGE = 0.998  # share of the moving average that one iteration keeps, once it is under way
@@ -160,6 +161,7 @@ def trainer_batch(trainer: ParserTrainer, store: ParserStore, count: int) -> Par
 
 def main(arguments: list[str] | None = None) -> int:
     options = _options(arguments)
+    keep_freed_memory()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     run = Path(options.output)
     try:

@@ -35,6 +35,7 @@ import torch
 from nted_step.pipeline import choose_device
 from training.distributed import Ranks, joined
 from training.loop import DivergedError, Trainer
+from training.memory import keep_freed_memory
 from training.settings import Settings, SettingsError, load_settings
 
 
@@ -45,6 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting, e.g. stages.0.batch=8")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     options = parser.parse_args(arguments)
+    keep_freed_memory()
     try:
         settings = load_settings(options.config, options.set)
         with joined(choose_device(options.device)) as (ranks, device):
