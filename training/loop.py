@@ -31,7 +31,6 @@ from training.settings import LossWeights, Settings, Stage
 from training.sources import training_store, validation_store
 from training.validation import validate
 
-VALIDATION_PEOPLE = 24
 NETWORKS = ("generator", "ema", "discriminator", "optimizer_g", "optimizer_d")
 
 
@@ -47,6 +46,7 @@ class Progress:
     stage_samples: int = 0
     total_samples: int = 0
     seconds: float = 0.0  # spent training, over all sessions
+    first_loss: float | None = None  # of the validation before the first iteration
 
 
 def model_config(settings: Settings) -> NTEDStepConfig:
@@ -147,7 +147,7 @@ class Trainer:
         self.objective = Objective(self.settings, self.weights, self.vgg if self.weights.needs_vgg else None, self.device.type)
         with self.ranks.one_after_the_first():  # the first renders the figures that are not on disk yet
             self.store = training_store(self.settings, config, self.ranks.rank)
-            self.validation = validation_store(self.settings, config, VALIDATION_PEOPLE) if self.ranks.first else None
+            self.validation = validation_store(self.settings, config, self.settings.validation_people) if self.ranks.first else None
         self.rollout = self._rollout(config)
         if self.ranks.first:
             print(
@@ -196,6 +196,8 @@ class Trainer:
         """
         saved = sheet = time.monotonic()
         (stopping,) = self.ranks.any(stop())
+        if self.progress.total_samples == 0 and not stopping:
+            self._validate()
         while not stopping:
             if self.progress.stage_samples >= self.stage.samples:
                 self._validate()
@@ -293,8 +295,10 @@ class Trainer:
     def _validate(self) -> None:
         if self.ranks.first:
             path = self.run_dir / "sheets" / f"{self.progress.total_samples:010d}.png"
-            psnr, copied = validate(self.ema, self.validation, self.device, path)
-            self.reporter.validated(psnr, copied, path, self.progress.total_samples)
+            validation = validate(self.ema, self.validation, self.device, path, self.objective.emphasis)
+            if self.progress.total_samples == 0:
+                self.progress.first_loss = validation.loss
+            self.reporter.validated(validation, self.progress.total_samples, self.progress.first_loss)
         self.ranks.wait()
 
     def save(self) -> None:

@@ -91,7 +91,8 @@ class Settings:
     r1_every: int = 16  # optimizer steps of D between two R1 penalties
     ema_samples: int = 6000  # samples after which an old weight counts half in the exponential moving average
     save_minutes: float = 5.0  # minutes between checkpoints
-    sheet_minutes: float = 10.0  # minutes between validation sheets
+    sheet_minutes: float = 10.0  # minutes between validations, each with a sheet
+    validation_people: int = 24  # pairs that a validation looks at, all of people whom no run trains on
     log_every: int = 20  # iterations between two progress lines
     tensorboard: bool = False  # write scalars and sheets for TensorBoard into the run's folder
     wandb: str = ""  # project of Weights & Biases to report to as well, where wandb is installed

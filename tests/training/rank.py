@@ -53,7 +53,6 @@ def main(arguments: list[str]) -> int:
                 torch.save(found, output / f"{kind}_{ranks.rank}.pt")
         return 0
     loop.preset = lambda name: TINY
-    loop.VALIDATION_PEOPLE = 2
     if rest[0] in ("--kill", "--nan"):
         _misbehave(rest[0], int(rest[1]))
         rest = rest[2:]

@@ -218,10 +218,9 @@ def test_published_windows_and_symmetric_batches(figures, tiny_generator, tiny_c
 def settings(tmp_path_factory, tiny_config, figures, monkeypatch):
     """A run of two stages on the tiny model: 32x22 without, 64x44 with a discriminator."""
     monkeypatch.setattr("training.loop.preset", lambda name: tiny_config)
-    monkeypatch.setattr("training.loop.VALIDATION_PEOPLE", 2)
     light = LossWeights(classes=1.0, gan=0.3, step=0.3, features=1.0, r1=1.0)
     return Settings(
-        data_dir=str(tmp_path_factory.getbasetemp() / "data"),  # rendered once for all tests
+        validation_people=2, data_dir=str(tmp_path_factory.getbasetemp() / "data"),  # rendered once for all tests
         figures=dataclasses.replace(Settings().figures, people=4, poses=2, seed=50, supersize=64),
         stages=(Stage(height=32, samples=16, batch=4), Stage(height=64, samples=16, batch=4, weights=light)),
         d_channels=8, d_channels_max=8, r1_every=2,
