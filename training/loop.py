@@ -7,6 +7,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,7 @@ class Trainer:
         self.time_scale = 1.0  # that the generator started with
         torch.manual_seed(settings.seed)
         self.rng = np.random.default_rng(self._seed())
+        self.timed: Callable[[str], AbstractContextManager] = lambda part: nullcontext()  # around each part of an iteration
         self.reporter = Reporter(settings, run) if self.ranks.first else None
         state = self.ranks.from_first(load_latest(run) if self.ranks.first else None)
         if state is None:
@@ -141,8 +143,10 @@ class Trainer:
             generator.compile()
         self.wrapped_g, self.wrapped_d = (self.ranks.wrap(module, self.device) for module in (self.generator, self.discriminator))
         beta2_d = self.settings.beta2_d or self.settings.beta2
-        self.optimizer_g = torch.optim.Adam(self._parameter_groups(), self.stage.lr, betas=(self.stage.beta1, self.settings.beta2))
-        self.optimizer_d = torch.optim.Adam(self.discriminator.parameters(), self.stage.lr_d, betas=(self.stage.beta1, beta2_d))
+        # Fused: one pass over a tensor instead of a dozen, also on a CPU, where it takes a half to a quarter of the time.
+        betas_g, betas_d = (self.stage.beta1, self.settings.beta2), (self.stage.beta1, beta2_d)
+        self.optimizer_g = torch.optim.Adam(self._parameter_groups(), self.stage.lr, betas=betas_g, fused=True)
+        self.optimizer_d = torch.optim.Adam(self.discriminator.parameters(), self.stage.lr_d, betas=betas_d, fused=True)
         self.d_updates = 0
         self.objective = Objective(self.settings, self.weights, self.vgg if self.weights.needs_vgg else None, self.device.type)
         with self.ranks.one_after_the_first():  # the first renders the figures that are not on disk yet
@@ -206,7 +210,7 @@ class Trainer:
                     return True
                 self._next_stage()
                 self.save()
-            values = self._iterate()
+            values = self.iterate()
             now = time.monotonic()
             due = (60 * self.settings.save_minutes, 60 * self.settings.sheet_minutes)
             first = self.ranks.first  # whose clock it is
@@ -224,7 +228,7 @@ class Trainer:
         self.save()
         return False
 
-    def _iterate(self) -> dict[str, float]:
+    def iterate(self) -> dict[str, float]:
         """One iteration: roll out and add up gradients for each part of the batch, update G, D and the average."""
         began = time.monotonic()
         self._set_learning_rate()
@@ -237,12 +241,14 @@ class Trainer:
         for part in range(parts):
             more = part + 1 < parts
             with without_averaging(self.wrapped_g, more):
-                with self.objective.autocast():
+                with self.timed("G forward"), self.objective.autocast():
                     steps = self.rollout.run(self.wrapped_g, self.device)
-                total, losses = self.objective.generator(steps, self.discriminator)
-                (total / parts).backward()
+                with self.timed("losses"):
+                    total, losses = self.objective.generator(steps, self.discriminator)
+                with self.timed("G backward"):
+                    (total / parts).backward()
             if adversarial:
-                with without_averaging(self.wrapped_d, more):
+                with self.timed("D and R1" if regularise else "D"), without_averaging(self.wrapped_d, more):
                     total, others = self.objective.discriminator(steps, self.wrapped_d, regularise)
                     (total / parts).backward()
                 losses |= others
@@ -250,13 +256,14 @@ class Trainer:
                 values.setdefault(name, []).append(value.detach())
             count += sum(len(step.t) for step in steps)
             images += self.stage.batch
-        self.optimizer_g.step()
-        if adversarial:
-            self.optimizer_d.step()
-            self.d_updates += 1
-        means = {name: torch.stack(several).mean().item() for name, several in values.items()}
         count = round(self.ranks.mean([count])[0] * self.ranks.count)  # windows may be cut to different lengths
-        self._update_average(count)
+        with self.timed("optimizers and average"):
+            self.optimizer_g.step()
+            if adversarial:
+                self.optimizer_d.step()
+                self.d_updates += 1
+            self._update_average(count)
+        means = {name: torch.stack(several).mean().item() for name, several in values.items()}
         self.progress.stage_samples += count
         self.progress.total_samples += count
         self._report(Iteration(means, time.monotonic() - began, self.rollout.take_waited(), images * self.ranks.count), count / (images * self.ranks.count))

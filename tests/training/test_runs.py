@@ -78,11 +78,11 @@ def test_accumulated_gradients_are_the_mean_of_their_parts(settings, tmp_path):
     assert (both.effective_batch, one.effective_batch) == (8, 4)
     for trainer in (both, one):  # so that gradients can be compared, nothing is updated
         trainer.optimizer_g.step = trainer.optimizer_d.step = lambda: None
-    both._iterate()
+    both.iterate()
     parts = []
     for _ in range(2):
         one.d_updates = 0  # R1 in both
-        one._iterate()
+        one.iterate()
         parts.append([p.grad.clone() for p in (*one.generator.parameters(), *one.discriminator.parameters())])
     for value, first, second in zip((*both.generator.parameters(), *both.discriminator.parameters()), *parts, strict=True):
         assert torch.allclose(value.grad, (first + second) / 2, rtol=1e-4, atol=1e-6 * first.abs().max().item() + 1e-9)
@@ -111,7 +111,7 @@ def test_without_vgg_feature_matching_is_used_and_said(settings, tmp_path, monke
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     stage = dataclasses.replace(settings.stages[0], samples=4, weights=LossWeights(pixel=0, perceptual=2.0, face=1.0))
     trainer = Trainer(dataclasses.replace(settings, stages=(stage,)), tmp_path / "run", CPU)
-    assert set(trainer._iterate()) >= {"features", "d_gan"}
+    assert set(trainer.iterate()) >= {"features", "d_gan"}
     out = capsys.readouterr().out
     assert out.count("perceptual loss: not available (vgg19-dcbb9e9d.pth") == 1 and "feature matching takes its place" in out
 
@@ -166,7 +166,7 @@ def test_bundled_configurations_read(name):
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(settings, tmp_path, capsys):
     trainer = Trainer(settings, tmp_path, CPU)
     trainer.save()
-    trainer._iterate()
+    trainer.iterate()
     trainer.save()
     newest = tmp_path / (tmp_path / "latest").read_text().strip()
     assert newest.name == "checkpoint_0000000004.pt"

@@ -243,7 +243,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(settings, tmp_path):
 def test_training_lowers_the_loss(settings, tmp_path):
     stage = dataclasses.replace(settings.stages[0], samples=10**6, batch=8, warmup=0, lr=2e-2, lr_end=2e-2, beta1=0.9)
     trainer = Trainer(dataclasses.replace(settings, stages=(stage,)), tmp_path, torch.device("cpu"))
-    values = [trainer._iterate()["pixel"] for _ in range(40)]
+    values = [trainer.iterate()["pixel"] for _ in range(40)]
     assert np.mean(values[-10:]) < 0.5 * np.mean(values[:5])
 
 
