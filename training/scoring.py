@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.garment_colour import colour_errors
+from training.garment_colour import GarmentColours
 from training.metric_networks import Features, Networks
 from training.metrics import SSIM_SETTINGS, Gaussian, NotAvailable, Protocol, fit_gaussian, frechet_distance, psnr, ssim
 
@@ -48,7 +48,8 @@ class Scorer:
     def __init__(
         self, truth: Tensor, mask: Tensor, protocol: Protocol, networks: Networks, reference: Reference | None = None, classes: Tensor | None = None
     ):
-        self.truth, self.mask, self.reference, self.classes = truth, mask, reference, classes
+        self.truth, self.mask, self.reference = truth, mask, reference
+        self.garments = None if classes is None else GarmentColours(truth, classes)
         self.protocol, self.networks = protocol, networks
         self.missing = dict(networks.missing)
         if classes is None:
@@ -84,7 +85,7 @@ class Scorer:
             return NOT_AVAILABLE
 
     def _colour(self, image: Tensor) -> float:
-        errors = colour_errors(image, self.truth, self.classes)
+        errors = self.garments.errors(image)
         if not len(errors):
             raise NotAvailable("no garment is large enough")
         return float(np.median(errors))
