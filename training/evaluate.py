@@ -127,6 +127,7 @@ def settings(protocol: Protocol) -> dict[str, Any]:
         "dtype": "float32",
         "protocol": protocol.settings(),
         "psnr": "data range 1, the mean of every image's PSNR, equal images count 100 dB",
+        "face_psnr": "over the face's pixels in the truth, the mean over all faces of 30 pixels or more at 256x176",
         "colour": "CIEDE2000 of each garment's mean colour from the truth's, median over all garments of 60 pixels or more at 256x176",
         "lpips": "version 0.1, AlexNet, at the images' own size",
         "fid": "torchvision's ImageNet Inception-v3, bilinear to 299; few images raise it: compare equal counts only",
