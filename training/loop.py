@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
+import os
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -28,7 +29,7 @@ from training.objective import Objective, without_vgg
 from training.perceptual import VGGFeatures, open_vgg
 from training.progress import Iteration, Reporter
 from training.rollout import ChainRollout, WindowRollout
-from training.settings import LossWeights, Settings, Stage
+from training.settings import LossWeights, Settings, Stage, to_document
 from training.sources import training_store, validation_store
 from training.validation import validate
 
@@ -48,6 +49,7 @@ class Progress:
     total_samples: int = 0
     seconds: float = 0.0  # spent training, over all sessions
     first_loss: float | None = None  # of the validation before the first iteration
+    last_validation: dict[str, float] | None = None  # loss, psnr and copied of the newest, and after how many samples
 
 
 def model_config(settings: Settings) -> NTEDStepConfig:
@@ -305,6 +307,8 @@ class Trainer:
             validation = validate(self.ema, self.validation, self.device, path, self.objective.emphasis)
             if self.progress.total_samples == 0:
                 self.progress.first_loss = validation.loss
+            numbers = {name: getattr(validation, name) for name in ("loss", "psnr", "copied")}
+            self.progress.last_validation = numbers | {"samples": self.progress.total_samples}
             self.reporter.validated(validation, self.progress.total_samples, self.progress.first_loss)
         self.ranks.wait()
 
@@ -332,8 +336,16 @@ class Trainer:
             "time_scale": self.generator.time_scale,
             "first_time_scale": self.time_scale,
             "vgg": self.vgg is not None,
+            "settings": to_document(self.settings),
+            "hardware": self._hardware(),
             "others": own[1:],
         }  # fmt: skip
+
+    def _hardware(self) -> str:
+        """Where this runs, for a model card."""
+        if self.device.type == "cuda":
+            return f"{self.ranks.count} x {torch.cuda.get_device_name(self.device)}"
+        return f"{os.cpu_count()} CPU cores" if self.device.type == "cpu" else self.device.type
 
     def _load(self, state: dict[str, Any]) -> None:
         self.progress = Progress(**state["progress"])

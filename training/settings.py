@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -112,7 +113,17 @@ def load_settings(path: str | Path, overrides: Sequence[str] = ()) -> Settings:
         raise SettingsError(f"{path}: {error.strerror}") from None
     except yaml.YAMLError as error:
         raise SettingsError(f"{path}: not valid YAML ({str(error).splitlines()[0]})") from None
-    return _build(Settings, document, str(path))
+    return from_document(document, str(path))
+
+
+def to_document(settings: Settings) -> dict[str, Any]:
+    """Tables, lists and plain values; :func:`from_document` is its inverse."""
+    return json.loads(json.dumps(dataclasses.asdict(settings)))
+
+
+def from_document(document: Any, where: str) -> Settings:
+    """Raises SettingsError naming ``where`` and the key."""
+    return _build(Settings, document, where)
 
 
 def _override(document: Any, override: str) -> None:

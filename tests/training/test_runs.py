@@ -102,7 +102,7 @@ def test_a_one_step_model_warms_up_to_steps(settings, tiny_config, tmp_path):
     assert seen == [0.0, 0.0, 0.125, 0.25] and trainer.ema.time_scale == 0.25
     resumed = Trainer(warm, tmp_path / "warm", CPU)
     assert resumed.generator.time_scale == 0.25 and resumed.time_scale == 0
-    exported = load_weights(export(tmp_path / "warm", warm, tmp_path / "exported", None, "a CPU"))
+    exported = load_weights(export(tmp_path / "warm", tmp_path / "exported"))
     assert exported.config.time_scale == 0.25
 
 
