@@ -121,7 +121,9 @@ def _grown(ema: dict[str, torch.Tensor], settings: Settings, stage: int, time_sc
     height = settings.stages[stage].height
     generator = Generator(stage_config(final, height))
     generator.load_state_dict(ema)
-    return at_stage(generator, final, final.size[0])
+    with torch.random.fork_rng(devices=[]):  # levels that were not trained are random numbers: the same ones each time
+        torch.manual_seed(settings.seed)
+        return at_stage(generator, final, final.size[0])
 
 
 def _compare(generator: Generator, output: Path, dtype: torch.dtype) -> str:
