@@ -56,7 +56,7 @@ def benchmark(
     pose, photo = _standing_pose(generator.config.size), torch.rand(3, *generator.config.size) * 2 - 1
     state = {key: value.clone() for key, value in generator.state_dict().items()}
     report: dict[str, Any] = {
-        "preset": name, "size": list(generator.config.size), "device": _device_name(where), "threads": torch.get_num_threads(),
+        "preset": name, "size": list(generator.config.size), "device": device_name(where), "threads": torch.get_num_threads(),
         "torch": torch.__version__, "python": platform.python_version(),
     }  # fmt: skip
     chains, pipelines = {}, {}
@@ -226,7 +226,7 @@ def _synchronise(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def _device_name(device: torch.device) -> str:
+def device_name(device: torch.device) -> str:
     if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
+        return torch.cuda.getdevice_name(device)
     return f"{device.type} ({torch.backends.cpu.get_cpu_capability()})" if device.type == "cpu" else device.type

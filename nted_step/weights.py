@@ -83,11 +83,11 @@ def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor], str]:
     data = _read_bytes(path)
     digest = hashlib.sha256(data).hexdigest()
     if document.get("sha256") not in (None, digest):
-        raise WeightsError(f"{path}: damaged: its SHA-256 is not the one in {CONFIG_NAME}; fetch the file again")
+        raise WeightsError(f"{path}: damaged: its SHA-256 is not the one in {CONFIG_NAME}; {_remedy(path)}")
     try:
         return document, load_safetensors(data), digest
     except (SafetensorError, ValueError, KeyError) as error:
-        raise WeightsError(f"{path}: not a safetensors file, or cut short ({error})") from None
+        raise WeightsError(f"{path}: not a safetensors file, or cut short ({error}); {_remedy(path)}") from None
 
 
 def save_weights(folder: str | Path, generator: Generator, training: Mapping[str, Any], dtype: torch.dtype = torch.float16) -> Path:
@@ -183,6 +183,18 @@ def write_atomically(path: Path, data: bytes) -> None:
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _remedy(path: Path) -> str:
+    """What to do about a damaged file. One in the Hub's cache is removed, or it would be taken for good from then on."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    if Path(HF_HUB_CACHE).resolve() not in path.absolute().resolve().parents:
+        return "fetch the file again"
+    kept = path.resolve()  # the cache's folders hold links to it
+    path.unlink()
+    kept.unlink(missing_ok=True)
+    return "it is removed from the Hub's cache; start again to fetch it anew"
 
 
 def _read_bytes(path: Path) -> bytes:

@@ -14,6 +14,7 @@ import torch
 from nted_step.weights import write_atomically
 
 KEEP = 2  # newest checkpoints kept
+_UNREADABLE = (RuntimeError, EOFError, OSError, UnpicklingError)
 LATEST = "latest"  # a file that holds the name of the newest checkpoint
 
 
@@ -32,6 +33,21 @@ def save_checkpoint(run: Path, state: dict[str, Any], samples: int) -> Path:
     return path
 
 
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """One checkpoint file, or the newest of a run's folder. Raises ValueError where there is none or it cannot be read."""
+    if path.is_dir():
+        state = load_latest(path)
+        if state is None:
+            raise ValueError(f"{path}: no checkpoint; train first")
+        return state
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such checkpoint or run") from None
+    except _UNREADABLE as error:
+        raise ValueError(f"{path}: cannot be read as a checkpoint ({_first_line(error)})") from None
+
+
 def load_latest(run: Path) -> dict[str, Any] | None:
     """The newest checkpoint of a run that can be read, or None when it has none.
 
@@ -41,11 +57,15 @@ def load_latest(run: Path) -> dict[str, Any] | None:
     for path in paths:
         try:
             return torch.load(path, map_location="cpu", weights_only=True)
-        except (RuntimeError, EOFError, OSError, UnpicklingError) as error:
-            print(f"{path}: cannot be read ({str(error).splitlines()[0] if str(error) else type(error).__name__}); going back", flush=True)
+        except _UNREADABLE as error:
+            print(f"{path}: cannot be read ({_first_line(error)}); going back", flush=True)
     if paths:
         raise ValueError(f"{run}: none of its {len(paths)} checkpoints can be read; remove them to start anew")
     return None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _flush_folder(folder: Path) -> None:

@@ -1,6 +1,8 @@
 """Turn a training run into a weights folder: the moving average of the generator, its configuration, and a model card.
 
-    python -m training.export --run runs/lite --config training/configs/lite_figures.yaml --output assets/weights/lite
+    python -m training.export --checkpoint runs/lite_figures --output out/weights
+    python -m training.evaluate --weights out/weights --output out/evaluation
+    python -m training.export --checkpoint runs/lite_figures --output out/weights --metrics out/evaluation/metrics.json --push-to-hub user/name
 
 A run that has not reached the full canvas is grown to it first, which does not change its images but for their size.
 """
@@ -19,10 +21,12 @@ import torch
 
 from nted_step.generator import Generator
 from nted_step.weights import CARD_NAME, load_weights, save_weights, write_atomically
-from training.checkpoint import load_latest
+from training.checkpoint import load_checkpoint
 from training.growing import at_stage, stage_config
+from training.hub import push
 from training.loop import model_config
-from training.settings import Settings, load_settings
+from training.report import COLUMNS, cell, measured, rows_of
+from training.settings import Settings, from_document, load_settings
 
 CARD = """---
 license: apache-2.0
@@ -61,11 +65,24 @@ of a real person was used, so these weights know rendered figures only; a real p
 PREPARED = "The training pairs of the data set prepared in `{folder}`. Its terms apply to what is made with these weights."
 
 
-def export(run: Path, settings: Settings, output: Path, metrics: Path | None, where: str, note: str = "", dtype: torch.dtype = torch.float16) -> Path:
-    """Write ``config.json``, ``model.safetensors`` and the card. Raises ValueError when the run has no checkpoint."""
-    state = load_latest(run)
-    if state is None:
-        raise ValueError(f"{run}: no checkpoint; train first")
+def export(
+    checkpoint: Path, output: Path, *, settings: Settings | None = None, metrics: Path | None = None, where: str = "", note: str = "",
+    dtype: torch.dtype = torch.float16,
+) -> Path:  # fmt: skip
+    """Write ``config.json``, ``model.safetensors`` and the card, and read them back.
+
+    Args:
+        checkpoint: a checkpoint, or a run's folder, whose newest is taken.
+        settings: the run's; only for a checkpoint that does not hold them.
+        metrics: of ``training.evaluate``, for the card.
+        where, note: for the card; where it was trained stands in the checkpoint.
+        dtype: of the stored weights.
+
+    Raises ValueError when there is no checkpoint, or no settings.
+    """
+    state = load_checkpoint(checkpoint)
+    settings = settings or _settings(state, checkpoint)
+    where = where or state.get("hardware", "a CPU")
     progress = state["progress"]
     generator = _grown(state["ema"], settings, progress["stage"], state.get("time_scale", 1.0))
     training = {
@@ -81,10 +98,16 @@ def export(run: Path, settings: Settings, output: Path, metrics: Path | None, wh
         "licence": "Apache-2.0",
     }
     save_weights(output, generator, training, dtype)
-    card = _card(generator, settings, state, metrics, where, note, dtype)
+    digest = _compare(generator, output, dtype)
+    card = _card(generator, settings, state, _report(metrics, digest), where, note, dtype)
     write_atomically(output / CARD_NAME, card.encode())
-    _compare(generator, output, dtype)
     return output
+
+
+def _settings(state: dict[str, Any], checkpoint: Path) -> Settings:
+    if "settings" not in state:
+        raise ValueError(f"{checkpoint}: an older checkpoint, without its settings; give the run's YAML file with --config")
+    return from_document(state["settings"], str(checkpoint))
 
 
 def _perceptual(settings: Settings, state: dict[str, Any]) -> str:
@@ -98,19 +121,32 @@ def _grown(ema: dict[str, torch.Tensor], settings: Settings, stage: int, time_sc
     height = settings.stages[stage].height
     generator = Generator(stage_config(final, height))
     generator.load_state_dict(ema)
-    return at_stage(generator, final, final.size[0])
+    with torch.random.fork_rng(devices=[]):  # levels that were not trained are random numbers: the same ones each time
+        torch.manual_seed(settings.seed)
+        return at_stage(generator, final, final.size[0])
 
 
-def _compare(generator: Generator, output: Path, dtype: torch.dtype) -> None:
-    """What was written must read back as what was exported, rounded to the stored dtype."""
-    stored = load_weights(output).state
+def _compare(generator: Generator, output: Path, dtype: torch.dtype) -> str:
+    """What was written must read back as what was exported, rounded to the stored dtype; returns the file's SHA-256."""
+    stored = load_weights(output)
     for key, value in generator.state_dict().items():
-        if not torch.equal(stored[key], value.to(dtype)):
+        if not torch.equal(stored.state[key], value.to(dtype)):
             raise ValueError(f"{output}: {key!r} did not survive the writing")
+    return stored.sha256
+
+
+def _report(metrics: Path | None, digest: str) -> dict[str, Any] | None:
+    """An evaluation of the weights with this SHA-256."""
+    if metrics is None:
+        return None
+    report = json.loads(metrics.read_text())
+    if report["weights"]["sha256"] != digest:
+        raise ValueError(f"{metrics}: measured on other weights; the exported ones are written, evaluate them and export again")
+    return report
 
 
 def _card(
-    generator: Generator, settings: Settings, state: dict[str, Any], metrics: Path | None, where: str, note: str, dtype: torch.dtype
+    generator: Generator, settings: Settings, state: dict[str, Any], report: dict[str, Any] | None, where: str, note: str, dtype: torch.dtype
 ) -> str:
     config, figures, progress = generator.config, settings.figures, state["progress"]
     seeds = {"people": figures.people, "poses": figures.poses, "first": figures.seed, "last": figures.seed + figures.people - 1}
@@ -127,33 +163,52 @@ def _card(
         preset=settings.preset, parameters=sum(p.numel() for p in generator.parameters()) / 1e6, height=config.size[0],
         width=config.size[1], steps=config.steps, dtype=str(dtype).removeprefix("torch."), data=data,
         perceptual=_perceptual(settings, state), samples=progress["total_samples"], hours=progress["seconds"] / 3600,
-        where=where, stages="\n".join(lines), metrics=_metrics(metrics), untrained=untrained if trained < config.size[0] else "", note=f"\n\n{note}" if note else "",
+        where=where, stages="\n".join(lines), metrics=_metrics(report, progress), untrained=untrained if trained < config.size[0] else "", note=f"\n\n{note}" if note else "",
     )  # fmt: skip
 
 
-def _metrics(path: Path | None) -> str:
-    if path is None:
-        return "Not measured."
-    report = json.loads(path.read_text())
-    last, copied = list(report["steps"].values())[-1], report["copying the source"]
+def _metrics(report: dict[str, Any] | None, progress: dict[str, Any]) -> str:
+    """The run's own last validation, and the table of an evaluation."""
+    parts = []
+    if last := progress.get("last_validation"):
+        before = f", {progress['first_loss']:.4f} before the first iteration" if progress.get("first_loss") is not None else ""
+        parts.append(
+            f"Validation during training, after {last['samples']:,} samples, on unseen people: loss {last['loss']:.4f}{before}; "
+            f"masked PSNR {last['psnr']:.2f} dB, copying the source {last['copied']:.2f} dB."
+        )
+    if report is not None:
+        parts.append(_table(report))
+    return "\n\n".join(parts) or "Not measured."
+
+
+def _table(report: dict[str, Any]) -> str:
+    """Markdown: both baselines and the last step, in every metric that was measured."""
+    rows, keys = rows_of(report), measured(report)
+    last = list(report["steps"])[-1]
     seeds = f" (seeds from {report['figures']['seed']:,})" if "seed" in report["figures"] else ""
-    return (
-        f"On {report['figures']['count']} test pairs{seeds}, last step: masked PSNR "
-        f"{last['masked_psnr']:.2f} dB, SSIM {last['ssim']:.3f}; copying the source: {copied['masked_psnr']:.2f} dB, {copied['ssim']:.3f}."
-    )
+    lines = [f"On {report['figures']['count']} test pairs{seeds}, PSNR in dB:", ""]
+    lines += ["| | " + " | ".join(COLUMNS[key][0] for key in keys) + " |", "|---" * (len(keys) + 1) + "|"]
+    lines += ["| " + " | ".join([name, *(cell(row, key) for key in keys)]) + " |" for name, row in rows.items() if name in report or name == last]
+    return "\n".join(lines)
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.export", description="Write a run's weights for use.")
-    parser.add_argument("--run", required=True, type=Path, help="the run's folder")
-    parser.add_argument("--config", required=True, help="the run's YAML file")
+    parser.add_argument("--checkpoint", "--run", required=True, type=Path, help="a checkpoint, or a run's folder, whose newest is taken")
     parser.add_argument("--output", required=True, type=Path, help="weights folder to write")
+    parser.add_argument("--config", help="the run's YAML file, for a checkpoint that does not hold its settings")
+    parser.add_argument("--dtype", choices=("float16", "float32"), default="float16", help="of the stored weights (default: float16)")
     parser.add_argument("--metrics", type=Path, help="metrics.json of training.evaluate, for the card")
-    parser.add_argument("--hardware", default="a CPU", help="where it was trained, for the card")
+    parser.add_argument("--hardware", default="", help="where it was trained, for the card, if not where the checkpoint says")
     parser.add_argument("--note", default="", help="what else a reader should know of this run, for the card")
+    parser.add_argument("--push-to-hub", metavar="USER/NAME", help="commit the folder to this model repository, made if it is not there")
     options = parser.parse_args(arguments)
     try:
-        print(export(options.run, load_settings(options.config), options.output, options.metrics, options.hardware, options.note))
+        settings = load_settings(options.config) if options.config else None
+        texts = {"metrics": options.metrics, "where": options.hardware, "note": options.note}
+        print(export(options.checkpoint, options.output, settings=settings, dtype=getattr(torch, options.dtype), **texts))
+        if options.push_to_hub:
+            print(push(options.output, options.push_to_hub))
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -10,15 +10,30 @@ NO_GARMENT = (0, 13, 14, 15)  # background, hair, skin, face
 LEAST_PIXELS = 60  # of a 256x176 canvas; smaller pieces are mostly edge
 
 
-def colour_errors(image: Tensor, truth: Tensor, classes: Tensor) -> np.ndarray:
-    """Every garment's error: image, truth N x 3 x H x W uint8, classes N x H x W of the truth -> one number a garment.
+class GarmentColours:
+    """The garments of the true images: where they are, and their mean colours, found once for many comparisons.
 
-    Both images' colours are averaged in CIELAB (D65) over the pixels where the truth shows the garment.
+    Args:
+        truth: N x 3 x H x W uint8. classes: N x H x W, the truth's class maps.
     """
-    least = LEAST_PIXELS * classes[0].numel() / (256 * 176)
-    errors = []
-    for ours, theirs, labels in zip(image, truth, classes.numpy(), strict=True):
-        ours, theirs = (rgb2lab(picture.permute(1, 2, 0).numpy()) for picture in (ours, theirs))
-        masks = (labels == label for label in np.unique(labels) if label not in NO_GARMENT)
-        errors += [deltaE_ciede2000(ours[mask].mean(0), theirs[mask].mean(0)) for mask in masks if mask.sum() >= least]
-    return np.array(errors)
+
+    def __init__(self, truth: Tensor, classes: Tensor):
+        least = LEAST_PIXELS * classes[0].numel() / (256 * 176)
+        self.garments = []
+        for labels in classes.numpy():
+            masks = [labels == label for label in np.unique(labels) if label not in NO_GARMENT]
+            self.garments.append([mask for mask in masks if mask.sum() >= least])
+        self.colours = self._means(truth)
+
+    def errors(self, image: Tensor) -> np.ndarray:
+        """Every garment's error in N x 3 x H x W uint8: one number a garment.
+
+        Colours are averaged in CIELAB (D65) over the pixels where the truth shows the garment.
+        """
+        return deltaE_ciede2000(self._means(image), self.colours)
+
+    def _means(self, image: Tensor) -> np.ndarray:
+        """Garments x 3."""
+        pixels = image.permute(0, 2, 3, 1).numpy()
+        means = [rgb2lab(one[mask]).mean(0) for one, masks in zip(pixels, self.garments, strict=True) for mask in masks]
+        return np.array(means).reshape(-1, 3)

@@ -53,7 +53,7 @@ class Objective:
         output, target = _joined(steps)
         parts = {}
         if weights.pixel:
-            parts["pixel"] = losses.pixel(output, target, torch.cat([self._emphasis(step.pairs) for step in steps]))
+            parts["pixel"] = losses.pixel(output, target, torch.cat([self.emphasis(step.pairs) for step in steps]))
         if weights.attention:
             parts["attention"] = torch.stack([_attention(step) for step in steps]).mean()
         if weights.classes and steps[0].pairs.source_classes is not None:
@@ -112,7 +112,7 @@ class Objective:
             total = total + self.weights.r1 / 2 * self.settings.r1_every * penalty
         return total, parts
 
-    def _emphasis(self, pairs: Pairs) -> Tensor:
+    def emphasis(self, pairs: Pairs) -> Tensor:
         """How much every pixel counts in the pixel loss, B x 1 x h x w."""
         weight = 1 + self.settings.person * pairs.mask
         if pairs.target_classes is None:

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from training.settings import Settings
+from training.validation import Validation
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,17 @@ class Reporter:
         self._scalars({"speed/images_per_second": speed, "speed/data_wait": wait} | {f"rate/{name}": v for name, v in rates.items()}, samples)
         self.recent.clear()
 
-    def validated(self, psnr: float, copied: float, sheet: Path, samples: int) -> None:
-        print(f"validation at {samples} samples: masked PSNR {psnr:.2f} dB, copying the source {copied:.2f} dB, {sheet}", flush=True)
-        self._scalars({"validation/masked_psnr": psnr, "validation/masked_psnr_of_copying": copied}, samples)
-        with Image.open(sheet) as image:
+    def validated(self, validation: Validation, samples: int, first_loss: float | None) -> None:
+        """``first_loss``: of the validation before the first iteration, where there was one."""
+        before = f" ({first_loss:.4f} before the first iteration)" if samples and first_loss is not None else ""
+        print(
+            f"validation at {samples} samples: loss {validation.loss:.4f}{before}, masked PSNR {validation.psnr:.2f} dB, "
+            f"copying the source {validation.copied:.2f} dB, {validation.sheet}",
+            flush=True,
+        )
+        scalars = {"loss": validation.loss, "masked_psnr": validation.psnr, "masked_psnr_of_copying": validation.copied}
+        self._scalars({f"validation/{name}": value for name, value in scalars.items()}, samples)
+        with Image.open(validation.sheet) as image:
             pixels = np.array(image)
         if self.tensorboard:
             self.tensorboard.add_image("validation/sheet", pixels, samples, dataformats="HWC")

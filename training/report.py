@@ -17,6 +17,7 @@ COPY, WARP = "copying the source", "warping its limbs"
 COLUMNS = {
     "masked_psnr": ("masked PSNR", 2, True),
     "psnr": ("PSNR", 2, True),
+    "face_psnr": ("face PSNR", 2, True),
     "ssim": ("SSIM", 4, True),
     "ssim_51": ("SSIM 51", 4, True),
     "ssim_256": ("SSIM 256", 4, True),

@@ -9,12 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.garment_colour import colour_errors
+from training.garment_colour import GarmentColours
 from training.metric_networks import Features, Networks
 from training.metrics import SSIM_SETTINGS, Gaussian, NotAvailable, Protocol, fit_gaussian, frechet_distance, psnr, ssim
+from training.objective import FACE
 
 NOT_AVAILABLE = "not available"
 BATCH = 16  # images that a network sees at a time
+LEAST_FACE_PIXELS = 30  # of a 256x176 canvas; a smaller face is turned away or cut off
 
 Row = dict[str, float | str]
 
@@ -37,7 +39,7 @@ class Scorer:
     Args:
         truth: N x 3 x H x W uint8. mask: N x 1 x H x W, 1 on the person.
         reference: of the FIDs; the truth itself when None.
-        classes: N x H x W class maps of the truth, for the garments' colours.
+        classes: N x H x W class maps of the truth, for the faces and the garments' colours.
 
     Attributes:
         fid_reference: how many images the reference has.
@@ -48,11 +50,13 @@ class Scorer:
     def __init__(
         self, truth: Tensor, mask: Tensor, protocol: Protocol, networks: Networks, reference: Reference | None = None, classes: Tensor | None = None
     ):
-        self.truth, self.mask, self.reference, self.classes = truth, mask, reference, classes
+        self.truth, self.mask, self.reference = truth, mask, reference
+        self.garments = None if classes is None else GarmentColours(truth, classes)
         self.protocol, self.networks = protocol, networks
         self.missing = dict(networks.missing)
         if classes is None:
-            self.missing["colour"] = "the data has no class maps"
+            self.missing |= dict.fromkeys(("face_psnr", "colour"), "the data has no class maps")
+        self.faces = None if classes is None else _large_faces(classes)
         self.fid_images = whole_batches(len(truth), protocol.fid_batch)
         self.fid_reference = self.fid_images if reference is None else whole_batches(reference.count, protocol.fid_batch)
         self._references: dict[str, Gaussian] = {}
@@ -68,6 +72,7 @@ class Scorer:
         }
         for name, settings in self.protocol.ssim_settings().items():
             row[name] = self._or_missing(name, lambda s=settings: ssim(image, truth, s, self.protocol.pad_to_square).mean().item())
+        row["face_psnr"] = self._or_missing("face_psnr", lambda: self._face(image))
         row["colour"] = self._or_missing("colour", lambda: self._colour(image))
         row["lpips"] = self._or_missing("lpips", lambda: self._lpips(image))
         for name in ("fid", "clean_fid"):
@@ -83,8 +88,14 @@ class Scorer:
             self.missing[name] = str(error)
             return NOT_AVAILABLE
 
+    def _face(self, image: Tensor) -> float:
+        people, mask = self.faces
+        if not len(people):
+            raise NotAvailable("no face is large enough")
+        return psnr(image[people], self.truth[people], mask).mean().item()
+
     def _colour(self, image: Tensor) -> float:
-        errors = colour_errors(image, self.truth, self.classes)
+        errors = self.garments.errors(image)
         if not len(errors):
             raise NotAvailable("no garment is large enough")
         return float(np.median(errors))
@@ -115,6 +126,14 @@ class Scorer:
 
     def _fit(self, features: Features, image: Tensor) -> Gaussian:
         return fit_gaussian(features(batch) for batch in image[: self.fid_images].split(BATCH))
+
+
+def _large_faces(classes: Tensor) -> tuple[Tensor, Tensor]:
+    """Whose face shows enough pixels, n int64, and the masks of those faces, n x 1 x H x W."""
+    mask = (classes == FACE)[:, None]
+    least = LEAST_FACE_PIXELS * classes[0].numel() / (256 * 176)
+    people = (mask.flatten(1).sum(1) >= least).nonzero()[:, 0]
+    return people, mask[people]
 
 
 def whole_batches(count: int, batch: int | None) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -91,7 +92,8 @@ class Settings:
     r1_every: int = 16  # optimizer steps of D between two R1 penalties
     ema_samples: int = 6000  # samples after which an old weight counts half in the exponential moving average
     save_minutes: float = 5.0  # minutes between checkpoints
-    sheet_minutes: float = 10.0  # minutes between validation sheets
+    sheet_minutes: float = 10.0  # minutes between validations, each with a sheet
+    validation_people: int = 24  # pairs that a validation looks at, all of people whom no run trains on
     log_every: int = 20  # iterations between two progress lines
     tensorboard: bool = False  # write scalars and sheets for TensorBoard into the run's folder
     wandb: str = ""  # project of Weights & Biases to report to as well, where wandb is installed
@@ -111,7 +113,17 @@ def load_settings(path: str | Path, overrides: Sequence[str] = ()) -> Settings:
         raise SettingsError(f"{path}: {error.strerror}") from None
     except yaml.YAMLError as error:
         raise SettingsError(f"{path}: not valid YAML ({str(error).splitlines()[0]})") from None
-    return _build(Settings, document, str(path))
+    return from_document(document, str(path))
+
+
+def to_document(settings: Settings) -> dict[str, Any]:
+    """Tables, lists and plain values; :func:`from_document` is its inverse."""
+    return json.loads(json.dumps(dataclasses.asdict(settings)))
+
+
+def from_document(document: Any, where: str) -> Settings:
+    """Raises SettingsError naming ``where`` and the key."""
+    return _build(Settings, document, where)
 
 
 def _override(document: Any, override: str) -> None:

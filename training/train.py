@@ -2,7 +2,7 @@
 
 One process:
 
-    python -m training.train --config training/configs/lite_figures.yaml --run runs/lite
+    python -m training.train --config training/configs/tiny_figures.yaml
 
 Four GPUs of one machine (``batch`` counts per process, so the effective batch is four times as large; torchrun
 would take ``--run`` for an option of its own, so it is ``--output`` here):
@@ -42,7 +42,7 @@ from training.settings import Settings, SettingsError, load_settings
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.train", description="Train a generator on rendered figures or a prepared data set.")
     parser.add_argument("--config", required=True, help="YAML file, see training/configs")
-    parser.add_argument("--run", "--output", required=True, type=Path, help="folder for checkpoints and sheets (torchrun takes --run for its own)")
+    parser.add_argument("--run", "--output", type=Path, help="folder for checkpoints and sheets (default: runs/ and the configuration's name; torchrun takes --run for its own)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting, e.g. stages.0.batch=8")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     options = parser.parse_args(arguments)
@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         settings = load_settings(options.config, options.set)
         with joined(choose_device(options.device)) as (ranks, device):
-            return _train(settings, options.run, device, ranks)
+            return _train(settings, options.run or Path("runs", Path(options.config).stem), device, ranks)
     except (SettingsError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

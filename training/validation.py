@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +16,9 @@ from torch import Tensor
 from nted_step.generator import Generator, Textures
 from nted_step.image import to_uint8
 from nted_step.sampler import sample
-from nted_step.schedule import seeded_noise, start_image
+from nted_step.schedule import degrade, ladder, seeded_noise, start_image
 from nted_step.weights import write_atomically
+from training import losses
 from training.data import FigureStore, Pairs
 from training.metrics import psnr, to_bytes
 
@@ -28,16 +31,37 @@ def masked_psnr(image: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
     return psnr(to_bytes(image), to_bytes(truth), mask)
 
 
+@dataclass(frozen=True)
+class Validation:
+    """How good a generator is on people it has not seen.
+
+    Attributes:
+        loss: the pixel loss of training, mean over all steps of the chain from noise.
+        psnr, copied: mean masked PSNR in dB of the last step, and of the copied source.
+        sheet: a picture of some of the people.
+    """
+
+    loss: float
+    psnr: float
+    copied: float
+    sheet: Path
+
+
 @torch.no_grad()
-def validate(generator: Generator, store: FigureStore, device: torch.device, sheet: Path) -> tuple[float, float]:
-    """Mean masked PSNR in dB of the last step and of the copied source; writes a sheet of some people."""
+def validate(
+    generator: Generator, store: FigureStore, device: torch.device, sheet: Path, emphasis: Callable[[Pairs], Tensor]
+) -> Validation:
+    """Run the whole chain on everybody in the store and write ``sheet``; ``emphasis`` is the objective's."""
     people = np.arange(store.people)
     pairs = store.pairs(people, np.zeros_like(people), np.ones_like(people))
     outputs = chain(generator, pairs, device)
+    weight = emphasis(pairs)
+    steps = zip(outputs[1:], ladder(generator.config)[1:], strict=True)
+    loss = torch.stack([losses.pixel(output, degrade(pairs.target, size), weight) for output, size in steps]).mean().item()
     last = masked_psnr(outputs[-1], pairs.target, pairs.mask).mean().item()
     copied = masked_psnr(pairs.source, pairs.target, pairs.mask).mean().item()
     save_sheet(sheet, pairs, outputs)
-    return last, copied
+    return Validation(loss, last, copied, sheet)
 
 
 def chain(generator: Generator, pairs: Pairs, device: torch.device, batch: int = 12) -> list[Tensor]:

@@ -53,7 +53,6 @@ def main(arguments: list[str]) -> int:
                 torch.save(found, output / f"{kind}_{ranks.rank}.pt")
         return 0
     loop.preset = lambda name: TINY
-    loop.VALIDATION_PEOPLE = 2
     if rest[0] in ("--kill", "--nan"):
         _misbehave(rest[0], int(rest[1]))
         rest = rest[2:]
@@ -62,7 +61,7 @@ def main(arguments: list[str]) -> int:
 
 def _misbehave(how: str, samples: int) -> None:
     """Rank 1 dies, or gets a loss that is not finite, at its first iteration after so many samples."""
-    iterate = loop.Trainer._iterate
+    iterate = loop.Trainer.iterate
 
     def iteration(trainer):
         values = iterate(trainer)
@@ -73,7 +72,7 @@ def _misbehave(how: str, samples: int) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
         return values
 
-    loop.Trainer._iterate = iteration
+    loop.Trainer.iterate = iteration
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import torch
 
 from nted_step.pose import Pose
 from training.baselines import limb_warp
-from training.garment_colour import colour_errors
+from training.garment_colour import GarmentColours
 
 
 def test_limbs_stay_where_the_pose_stays_and_move_where_it_moves(standing):
@@ -37,6 +37,7 @@ def test_colour_error_is_known_differences():
     classes[:, :10], classes[:, 10:15] = 1, 14
     black = white.clone()
     black[:, :, :10] = 0
-    assert colour_errors(white, white, classes) == pytest.approx([0])
-    assert colour_errors(black, white, classes) == pytest.approx([100], abs=0.1), "black from white is 100; skin does not count"
-    assert len(colour_errors(white, white, torch.zeros_like(classes))) == 0
+    garments = GarmentColours(white, classes)
+    assert garments.errors(white) == pytest.approx([0])
+    assert garments.errors(black) == pytest.approx([100], abs=0.1), "black from white is 100; skin does not count"
+    assert len(GarmentColours(white, torch.zeros_like(classes)).errors(white)) == 0

@@ -39,7 +39,7 @@ def config(data, tmp_path):
     stage = {"height": 64, "samples": 40, "batch": 4, "weights": weights}
     figures = {"people": 4, "poses": 2, "seed": 50, "supersize": 64}
     document = {"data_dir": str(data), "figures": figures, "stages": [stage], "d_channels": 8, "d_channels_max": 8, "r1_every": 2}
-    path.write_text(yaml.safe_dump(document | {"save_minutes": 0, "log_every": 1}))
+    path.write_text(yaml.safe_dump(document | {"save_minutes": 0, "log_every": 1, "validation_people": 2}))
     return path
 
 

@@ -323,7 +323,8 @@ def test_report_without_networks(run, no_cache, monkeypatch, tmp_path, capsys):
     assert list(report["steps"]) == ["step 4"] and row["size"] == [64, 44]
     assert row["lpips"] == row["fid"] == row["clean_fid"] == row["ssim_51"] == "not available"
     assert set(report["not available"]) == {"lpips", "fid", "clean_fid", "ssim_51"} and 0 < row["colour"] < 100
-    assert report["warping its limbs"]["masked_psnr"] != report["copying the source"]["masked_psnr"]
+    for key in ("masked_psnr", "face_psnr", "colour"):  # every row has them, each its own
+        assert len({one[key] for one in (report["warping its limbs"], report["copying the source"], row)}) == 3, key
     assert 0 < row["psnr"] < 100 and 0 < row["masked_psnr"] < 100 and -1 < row["ssim"] < 1
     assert len(report["weights"]["sha256"]) == 64 and report["figures"]["count"] == report["counts"]["pairs"] == 2
     out = capsys.readouterr()
@@ -345,7 +346,7 @@ def test_report_with_networks(run, monkeypatch, tmp_path, capsys):
     assert report["settings"]["protocol"]["pad_to_square"] and report["settings"]["protocol"]["ssim_51"]["win_size"] == 51
     assert "clean-FID" in capsys.readouterr().out
     rows = list(page.iter("tr"))
-    assert len(rows) == 7 and {len(row) for row in rows} == {11}
+    assert len(rows) == 7 and {len(row) for row in rows} == {12}
     outside = [value for tag in page.iter() for key, value in tag.attrib.items() if key.rsplit("}")[-1] in ("src", "href")]
     assert outside and all(value.startswith(("data:", "#")) for value in outside)
 
@@ -354,7 +355,19 @@ def test_truth_scores_perfectly(two_people):
     truth, mask = to_bytes(two_people.pairs.target), two_people.pairs.mask
     networks = Networks(None, {}, {"lpips": "", "fid": "", "clean_fid": ""})
     row = Scorer(truth, mask, PROTOCOLS["gfla"], networks, classes=two_people.classes).score(truth)
-    assert row["psnr"] == row["masked_psnr"] == 100 and row["colour"] == 0 and row["ssim"] == row["ssim_256"] == pytest.approx(1)
+    assert row["psnr"] == row["masked_psnr"] == 100 and row["colour"] == 0 and row["face_psnr"] == 100 and row["ssim"] == row["ssim_256"] == pytest.approx(1)
+
+
+def test_face_psnr_is_that_of_the_faces_alone(two_people):
+    """Computed anew from the pixels of each face; a face of few pixels does not count, and without one the metric is missing."""
+    truth, mask, networks = to_bytes(two_people.pairs.target), two_people.pairs.mask, Networks(None, {}, dict.fromkeys(("lpips", "fid", "clean_fid"), ""))
+    image, classes = alike(truth), torch.zeros(2, 64, 44, dtype=torch.int64)
+    classes[0, 10:14, 20:25] = classes[1, 3, 3] = 15
+    error = (image[0, :, 10:14, 20:25].double() - truth[0, :, 10:14, 20:25].double()) / 255
+    row = Scorer(truth, mask, PROTOCOLS["cfld"], networks, classes=classes).score(image)
+    assert row["face_psnr"] == pytest.approx(-10 * math.log10(error.square().mean().item()))
+    scorer = Scorer(truth, mask, PROTOCOLS["cfld"], networks, classes=torch.zeros_like(classes))
+    assert scorer.score(image)["face_psnr"] == "not available" and scorer.missing["face_psnr"] == "no face is large enough"
 
 
 def test_refusals(run, tiny_weights, two_people, tmp_path, capsys):

@@ -1,14 +1,20 @@
 """Whole runs of the real loop at a tiny size: prepared data, accumulation, warm start, what is written for people."""
 
 import dataclasses
+import re
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from nted_step.generator import Generator
+from nted_step.schedule import degrade, ladder
 from nted_step.weights import load_weights, save_weights
 from training import records
+from training.checkpoint import load_latest
 from training.data import figure_store
 from training.export import export
 from training.figures.dataset import write_dataset
@@ -17,14 +23,15 @@ from training.loop import Trainer
 from training.prepare import prepare
 from training.settings import LossWeights, Settings, Stage, load_settings
 from training.sources import SomePairs, validation_store
+from training.validation import chain, validate
 
 CPU = torch.device("cpu")
+ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture(autouse=True)
 def tiny(tiny_config, monkeypatch):
     monkeypatch.setattr("training.loop.preset", lambda name: tiny_config)
-    monkeypatch.setattr("training.loop.VALIDATION_PEOPLE", 2)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +44,7 @@ def data(tmp_path_factory):
 @pytest.fixture
 def settings(data):
     figures = dataclasses.replace(Settings().figures, people=4, poses=2, seed=50, supersize=64)
-    return Settings(data_dir=data, figures=figures, stages=(Stage(height=64, samples=16, batch=4),), d_channels=8, d_channels_max=8, log_every=1)
+    return Settings(data_dir=data, figures=figures, stages=(Stage(height=64, samples=16, batch=4),), d_channels=8, d_channels_max=8, log_every=1, validation_people=2)
 
 
 def test_a_run_of_prepared_data_goes_on_where_it_was(tmp_path, tiny_config):
@@ -71,11 +78,11 @@ def test_accumulated_gradients_are_the_mean_of_their_parts(settings, tmp_path):
     assert (both.effective_batch, one.effective_batch) == (8, 4)
     for trainer in (both, one):  # so that gradients can be compared, nothing is updated
         trainer.optimizer_g.step = trainer.optimizer_d.step = lambda: None
-    both._iterate()
+    both.iterate()
     parts = []
     for _ in range(2):
         one.d_updates = 0  # R1 in both
-        one._iterate()
+        one.iterate()
         parts.append([p.grad.clone() for p in (*one.generator.parameters(), *one.discriminator.parameters())])
     for value, first, second in zip((*both.generator.parameters(), *both.discriminator.parameters()), *parts, strict=True):
         assert torch.allclose(value.grad, (first + second) / 2, rtol=1e-4, atol=1e-6 * first.abs().max().item() + 1e-9)
@@ -95,7 +102,7 @@ def test_a_one_step_model_warms_up_to_steps(settings, tiny_config, tmp_path):
     assert seen == [0.0, 0.0, 0.125, 0.25] and trainer.ema.time_scale == 0.25
     resumed = Trainer(warm, tmp_path / "warm", CPU)
     assert resumed.generator.time_scale == 0.25 and resumed.time_scale == 0
-    exported = load_weights(export(tmp_path / "warm", warm, tmp_path / "exported", None, "a CPU"))
+    exported = load_weights(export(tmp_path / "warm", tmp_path / "exported"))
     assert exported.config.time_scale == 0.25
 
 
@@ -104,7 +111,7 @@ def test_without_vgg_feature_matching_is_used_and_said(settings, tmp_path, monke
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     stage = dataclasses.replace(settings.stages[0], samples=4, weights=LossWeights(pixel=0, perceptual=2.0, face=1.0))
     trainer = Trainer(dataclasses.replace(settings, stages=(stage,)), tmp_path / "run", CPU)
-    assert set(trainer._iterate()) >= {"features", "d_gan"}
+    assert set(trainer.iterate()) >= {"features", "d_gan"}
     out = capsys.readouterr().out
     assert out.count("perceptual loss: not available (vgg19-dcbb9e9d.pth") == 1 and "feature matching takes its place" in out
 
@@ -114,10 +121,37 @@ def test_scalars_and_sheets_for_tensorboard(settings, tmp_path, capsys):
 
     assert Trainer(dataclasses.replace(settings, tensorboard=True, wandb="nted"), tmp_path, CPU).run()
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
-    assert {"loss/pixel", "loss/attention", "speed/data_wait", "validation/masked_psnr", "rate/g"} <= set(events.Tags()["scalars"])
+    assert {"loss/pixel", "loss/attention", "speed/data_wait", "validation/masked_psnr", "validation/loss", "rate/g"} <= set(events.Tags()["scalars"])
     assert events.Tags()["images"] == ["validation/sheet"] and len(events.Scalars("loss/pixel")) == 4
     line = next(line for line in capsys.readouterr().out.splitlines() if "images/s" in line)
     assert line.startswith("stage 0 64x44  4/16 samples") and " left  data wait " in line and "attention " in line
+
+
+def test_the_validation_loss_is_the_pixel_loss_over_all_steps(settings, tmp_path):
+    """Computed anew, pixel by pixel, from the images of the chain."""
+    trainer = Trainer(settings, tmp_path, CPU)
+    found = validate(trainer.ema, trainer.validation, CPU, tmp_path / "sheet.png", trainer.objective.emphasis)
+    pairs = trainer.validation.pairs(np.arange(2), np.zeros(2, int), np.ones(2, int))
+    weight = np.where(pairs.target_classes.numpy() > 0, 1 + settings.person, 1.0)[:, None]
+    values = []
+    for output, size in zip(chain(trainer.ema, pairs, CPU)[1:], ladder(trainer.final)[1:], strict=True):
+        error = np.abs((output - degrade(pairs.target, size)).numpy().astype(float))
+        values.append((weight * np.where(error < 0.5, 2 * error**2, 2 * error - 0.5)).sum() / (3 * weight.sum()))
+    assert found.loss == pytest.approx(np.mean(values), rel=1e-4)
+    assert found.psnr < found.copied, "nothing is learned yet"
+
+
+def test_the_smallest_configuration_halves_the_validation_loss(tmp_path):
+    """The command of its head, as somebody would type it, in a checkout without runs."""
+    for name in ("training", "nted_step", "appearance_control"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    command = [sys.executable, "-m", "training.train", "--config", "training/configs/tiny_figures.yaml"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0 and done.stdout.endswith("finished\n"), done.stderr
+    said = [float(value) for value in re.findall(r"^validation at \d+ samples: loss (\d+\.\d+)", done.stdout, re.MULTILINE)]
+    kept = load_latest(tmp_path / "runs" / "tiny_figures")["progress"]
+    assert len(said) == 2 and said[0] == pytest.approx(kept["first_loss"], abs=1e-4)
+    assert said[1] < said[0] / 2, done.stdout
 
 
 @pytest.mark.parametrize("name", ["base_figures", "fashion_256", "fashion_512", "tiny_figures"])
@@ -132,7 +166,7 @@ def test_bundled_configurations_read(name):
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(settings, tmp_path, capsys):
     trainer = Trainer(settings, tmp_path, CPU)
     trainer.save()
-    trainer._iterate()
+    trainer.iterate()
     trainer.save()
     newest = tmp_path / (tmp_path / "latest").read_text().strip()
     assert newest.name == "checkpoint_0000000004.pt"

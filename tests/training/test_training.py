@@ -218,10 +218,9 @@ def test_published_windows_and_symmetric_batches(figures, tiny_generator, tiny_c
 def settings(tmp_path_factory, tiny_config, figures, monkeypatch):
     """A run of two stages on the tiny model: 32x22 without, 64x44 with a discriminator."""
     monkeypatch.setattr("training.loop.preset", lambda name: tiny_config)
-    monkeypatch.setattr("training.loop.VALIDATION_PEOPLE", 2)
     light = LossWeights(classes=1.0, gan=0.3, step=0.3, features=1.0, r1=1.0)
     return Settings(
-        data_dir=str(tmp_path_factory.getbasetemp() / "data"),  # rendered once for all tests
+        validation_people=2, data_dir=str(tmp_path_factory.getbasetemp() / "data"),  # rendered once for all tests
         figures=dataclasses.replace(Settings().figures, people=4, poses=2, seed=50, supersize=64),
         stages=(Stage(height=32, samples=16, batch=4), Stage(height=64, samples=16, batch=4, weights=light)),
         d_channels=8, d_channels_max=8, r1_every=2,
@@ -244,7 +243,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(settings, tmp_path):
 def test_training_lowers_the_loss(settings, tmp_path):
     stage = dataclasses.replace(settings.stages[0], samples=10**6, batch=8, warmup=0, lr=2e-2, lr_end=2e-2, beta1=0.9)
     trainer = Trainer(dataclasses.replace(settings, stages=(stage,)), tmp_path, torch.device("cpu"))
-    values = [trainer._iterate()["pixel"] for _ in range(40)]
+    values = [trainer.iterate()["pixel"] for _ in range(40)]
     assert np.mean(values[-10:]) < 0.5 * np.mean(values[:5])
 
 
