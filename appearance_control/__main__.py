@@ -1,17 +1,19 @@
-"""Command line: ``python -m appearance_control parse | swap | convert``."""
+"""Command line: ``python -m appearance_control parse | swap | convert | evaluate``."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from tqdm import tqdm
 
 from appearance_control.convert import convert
-from appearance_control.features import parser_features, vgg19_features
+from appearance_control.features import Features, parser_features, vgg19_features
 from appearance_control.masks import load_mask
 from appearance_control.output import save_parse, save_swap
 from appearance_control.parser import BUNDLED_PARSER, FashionParser
@@ -75,9 +77,43 @@ def run_swap(options: argparse.Namespace) -> None:
     print(save_swap(options.output, swap, outputs, _settings(options, swap, progress)) / "result.png")
 
 
+def run_evaluate(options: argparse.Namespace) -> None:
+    """Swaps between rendered people, against the right answer."""
+    try:
+        from training.swap_evaluate import evaluate, format_table  # draws people and scores pictures: nothing that a swap needs
+    except ModuleNotFoundError as error:
+        raise SwapError(f"{error.name} is missing: pip install -r training/requirements.txt") from None
+    if options.people < 1 or options.seed < 0 or min(options.iterations) < 1:
+        raise SwapError("--people and --iterations must be at least 1, --seed at least 0")
+    pipeline = NTEDStepPipeline.from_pretrained(*split_revision(options.weights), device=options.device, dtype=options.dtype)
+    needed = options.masks == "parser" or options.features == "parser"
+    parser = FashionParser.from_pretrained(*split_revision(options.parser)) if needed else None
+    report = evaluate(
+        pipeline, parser if options.masks == "parser" else None, _features(options, pipeline, parser), people=options.people,
+        seed=options.seed, iterations=sorted(set(options.iterations)), sheet=Path(options.output) if options.output else None,
+    )  # fmt: skip
+    report = {
+        "people": options.people,
+        "seed": options.seed,
+        "masks": options.masks,
+        "features": options.features,
+        "weights": {"origin": pipeline.origin, "sha256": pipeline.sha256},
+        "parser": {"origin": parser.origin, "sha256": parser.sha256} if parser else None,
+        "device": pipeline.device.type,
+        "dtype": str(pipeline.dtype).removeprefix("torch."),
+        "threads": torch.get_num_threads(),
+        **report,
+    }
+    print(json.dumps(report, indent=2) if options.json else format_table(report))
+
+
+def _features(options: argparse.Namespace, pipeline: NTEDStepPipeline, parser: FashionParser | None) -> Features:
+    return vgg19_features(pipeline.device) if options.features == "vgg19" else parser_features(parser)
+
+
 def _refine(swap: GarmentSwap, options: argparse.Namespace) -> dict[str, Any]:
     """Refine with a progress bar; Ctrl+C ends it and keeps the best so far."""
-    features = vgg19_features(swap.pipeline.device) if options.features == "vgg19" else parser_features(swap.parser)
+    features = _features(options, swap.pipeline, swap.parser)
     first = last = None
     with tqdm(total=options.refine, desc="refine", unit="iteration", file=sys.stderr) as bar:
         try:
@@ -191,6 +227,20 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("checkpoint", help=".pth file")
     command.add_argument("--output", required=True, help="folder to write")
     command.set_defaults(run=run_convert)
+
+    command = commands.add_parser("evaluate", help="how good swaps are, between rendered people")
+    command.add_argument("--people", type=int, default=100, help="how many wearers")
+    command.add_argument("--seed", type=int, default=9_000_000, help="of the first; no training run sees 9000000 and above")
+    command.add_argument("--masks", choices=("parser", "truth"), default="parser", help="truth: the true class maps, as a perfect parser would see")
+    command.add_argument("--iterations", type=int, nargs="+", default=[50, 100, 200], help="of refinement, a row for each")
+    command.add_argument("--features", choices=("parser", "vgg19"), default="parser", help="what refinement compares with; vgg19 is fetched")
+    command.add_argument("--output", help="folder for sheet.png: the first people in every way")
+    command.add_argument("--json", action="store_true", help="print JSON")
+    command.add_argument("--weights", default=str(BUNDLED_WEIGHTS), help="folder or Hub repository[@revision]")
+    command.add_argument("--parser", default=str(BUNDLED_PARSER), help="folder or Hub repository[@revision]")
+    command.add_argument("--device", default="auto", help=", ".join(DEVICES))
+    command.add_argument("--dtype", default="auto", choices=("auto", *DTYPES))
+    command.set_defaults(run=run_evaluate)
     return parser
 
 

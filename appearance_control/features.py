@@ -11,8 +11,9 @@ from appearance_control.detection import MEAN, STD
 from appearance_control.parser import FashionParser
 
 Features = Callable[[Tensor], list[Tensor]]
-"""B x 3 x H x W in [-1, 1] -> feature maps B x C x h x w, finest first, each scaled to unit length per position."""
+"""B x 3 x H x W in [-1, 1] -> feature maps B x C x h x w, finest first."""
 
+PARSER_STAGES = 2  # strides 4 and 8; the deeper ones know classes, and little of how a garment looks
 VGG_TAPS = (1, 6, 11, 20, 29)  # relu1_1, 2_1, 3_1, 4_1, 5_1
 
 
@@ -21,11 +22,11 @@ class FeatureError(ValueError):
 
 
 def parser_features(parser: FashionParser) -> Features:
-    """The stages of the parser's backbone."""
+    """The first stages of the parser's backbone."""
     body = parser.network.backbone.body
 
     def features(image: Tensor) -> list[Tensor]:
-        return [_unit(level) for level in body(_normal(image)).values()]
+        return list(body(_normal(image)).values())[:PARSER_STAGES]
 
     return features
 
@@ -44,7 +45,7 @@ def vgg19_features(device: torch.device | str = "cpu") -> Features:
         for number, layer in enumerate(layers):
             x = torch.relu(x) if isinstance(layer, torch.nn.ReLU) else layer(x)  # not in place: the taps are kept
             if number in VGG_TAPS:
-                found.append(_unit(x))
+                found.append(x)
         return found
 
     return features
@@ -54,6 +55,3 @@ def _normal(image: Tensor) -> Tensor:
     mean, std = (torch.from_numpy(value).to(image).view(3, 1, 1) for value in (MEAN, STD))
     return ((image + 1) * 127.5 - mean) / std
 
-
-def _unit(features: Tensor) -> Tensor:
-    return features / features.square().sum(dim=1, keepdim=True).add(1e-6).sqrt()

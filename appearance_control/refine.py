@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,9 +18,10 @@ from appearance_control.features import Features
 from appearance_control.swap import GarmentSwap
 from nted_step.generator import Textures
 
-LEARNING_RATE = 0.01
-OUTSIDE = 10.0  # weight of the wearer's likeness outside, against the garment's inside
-REGULARISER = 0.1  # pull of related coefficients to 1 and of unrelated ones to 0
+LEARNING_RATE = 0.03
+OUTSIDE = 3.0  # weight of the wearer's likeness outside, against the garment's inside
+PERCEPTUAL = 0.1  # weight of the features, against the pixels' squared difference in [-1, 1]
+REGULARISER = 0.01  # pull of related coefficients to 1 and of unrelated ones to 0
 REPARSE_EVERY = 50  # iterations between two looks at what is garment in the result, and between two whole chains
 DIVERGED = 10.0  # times the first loss
 
@@ -47,9 +49,14 @@ class Refinement:
 def refine(swap: GarmentSwap, iterations: int, features: Features, learning_rate: float = LEARNING_RATE) -> Iterator[Refinement]:
     """Improve ``swap.plans`` in place, one optimiser step at a time; stop asking to stop.
 
-    Only the last step is differentiated: its input comes from the whole chain with the coefficients of the moment, renewed
-    whenever the result is parsed again. After every yield ``swap`` holds the best coefficients so far, all finite and in 0..1;
-    a loss that is not finite or grows tenfold ends the refinement with a note and leaves them so.
+    Only the last step is differentiated, and of it only the rendering: its input comes from the whole chain with the coefficients
+    of the moment, renewed whenever the result is parsed again. The image is compared with one target: the garment's rendering
+    inside, the wearer's outside, and the result itself where neither says anything (the old garment was there and the new one is
+    not). Features are compared with the target's and not, as in the paper, with those of the garment's rendering: they see their
+    surroundings, and would ask for the other person's too.
+
+    After every yield ``swap`` holds the best coefficients so far, all finite and in 0..1; a loss that is not finite or grows
+    tenfold ends the refinement with a note and leaves them so.
     """
     if iterations < 1:
         raise ValueError(f"iterations must be at least 1, not {iterations}")
@@ -85,32 +92,39 @@ class _Work:
         self.parameters = [share for shares in self.live for share in shares]
         self.inside = [_tensor(plan.garment_mask, swap) for plan in swap.plans]
         self.outside = 1 - torch.stack([_tensor(plan.garment_mask | plan.wearer_mask, swap) for plan in swap.plans]).amax(dim=0)
-        with torch.no_grad():
-            self.wearer = features(swap.wearer_view.image[None])
-            self.garments = [features(view.image[None]) for view in swap.garment_views]
         self.best, self.best_image = math.inf, swap.wearer_view.image
+        last = swap.pipeline.config.steps - 1
+        self.times = torch.tensor([last], device=swap.pipeline.device)
+        self.own = swap.wearer.textures(last).values
+        self.other = [plan.garment.person.textures(last).values for plan in swap.plans]
 
+    @torch.no_grad()
     def renew(self, *, reparse: bool) -> None:
-        """The last step's input from the whole chain with the best coefficients, and the masks from its result."""
-        outputs = [output.image for output in self.swap.generate()]
-        self.best, self.best_image = math.inf, outputs[-1]
-        last = self.swap.pipeline.config.steps - 1
-        with torch.no_grad():
-            pose, times = self.swap.skeleton(), torch.tensor([last], device=self.swap.pipeline.device)
-            self.encoded = self.swap.pipeline.generator.encode_pose(outputs[-2][None].to(pose.dtype), pose, times)
-            self.own = self.swap.wearer.textures(last).values
-            self.other = [plan.garment.person.textures(last).values for plan in self.swap.plans]
+        """The last step's input from the whole chain with the best coefficients, and masks and target from its result."""
+        before, result = (output.image for output in deque(self.swap.generate(), maxlen=2))
+        self.best, self.best_image = math.inf, result
+        skeleton = self.swap.skeleton()
+        self.encoded = self.swap.pipeline.generator.encode_pose(before[None].to(skeleton.dtype), skeleton, self.times)
         if reparse and self.swap.parser is not None:
-            parse = self.swap.parser.parse_image(outputs[-1])
+            parse = self.swap.parser.parse_image(result)
             for number, plan in enumerate(self.swap.plans):
                 mask = parse.mask(plan.garment.parts)
                 if plan.garment.mask is None and mask.any():
-                    self.inside[number] = _tensor(mask, self.swap) * _tensor(plan.garment_mask, self.swap)
+                    self.inside[number] = _tensor(mask & plan.garment_mask, self.swap)
         if reparse:
-            with torch.no_grad():
-                for live, plan in zip(self.live, self.swap.plans, strict=True):
-                    for share, kept in zip(live, plan.coefficients, strict=True):
-                        share.copy_(kept)
+            for live, plan in zip(self.live, self.swap.plans, strict=True):
+                for share, kept in zip(live, plan.coefficients, strict=True):
+                    share.copy_(kept)
+        self.target = self._target(result)
+        self.wanted = self.features(self.target)
+
+    def _target(self, result: Tensor) -> Tensor:
+        """1 x 3 x H x W: what the result should look like."""
+        target = torch.where(self.outside > 0, self.swap.wearer_view.image, result)
+        for view, mask, plan in zip(self.swap.garment_views, self.inside, self.swap.plans, strict=True):
+            mixed = torch.lerp(self.swap.wearer_view.image, view.image, plan.garment.strength)
+            target = torch.where(mask > 0, mixed, target)
+        return target
 
     def loss(self) -> tuple[Tensor, Tensor]:
         """The loss, and the image 3 x H x W of the last step with the coefficients of the moment."""
@@ -118,12 +132,18 @@ class _Work:
         for plan, other, shares in zip(self.swap.plans, self.other, self.live, strict=True):
             values = blend(values, other, shares, plan.garment.strength)
         image = self.swap.pipeline.generator.render(self.encoded, Textures(values)).image.float()
-        found = self.features(image)
-        total = OUTSIDE * _unlike(found, self.wearer, self.outside)
-        for theirs, mask, plan in zip(self.garments, self.inside, self.swap.plans, strict=True):
-            total = total + plan.garment.strength * _unlike(found, theirs, mask)
+        inside = torch.stack(self.inside).amax(dim=0)
+        total = sum(OUTSIDE * _mean(difference, self.outside) + _mean(difference, inside) for difference in self._differences(image))
         pulls = [(now - start).square().mean() for live, first in zip(self.live, self.start, strict=True) for now, start in zip(live, first, strict=True)]
         return total + REGULARISER * torch.stack(pulls).mean(), image[0]
+
+    def _differences(self, image: Tensor) -> list[Tensor]:
+        """How far an image 1 x 3 x H x W is from the target, place by place: in pixels, and in every level of features."""
+        levels = [
+            PERCEPTUAL / len(self.wanted) * (ours - theirs).square().sum(dim=1, keepdim=True) / theirs.square().sum(dim=1).mean()
+            for ours, theirs in zip(self.features(image), self.wanted, strict=True)
+        ]
+        return [(image - self.target).square().mean(dim=1, keepdim=True), *levels]
 
     def keep(self, value: float, image: Tensor) -> None:
         if value < self.best:
@@ -137,13 +157,10 @@ class _Work:
             share.clamp_(0, 1)
 
 
-def _unlike(found: list[Tensor], wanted: list[Tensor], mask: Tensor) -> Tensor:
-    """Mean squared difference of unit features inside a 1 x 1 x H x W mask, over all levels; 0 where it is empty."""
-    parts = []
-    for ours, theirs in zip(found, wanted, strict=True):
-        inside = F.interpolate(mask, size=ours.shape[-2:], mode="area")
-        parts.append(((ours - theirs).square().sum(dim=1, keepdim=True) * inside).sum() / inside.sum().clamp(min=1e-6))
-    return torch.stack(parts).mean()
+def _mean(difference: Tensor, mask: Tensor) -> Tensor:
+    """Mean of 1 x 1 x h x w inside a 1 x 1 x H x W mask; 0 where it is empty."""
+    inside = F.interpolate(mask, size=difference.shape[-2:], mode="area")
+    return (difference * inside).sum() / inside.sum().clamp(min=1e-6)
 
 
 def _tensor(mask: np.ndarray, swap: GarmentSwap) -> Tensor:

@@ -14,12 +14,15 @@ ALLOWED = {
     "training": {"nted_step", "appearance_control"},
     "app": {"nted_step", "pose_editor", "appearance_control"},
 }
+# The command that measures swaps draws the people it measures them on, with training's figures. It imports them when it runs.
+ALLOWED_WHEN_RUN = {"appearance_control/__main__.py": {"training"}}
 
 
-def imports(path: Path) -> set[str]:
-    """Top-level names that a file imports, anywhere in it."""
+def imports(path: Path, at_start: bool = False) -> set[str]:
+    """Top-level names that a file imports, anywhere in it, or only outside its functions."""
     names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    tree = ast.parse(path.read_text())
+    for node in tree.body if at_start else ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
@@ -35,7 +38,9 @@ def files(package: str) -> list[Path]:
 def test_packages_import_only_what_they_may(package):
     assert files(package)
     for path in files(package):
-        assert imports(path) & OURS <= ALLOWED[package] | {package}, path
+        allowed = ALLOWED[package] | {package}
+        assert imports(path) & OURS <= allowed | ALLOWED_WHEN_RUN.get(path.relative_to(ROOT).as_posix(), set()), path
+        assert imports(path, at_start=True) & OURS <= allowed, path
 
 
 def test_gradio_is_imported_by_the_page_alone():

@@ -268,6 +268,36 @@ def test_a_refinement_that_diverges_keeps_the_best_and_says_so(half_way, tiny_pa
     assert all(torch.isfinite(share).all() for share in half_way.plans[0].coefficients)
 
 
+def test_a_refinement_that_diverges_at_once_leaves_the_preview(half_way, tiny_parser):
+    preview, wearer = images(half_way.generate())[-1], half_way.wearer_view.image.clone()
+    (only,) = refine(half_way, 40, lambda image: [image * float("nan")])
+    assert only.iteration == 0 and "diverged" in only.note
+    assert torch.equal(images(half_way.generate())[-1], preview) and torch.equal(half_way.wearer_view.image, wearer)
+
+
+@pytest.mark.parametrize("stop", [0, 1, 7])
+def test_a_refinement_stopped_anywhere_holds_the_best_of_what_it_saw(half_way, tiny_parser, stop):
+    kept = {}
+    for progress in refine(half_way, 20, parser_features(tiny_parser), learning_rate=0.5):  # too fast, so that it also gets worse
+        kept.setdefault(progress.best, [share.clone() for share in half_way.plans[0].coefficients])
+        if progress.iteration == stop:
+            break
+    assert all(torch.equal(a, b) for a, b in zip(kept[progress.best], half_way.plans[0].coefficients, strict=True))
+
+
+def test_what_is_refined_towards(pipeline, people, standing, tiny_parser):
+    """The garment's rendering inside, the wearer's outside, half of each at half the strength, and the result in between."""
+    old = box_mask(16, 50)
+    for strength in (1.0, 0.5):
+        swap = GarmentSwap(pipeline, people[0], [Garment(people[1], strength=strength, mask=box_mask(), wearer_mask=old)], standing)
+        seen = []
+        next(refine(swap, 1, lambda image, seen=seen: seen.append(image) or [image]))
+        target, theirs, ours, result = seen[0][0], swap.garment_views[0].image, swap.wearer_view.image, images(swap.generate())[-1]
+        inside, gap, outside = box_mask(), old & ~box_mask(), ~old
+        assert torch.allclose(target[:, inside], (ours + strength * (theirs - ours))[:, inside], atol=1e-5)
+        assert torch.equal(target[:, gap], result[:, gap]) and torch.equal(target[:, outside], ours[:, outside])
+
+
 def test_refinement_leaves_the_model_and_the_people_alone(half_way, tiny_parser):
     pipeline, wearer = half_way.pipeline, half_way.wearer
     before = plain(pipeline, wearer, half_way.pose)[-1]

@@ -1,0 +1,117 @@
+"""Measuring swaps: people whose right answer is known, and the table that is made of them."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from appearance_control.__main__ import main
+from appearance_control.features import parser_features
+from appearance_control.parser import Parse, save_parser
+from tests.appearance_control.conftest import TINY_PARSER
+from training import swap_evaluate
+from training.figures.person import sample_person
+from training.swap_cases import SAME, CaseError, find_case
+from training.swap_evaluate import NO_SWAP, PASTE, PREVIEW, Tried, evaluate, save_sheet, try_case
+
+SIZE = (64, 44)
+FIRST = 9_000_000
+
+
+@pytest.fixture(scope="module")
+def cases():
+    return [find_case(FIRST + number, SIZE) for number in range(8)]
+
+
+def test_the_answer_differs_from_no_swap_only_inside(cases):
+    for case in cases:
+        changed = (case.plain.int() - case.truth.int()).abs().amax(dim=0)
+        assert changed[~case.inside].max() <= SAME
+        assert changed[case.inside].float().mean() > 4 * SAME, "the garment is another one"
+        assert (case.garment_mask & ~case.inside).sum() == 0 and 0 < case.inside.float().mean() < 0.6
+
+
+def test_the_answer_is_the_wearer_in_the_donors_garments(cases):
+    parts = {case.part for case in cases}
+    assert {"upper", "lower"} <= parts
+    for case in cases:
+        wearer, donor = (set(sample_person(seed).outfit) for seed in (case.wearer_seed, case.donor_seed))
+        if case.part in ("upper", "lower"):
+            assert ("dress" in wearer) == ("dress" in donor), "a dress takes the place of separates"
+        again = find_case(case.wearer_seed, SIZE)
+        assert torch.equal(again.truth, case.truth) and again.donor_seed == case.donor_seed
+
+
+def test_a_person_without_a_match_is_named(monkeypatch):
+    monkeypatch.setattr("training.swap_cases._exchanges", lambda *_: False)
+    with pytest.raises(CaseError, match="person 9000000 shows nothing that one of the next"):
+        find_case(FIRST, SIZE)
+
+
+def test_the_answer_itself_scores_best_and_no_swap_worst(cases):
+    tried = [Tried(case, {"answer": case.truth, "plain": case.plain}, {}, 0.0) for case in cases]
+    rows = swap_evaluate._rows(tried)
+    assert rows["answer"]["inside"] == rows["answer"]["outside"] == pytest.approx(100)
+    assert rows["answer"]["colour"] == 0 and rows["plain"]["colour"] > 3
+    assert rows["plain"]["inside"] < 25 and rows["plain"]["outside"] > 45
+
+
+def test_numbers_inside_and_outside_by_hand(cases):
+    case = dataclasses.replace(cases[0], truth=torch.zeros_like(cases[0].truth))
+    image = torch.where(case.inside, 51, 0).to(torch.uint8).expand(3, -1, -1)  # off by 0.2 inside: 20 log10(5) dB
+    row = swap_evaluate._rows([Tried(case, {"x": image}, {"x": 2.0}, 0.0)])["x"]
+    assert row["inside"] == pytest.approx(13.979, abs=1e-3) and row["outside"] == pytest.approx(100) and row["seconds"] == 2
+
+
+def test_a_swap_is_tried_in_every_way(cases, pipeline, tiny_parser):
+    tried = try_case(cases[1], pipeline, None, parser_features(tiny_parser), (1, 3))
+    assert list(tried.images) == [NO_SWAP, PASTE, PREVIEW, "refined, 1 iterations", "refined, 3 iterations"] == list(tried.seconds)
+    plain, pasted = tried.images[NO_SWAP], tried.images[PASTE]
+    assert torch.equal(plain[:, ~cases[1].garment_mask], pasted[:, ~cases[1].garment_mask]) and not torch.equal(plain, pasted)
+    assert 0 < tried.seconds["refined, 1 iterations"] and tried.seconds[PREVIEW] > 0 and tried.known > 0
+
+
+def test_a_swap_that_cannot_be_made_counts_as_no_swap(pipeline, tiny_parser, monkeypatch):
+    monkeypatch.setattr(tiny_parser, "parse", lambda photo: Parse(photo.shape[:2], ()))
+    report = evaluate(pipeline, tiny_parser, parser_features(tiny_parser), people=1, seed=FIRST, iterations=(1,))
+    assert len(report["failed"]) == 1 and "person 9000000: person 90000" in report["failed"][0] and "(found: nothing)" in report["failed"][0]
+    assert report["rows"][PREVIEW]["inside"] == report["rows"][NO_SWAP]["inside"] and report["rows"][PREVIEW]["seconds"] is None
+
+
+def test_evaluate_command(tiny_weights, tiny_parser, tmp_path, capsys):
+    parser = save_parser(tmp_path / "parser", tiny_parser.network, TINY_PARSER, {}, torch.float32)
+    command = ["evaluate", "--people", "2", "--seed", str(FIRST), "--masks", "truth", "--iterations", "2", "1", "--weights", tiny_weights,
+               "--parser", str(parser), "--device", "cpu", "--output", str(tmp_path / "out")]  # fmt: skip
+    assert main([*command, "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["swaps"] == sum(part["people"] for part in report["parts"].values()) == 2 and report["masks"] == "truth"
+    assert list(report["rows"]) == [NO_SWAP, PASTE, PREVIEW, "refined, 1 iterations", "refined, 2 iterations"]
+    for rows in (report["rows"], *(part["rows"] for part in report["parts"].values())):
+        assert all(np.isfinite(row[key]) for row in rows.values() for key in ("inside", "outside", "seconds"))
+    with Image.open(tmp_path / "out" / "sheet.png") as sheet:
+        assert sheet.size == (44 * 9, 64 * 2)
+    assert main(command) == 0
+    assert "inside, dB" in (printed := capsys.readouterr().out) and "refined, 2 iterations" in printed
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [(["--people", "0"], "--people and --iterations must be at least 1"), (["--parser", "nowhere"], "nowhere")],
+)
+def test_evaluate_command_answers_in_one_line(tiny_weights, capsys, change, message):
+    assert main(["evaluate", "--people", "1", "--weights", tiny_weights, "--device", "cpu", *change]) == 2
+    printed = capsys.readouterr().err
+    assert message in printed and printed.count("\n") == 1
+
+
+def test_the_sheet_shows_wearer_donor_pose_and_answer(cases, tmp_path):
+    case = cases[0]
+    save_sheet(tmp_path / "sheet.png", [Tried(case, {NO_SWAP: case.plain}, {}, 0.0)])
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        cells = np.split(np.array(sheet), 5, axis=1)
+    for place, picture in ((0, case.wearer), (1, case.donor), (3, case.plain), (4, case.truth)):
+        assert np.array_equal(cells[place], picture.permute(1, 2, 0).numpy())
+    assert 0 < (cells[2] > 0).mean() < 0.6

@@ -1,0 +1,102 @@
+"""Garment swaps whose answer is known: two rendered people, and the first of them wearing the other's garment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from appearance_control.classes import labels_of
+from nted_step.pose import Pose
+from training.figures import render_people
+from training.figures.person import CLASSES, sample_person, with_garments
+
+PARTS = {"upper": 0.6, "lower": 0.25, "shoes": 0.15}  # how often each is tried first
+DONORS, POSES = 40, 6  # people and target poses that are tried for a wearer before another part is
+LEAST_PIXELS = 150  # of a 256x176 canvas: what must be seen of a garment in both photos and in the target pose
+SAME = 2  # grey levels; a pixel that the swap changes by no more is not counted as part of it
+
+
+class CaseError(ValueError):
+    """No such swap can be made; the message is one line."""
+
+
+@dataclass(frozen=True)
+class SwapCase:
+    """A swap and its answer.
+
+    Attributes:
+        part: name out of ``appearance_control.classes.PARTS``.
+        wearer_seed, donor_seed: of the people; their photos are of pose 0.
+        pose_index: of the wearer's target pose. pose: the same, on the canvas.
+        wearer, donor: the photos, 3 x H x W uint8.
+        plain, truth: the wearer in the target pose, without and with the garment, same light, camera and background; 3 x H x W uint8.
+        wearer_mask, garment_mask: H x W bool, where ``plain`` shows what is replaced, and ``truth`` what replaces it.
+    """
+
+    part: str
+    wearer_seed: int
+    donor_seed: int
+    pose_index: int
+    pose: Pose
+    wearer: Tensor
+    donor: Tensor
+    plain: Tensor
+    truth: Tensor
+    wearer_mask: Tensor
+    garment_mask: Tensor
+
+    @property
+    def inside(self) -> Tensor:
+        """H x W bool: where the swap changes the picture, shadows and bared skin included, or the garment is."""
+        changed = (self.plain.int() - self.truth.int()).abs().amax(dim=0) > SAME
+        return changed | self.garment_mask
+
+
+def find_case(seed: int, size: tuple[int, int]) -> SwapCase:
+    """The swap of wearer ``seed``, decided by the seed alone: its part, its donor (one of the next people) and its pose.
+
+    Both wear something of the part and show it in their photos, and the answer shows it too. Raises CaseError.
+    """
+    parts = np.random.default_rng([seed, 11]).choice(list(PARTS), len(PARTS), replace=False, p=list(PARTS.values()))
+    for part in parts.tolist():
+        if (case := _case_of(seed, part, size)) is not None:
+            return case
+    raise CaseError(f"person {seed} shows nothing that one of the next {DONORS} people could lend")
+
+
+def _case_of(seed: int, part: str, size: tuple[int, int]) -> SwapCase | None:
+    labels = labels_of([part])
+    least = LEAST_PIXELS * size[0] * size[1] / (256 * 176)
+
+    def shown(classes: Tensor) -> Tensor:
+        return torch.isin(classes, torch.tensor(sorted(labels)))
+
+    wearer = render_people([seed], [0], size)
+    if shown(wearer.class_map[0]).sum() < least:
+        return None
+    names = tuple(CLASSES[label - 1] for label in sorted(labels))
+    for other in range(seed + 1, seed + 1 + DONORS):
+        if not _exchanges(seed, other, names):
+            continue
+        donor = render_people([other], [0], size)
+        if shown(donor.class_map[0]).sum() < least:
+            continue
+        for index in range(1, POSES):
+            plain = render_people([seed], [index], size)
+            truth = render_people([seed], [index], size, garments_from=[other], garment_classes=names)
+            if min(shown(plain.class_map[0]).sum(), shown(truth.class_map[0]).sum()) >= least:
+                pose = Pose(plain.joints[0].numpy(), plain.visible[0].numpy())
+                masks = (shown(picture.class_map[0]) for picture in (plain, truth))
+                return SwapCase(part, seed, other, index, pose, wearer.image[0], donor.image[0], plain.image[0], truth.image[0], *masks)
+    return None
+
+
+def _exchanges(seed: int, other: int, names: tuple[str, ...]) -> bool:
+    """Whether the wearer can put on the donor's garments of some classes and keep the others: not so with a dress on one of them."""
+    wearer, donor = sample_person(seed), sample_person(other)
+    wanted = {name: (donor if name in names else wearer).outfit.get(name) for name in CLASSES}
+    worn = with_garments(wearer, donor, names).outfit
+    return all(worn.get(name) == garment for name, garment in wanted.items())

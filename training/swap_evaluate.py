@@ -1,0 +1,200 @@
+"""Measures garment swaps on rendered people, whose right answer is known; ``python -m appearance_control evaluate`` calls it."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from tqdm import tqdm
+
+from appearance_control.features import Features
+from appearance_control.masks import MaskError
+from appearance_control.parser import FashionParser
+from appearance_control.refine import refine
+from appearance_control.swap import Garment, GarmentSwap, SwapError
+from nted_step.image import to_uint8
+from nted_step.pipeline import NTEDStepPipeline, Person
+from nted_step.pose import skeleton_map
+from nted_step.weights import write_atomically
+from training.garment_colour import colour_errors
+from training.metrics import psnr, to_bytes
+from training.swap_cases import PARTS, CaseError, SwapCase, find_case
+
+NO_SWAP, PASTE, PREVIEW, REFINED = "no swap", "paste by mask", "preview", "refined, {} iterations"
+SHOWN = 12  # people on a sheet
+
+
+@dataclasses.dataclass(frozen=True)
+class Tried:
+    """One swap, made in every way.
+
+    Attributes:
+        case: the swap and its answer.
+        images: row -> 3 x H x W uint8.
+        seconds: row -> seconds once both people are encoded, rendered and parsed.
+        known: seconds for that.
+        failure: why the swap could not be made, or empty. Then every image is the wearer without it, which is what a person gets.
+    """
+
+    case: SwapCase
+    images: dict[str, Tensor]
+    seconds: dict[str, float]
+    known: float
+    failure: str = ""
+
+
+def evaluate(
+    pipeline: NTEDStepPipeline, parser: FashionParser | None, features: Features, *, people: int, seed: int, iterations: Sequence[int],
+    sheet: Path | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Swap one garment on each of the people ``seed``, ``seed + 1``, ...; with a progress bar.
+
+    Args:
+        parser: finds the garments; None takes the true class maps instead.
+        features: what the refinement compares with.
+        iterations: after how many there is a row, ascending.
+        sheet: folder for ``sheet.png``, the first people in every way.
+
+    Returns:
+        ``rows``: name -> ``inside`` and ``outside`` (PSNR in dB, mean over people), ``colour`` (CIEDE2000 of the garment's mean colour,
+        median) and ``seconds`` (median); ``parts``: part -> ``people`` and ``rows`` of its own; ``swaps``: how many were tried;
+        ``known``: median seconds to encode, render and parse both people before; ``failed`` and ``skipped``: one line for each
+        swap that could not be made, and each person who has nothing to swap.
+
+    Raises:
+        CaseError: nobody has.
+    """
+    tried, skipped = [], []
+    for number in tqdm(range(seed, seed + people), desc="swaps", unit="person", file=sys.stderr):
+        try:
+            case = find_case(number, pipeline.config.size)
+        except CaseError as error:
+            skipped.append(str(error))
+        else:
+            tried.append(try_case(case, pipeline, parser, features, iterations))
+    if not tried:
+        raise CaseError("; ".join(skipped))
+    if sheet is not None:
+        save_sheet(sheet / "sheet.png", tried[:SHOWN])
+    of_part = {part: [one for one in tried if one.case.part == part] for part in PARTS}
+    return {
+        "swaps": len(tried),
+        "rows": _rows(tried),
+        "parts": {part: {"people": len(some), "rows": _rows(some)} for part, some in of_part.items() if some},
+        "known": float(np.median([one.known for one in tried])),
+        "failed": [one.failure for one in tried if one.failure],
+        "skipped": skipped,
+    }
+
+
+def try_case(case: SwapCase, pipeline: NTEDStepPipeline, parser: FashionParser | None, features: Features, iterations: Sequence[int]) -> Tried:
+    """One swap without swapping, pasted, previewed and refined."""
+    wearer, donor = (pipeline.encode(photo.float() / 127.5 - 1) for photo in (case.wearer, case.donor))
+    masks = {} if parser else {"mask": case.garment_mask.numpy(), "wearer_mask": case.wearer_mask.numpy()}
+    rows = [NO_SWAP, PASTE, PREVIEW, *(REFINED.format(count) for count in iterations)]
+    began = time.perf_counter()
+    try:
+        garment = Garment(donor, (case.part,), **masks, name=f"person {case.donor_seed}")
+        swap = GarmentSwap(pipeline, wearer, [garment], case.pose, parser=parser)
+    except (SwapError, MaskError) as error:
+        plain = to_bytes(_last(pipeline, wearer, case).cpu())
+        return Tried(case, dict.fromkeys(rows, plain), {}, time.perf_counter() - began, f"person {case.wearer_seed}: {error}")
+    known = time.perf_counter() - began
+    images, seconds = {}, {}
+
+    def note(row: str, make: Callable[[], Tensor], before: float = 0.0) -> None:
+        start = time.perf_counter()
+        images[row] = to_bytes(make().cpu())
+        seconds[row] = before + time.perf_counter() - start
+
+    note(NO_SWAP, lambda: _last(pipeline, wearer, case))
+    note(PASTE, lambda: pasted(swap))
+    note(PREVIEW, lambda: _swapped(swap))
+    for count, plans, spent in list(_refined(swap, features, iterations)):
+        swap.plans = plans
+        note(REFINED.format(count), lambda: _swapped(swap), spent)
+    return Tried(case, images, seconds, known)
+
+
+def pasted(swap: GarmentSwap) -> Tensor:
+    """What a swap without textures would be: the donor's rendering in the target pose inside the garment's mask, the wearer's around it."""
+    mask = torch.from_numpy(swap.plans[0].garment_mask).to(swap.wearer_view.image.device)
+    return torch.where(mask, swap.garment_views[0].image, swap.wearer_view.image)
+
+
+def _last(pipeline: NTEDStepPipeline, person: Person, case: SwapCase) -> Tensor:
+    return [output.image for output in pipeline.generate(person, case.pose)][-1]
+
+
+def _swapped(swap: GarmentSwap) -> Tensor:
+    return [output.image for output in swap.generate()][-1]
+
+
+def _refined(swap: GarmentSwap, features: Features, iterations: Sequence[int]) -> Iterator[tuple[int, list, float]]:
+    """(iterations, the best plans after so many, seconds); one that diverged goes on with its best."""
+    wanted = list(iterations)
+    for progress in refine(swap, wanted[-1], features):
+        plans = [dataclasses.replace(plan) for plan in swap.plans]
+        if progress.iteration == wanted[0] and not progress.note:
+            yield wanted.pop(0), plans, progress.seconds
+    for count in wanted:
+        yield count, plans, progress.seconds
+
+
+def _rows(tried: Sequence[Tried]) -> dict[str, dict[str, float]]:
+    truth = torch.stack([one.case.truth for one in tried])
+    inside = torch.stack([one.case.inside for one in tried])[:, None].float()
+    garment = torch.stack([one.case.garment_mask for one in tried]).long()  # class 1 is a garment's, and there is no other
+    rows = {}
+    for row in tried[0].images:
+        image = torch.stack([one.images[row] for one in tried])
+        colour = colour_errors(image, truth, garment)
+        seconds = [one.seconds[row] for one in tried if row in one.seconds]
+        rows[row] = {
+            "inside": psnr(image, truth, inside).mean().item(),
+            "outside": psnr(image, truth, 1 - inside).mean().item(),
+            "colour": float(np.median(colour)) if len(colour) else None,
+            "seconds": float(np.median(seconds)) if seconds else None,
+        }
+    return rows
+
+
+def save_sheet(path: Path, tried: Sequence[Tried]) -> None:
+    """One row a person: wearer, donor, target pose, then every way in the order of the table, and the truth."""
+    rows = []
+    for one in tried:
+        size = tuple(one.case.truth.shape[-2:])
+        pose = to_uint8(skeleton_map(one.case.pose, size)[:3] * 2 - 1)
+        pictures = [one.case.wearer, one.case.donor, *one.images.values(), one.case.truth]
+        wearer, donor, *others = (picture.permute(1, 2, 0).numpy() for picture in pictures)
+        rows.append(np.concatenate([wearer, donor, pose, *others], axis=1))
+    buffer = io.BytesIO()
+    Image.fromarray(np.concatenate(rows)).save(buffer, "PNG")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, buffer.getvalue())
+
+
+def format_table(report: dict[str, Any]) -> str:
+    """A report as text."""
+    blocks = [("all parts", report["swaps"], report["rows"])]
+    blocks += [(part, of["people"], of["rows"]) for part, of in report["parts"].items()]
+    lines = []
+    for title, people, rows in blocks:
+        lines += [f"{title}, {people} swaps".ljust(28) + "inside, dB  outside, dB  colour error  seconds"]
+        lines += [f"  {row:26}{_cell(v['inside'], 10, 2)}{_cell(v['outside'], 13, 2)}{_cell(v['colour'], 14, 1)}{_cell(v['seconds'], 9, 2)}" for row, v in rows.items()]
+    lines.append(f"{report['known']:.2f} s (median) to encode, render and parse both people before")
+    lines += [f"not made: {line}" for line in report["failed"]] + [f"skipped: {line}" for line in report["skipped"]]
+    return "\n".join(lines)
+
+
+def _cell(value: float | None, width: int, digits: int) -> str:
+    return ("-" if value is None else f"{value:.{digits}f}").rjust(width)
