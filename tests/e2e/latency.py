@@ -13,7 +13,7 @@ import statistics
 
 import torch
 
-from tests.e2e.conftest import ARGUMENTS, CHROMIUM, Server
+from tests.e2e.conftest import ARGUMENTS, CHROMIUM, LITE, Server
 from tests.e2e.visitor import DESKTOP, LEFT_WRIST, centre, edit, wait_done, wait_drawn
 
 AIMS = {"pointer-move to preview": 200, "pointer-up to step 1": 150, "pointer-up to step 20": 1500}  # ms
@@ -62,7 +62,7 @@ def one_drag(page, up: bool) -> dict[str, float]:
 def measure(drags: int) -> list[dict[str, float]]:
     from playwright.sync_api import sync_playwright
 
-    server = Server()
+    server = Server(LITE)
     try:
         assert server.first_line
         with sync_playwright() as playwright:
