@@ -30,7 +30,6 @@ import gradio as gr
 from PIL import Image
 from starlette.middleware import Middleware
 
-from pose_editor import zero_gpu  # before anything that may start CUDA  # isort: skip
 from nted_step.image import MAX_BYTES, Fit, FittedPhoto, load_photo, to_pil, to_tensor
 from nted_step.output import label
 from nted_step.pipeline import DEVICES, DTYPES, NTEDStepPipeline, Person
@@ -457,6 +456,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--host", default=host, help="address to listen on; 0.0.0.0 for all (default: %(default)s)")
     parser.add_argument("--port", type=int, default=port, help="default: %(default)s")
     parser.add_argument("--share", action="store_true", help="make a temporary public link through Gradio's service")
+    parser.add_argument("--temp-mib", type=int, default=tempfiles.MOST_MIB, help="temporary files kept at most, MiB (default: %(default)s)")
     parser.add_argument("--verbose", action="store_true", help="log previews and small questions of the page, too")
     return parser.parse_args(argv)
 
@@ -466,7 +466,7 @@ def main(argv: list[str] | None = None) -> int:
     options = arguments(argv)
     journal.begin(options.verbose)
     try:
-        with tempfiles.own_folder():
+        with tempfiles.own_folder(options.temp_mib * 2**20):
             serve(options)
     except KeyboardInterrupt:
         print("\nStopped.")

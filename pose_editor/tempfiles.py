@@ -12,19 +12,19 @@ from pathlib import Path
 
 KEPT_SECONDS = 3300  # the age at which a file goes; with the time between two looks it is gone within an hour
 EVERY_SECONDS = 10
-MOST_BYTES = 2 * 2**30
+MOST_MIB = 2048
 
 
 @contextlib.contextmanager
-def own_folder() -> Iterator[Path]:
-    """A new folder in which gradio keeps what is uploaded and what it hands out; swept until the end, and then removed."""
+def own_folder(most: int = MOST_MIB * 2**20) -> Iterator[Path]:
+    """A new folder in which gradio keeps what is uploaded and what it hands out, no more than ``most`` bytes; removed at the end."""
     base = os.environ.get("GRADIO_TEMP_DIR")
     if base:
         Path(base).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="nted-step-", dir=base, ignore_cleanup_errors=True) as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder
         ended = threading.Event()
-        sweeper = threading.Thread(target=_sweep_until, args=(ended, Path(folder)), daemon=True, name="sweeper")
+        sweeper = threading.Thread(target=_sweep_until, args=(ended, Path(folder), most), daemon=True, name="sweeper")
         sweeper.start()
         try:
             yield Path(folder)
@@ -36,14 +36,13 @@ def own_folder() -> Iterator[Path]:
                 os.environ["GRADIO_TEMP_DIR"] = base
 
 
-def _sweep_until(ended: threading.Event, folder: Path) -> None:
+def _sweep_until(ended: threading.Event, folder: Path, most: int) -> None:
     while not ended.wait(EVERY_SECONDS):
-        sweep(folder)
+        sweep(folder, KEPT_SECONDS, most)
 
 
-def sweep(folder: Path, age: float | None = None, most: int | None = None) -> None:
+def sweep(folder: Path, age: float, most: int) -> None:
     """Delete files older than ``age`` seconds, then the oldest until no more than ``most`` bytes are left."""
-    age, most = KEPT_SECONDS if age is None else age, MOST_BYTES if most is None else most
     found = sorted(_files(folder))
     total, now = sum(size for _, size, _ in found), time.time()
     for changed, size, path in found:

@@ -171,7 +171,10 @@ class Visitor:
         """Use the own photo, as the button does: [editor, picker, message, viewer, mixer] in the end."""
         file = self.upload(data, name)
         self.call("_same", None)
-        return self.call("given", file, None, {"seed": seed}, {"owners": owners or self.nobody})
+        answer = self.call("given", file, None, {"seed": seed}, {"owners": owners or self.nobody})
+        if isinstance(answer[3], dict) and "edit" in answer[3]:
+            self.edit = answer[3]["edit"]
+        return answer
 
     def release(self, pose: Pose | dict[str, Any], chosen: str | None = None, seed: int = 0, owners: list[str] | None = None) -> Any:
         """Finish a change of the pose: what the viewer shows in the end."""
