@@ -106,7 +106,7 @@ class Studio:
     def upload(self, source: str | bytes, name: str, fit: Fit = "auto") -> Subject:
         """A visitor's photo, with a standing pose fitted to where the photo is on the canvas. Raises ImageError."""
         photo = load_photo(source, self.canvas, fit, name)
-        return self._subject(name, photo, presets.standing(self.canvas, photo.content()))
+        return self._subject("Your photo", photo, presets.standing(self.canvas, photo.content()))  # a saved file does not tell its name
 
     def subject(self, chosen: str | None, session: Session) -> Subject:
         """The person on the visitor's page: the chosen example, or else the uploaded photo."""
@@ -492,7 +492,7 @@ def serve(options: argparse.Namespace) -> None:
         _, local, public = page.launch(
             server_name=options.host, server_port=options.port, share=options.share, quiet=True, prevent_thread_lock=True,
             theme=THEME, css=CSS, footer_links=["api"], max_file_size=MAX_BYTES, state_session_capacity=SESSIONS, ssr_mode=False,
-            app_kwargs={"middleware": [Middleware(Gate)]},
+            enable_monitoring=False, app_kwargs={"middleware": [Middleware(Gate)]},
         )  # fmt: skip
         print(f"NTED Step at {public or local} with weights {about(pipeline)}", flush=True)
         threading.Event().wait()

@@ -18,6 +18,8 @@ import gradio as gr
 
 LOG = logging.getLogger("nted_step.page")
 FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
+MOST_OF_ONE = 20
+BUSY = f"Queue is full for you: {MOST_OF_ONE} of your requests are waiting. Please wait for them."
 REFUSED = "The server cannot use what was sent."
 
 
@@ -52,6 +54,21 @@ class Page(gr.Blocks):
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.asked: dict[str, Asked] = {}  # by event id; a run that streams comes back for every answer
+
+    def queue(self, **arguments: Any) -> Page:
+        """As in gradio, but no visitor may have more than ``MOST_OF_ONE`` events waiting, so that there is room for others."""
+        super().queue(**arguments)
+        queue = self._queue
+        push = queue.push
+
+        async def checked(body: Any, request: Any, username: str | None) -> Any:
+            waiting = (event for lane in queue.event_queue_per_concurrency_id.values() for event in lane.queue)
+            if body.session_hash and sum(event.session_hash == body.session_hash for event in waiting) >= MOST_OF_ONE:
+                return False, BUSY, "queue_full"
+            return await push(body=body, request=request, username=username)
+
+        queue.push = checked
+        return self
 
     async def process_api(self, block_fn: Any, inputs: list[Any], **more: Any) -> dict[str, Any]:
         asked = self._asked(block_fn, more.get("event_id"), more.get("session_hash"))
@@ -92,7 +109,7 @@ def _told(asked: Asked, error: Exception) -> gr.Error:
         asked.end("refused")
         error.print_exception = False
         return error
-    if isinstance(error, ValueError):  # gradio's own checks of what was sent
+    if any(frame.name == "preprocess_data" for frame in traceback.extract_tb(error.__traceback__)):  # gradio could not even take it
         asked.end(f"refused {type(error).__name__}")
         return gr.Error(REFUSED, print_exception=False)
     asked.level = logging.ERROR

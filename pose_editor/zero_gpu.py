@@ -24,6 +24,7 @@ from pose_editor.mixer import Mixture
 
 LENT = spaces is not None and bool(os.environ.get("SPACES_ZERO_GPU"))
 SECONDS = 30  # that a run may take, textures included
+FAR = {"device": "cuda", "dtype": "bfloat16"}
 
 
 def pipeline_class() -> type[NTEDStepPipeline]:
@@ -38,7 +39,7 @@ class LentPipeline(NTEDStepPipeline):
     """
 
     def __init__(self, generator: Generator, *, device: str = "auto", dtype: str = "auto", weights: Any = None) -> None:
-        self.far = NTEDStepPipeline(copy.deepcopy(generator), device="cuda", dtype="bfloat16", weights=weights)
+        self.far = NTEDStepPipeline(copy.deepcopy(generator), **FAR, weights=weights)
         super().__init__(generator, device="cpu", dtype=dtype, weights=weights)
         self.run = spaces.GPU(duration=SECONDS)(self.far_steps)
 
@@ -47,7 +48,7 @@ class LentPipeline(NTEDStepPipeline):
     ) -> Iterator[StepOutput]:
         """The steps of a run, in the process that has the GPU. ``owners`` says which of the photos each step asks."""
         people = [self.far.encode(source) for source in sources]
-        person = Mixture(people[0], [people[k] for k in owners]) if len(people) > 1 else people[0]
+        person = Mixture(people[0], [people[k] for k in owners]) if owners else people[0]
         for output in self.far.generate(person, pose, seed=seed, steps=steps, start=start):
             yield replace(output, image=output.image.cpu())
 
@@ -58,7 +59,11 @@ class LentPipeline(NTEDStepPipeline):
             yield from super().generate(person, pose, seed=seed, steps=steps, start=start)
             return
         pose.require_drawable(self.config.size)
-        owners = [person, *getattr(person, "owners", [])]
-        different = list(dict.fromkeys(owners)) if len(owners) > 1 else owners
-        places = [different.index(owner) for owner in owners[1:]]
-        yield from self.run([owner.source[0].cpu() for owner in different], places, pose, seed, steps, start)
+        # The first photo is where the noisy start comes from; a mix names an owner for every step.
+        photos, owners = [person.source[0].cpu()], []
+        for owner in getattr(person, "owners", ()):
+            source = owner.source[0].cpu()
+            known = next((k for k, photo in enumerate(photos) if photo is source or photo.equal(source)), len(photos))
+            photos += [source] if known == len(photos) else []
+            owners.append(known)
+        yield from self.run(photos, owners, pose, seed, steps, start)

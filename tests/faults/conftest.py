@@ -34,7 +34,7 @@ def server(tiny_weights: str, temporary: Path) -> Iterator[Server]:
     yield server
     code, output = server.interrupt()
     assert code == 0 and output.strip() == "Stopped.", output
-    assert not list(temporary.iterdir()), "its temporary files are gone"
+    assert not list(temporary.glob("nted-step-*")), "its temporary files are gone"
 
 
 @pytest.fixture
@@ -44,13 +44,12 @@ def visitor(server: Server) -> Iterator[Visitor]:
         yield visitor
 
 
-@pytest.fixture(scope="session")
-def here(tiny_weights: str) -> str:
+def start_here(weights: str) -> str:
     """The same program in this process, so that a test can reach into it. Its address."""
     import app
 
     port = free_port()
-    options = ["--device", "cpu", "--dtype", "float32", "--weights", tiny_weights, "--port", str(port)]
+    options = ["--device", "cpu", "--dtype", "float32", "--weights", weights, "--port", str(port)]
     threading.Thread(target=app.main, args=(options,), daemon=True).start()
     began = time.monotonic()
     while time.monotonic() - began < START_SECONDS:
@@ -58,6 +57,11 @@ def here(tiny_weights: str) -> str:
             return f"http://127.0.0.1:{port}/"
         time.sleep(0.1)
     raise AssertionError("the page did not start in this process")
+
+
+@pytest.fixture(scope="session")
+def here(tiny_weights: str) -> str:
+    return start_here(tiny_weights)
 
 
 def picture(seed: int = 0, width: int = 44, height: int = 64) -> Image.Image:

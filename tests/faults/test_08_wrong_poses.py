@@ -57,7 +57,7 @@ def test_wrong_settings(visitor, standing, wrong, works):
     works()
 
 
-@pytest.mark.parametrize("arguments", [(-1, 4), (0, 99), (0, -1), (1.5, 4), (None, 4), ("x", 4), (1e400, 4), (2**70, 4)])
+@pytest.mark.parametrize("arguments", [(-1, 4), (0, 99), (0, -1), (None, 4), ("x", 4), (1e400, 4), (2**70, 4)])
 def test_wrong_numbers_for_programs(visitor, joints, arguments, works):
     with pytest.raises(Refused):
         visitor.generate(visitor.upload(photo()), joints, *arguments)

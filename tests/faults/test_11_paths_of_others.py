@@ -35,7 +35,7 @@ def test_as_an_address(visitor, path, prefix):
 def test_a_name_that_climbs_stays_in_its_folder(visitor, temporary, works):
     for name in ("../../../../climbed.png", "..\\..\\climbed.png", "/tmp/climbed.png", "a/../../climbed.png"):
         path = visitor.upload(photo(), name)["path"]
-        assert path.startswith(f"{temporary}/") and ".." not in path
+        assert path.startswith(f"{temporary}/") and ".." not in path.split("/")
     works()
 
 
@@ -58,8 +58,13 @@ def test_a_result_is_not_known_to_others(server, joints):
             assert other.http.get(f"gradio_api/file={address}").status_code >= 400, "no folder can be listed"
 
 
-@pytest.mark.parametrize("route", ["gradio_api/proxy=http://127.0.0.1:1/x", "gradio_api/call/use", "gradio_api/run/use", "monitoring", "gradio_api/dev/reload", "gradio_api/queue/data?session_hash=../../x"])
-def test_other_doors(visitor, route, works):
-    answer = visitor.http.get(route, timeout=10) if "call" not in route else visitor.http.post(route, json={"data": ["/etc"]})
-    assert answer.status_code >= 400 or b"<!doctype html>" in answer.content[:200].lower() or not answer.content.strip() or b'"msg"' in answer.content
+@pytest.mark.parametrize("route", ["gradio_api/proxy=http://127.0.0.1:1/x", "monitoring", "monitoring/summary", "gradio_api/runs", "deep_link"])
+def test_other_doors_are_closed(visitor, route, works):
+    assert visitor.http.get(route, timeout=10).status_code >= 400
     works()
+
+
+def test_an_event_of_the_page_is_not_asked_for_by_programs(visitor, joints):
+    """Its name is not told to them, and it is not theirs to give a session."""
+    named = visitor.http.get("gradio_api/info").json()["named_endpoints"]
+    assert set(named) == {"/generate", "/steps", "/tween", "/trace"}
