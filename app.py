@@ -60,7 +60,7 @@ TELL_SECONDS = 0.1  # between two sendings of a run's steps: drawing each of the
 WAITING = 32  # runs that may wait in the queue; more are refused
 SESSIONS = 64  # visitors whose photo is kept in memory
 PHOTO_SECONDS = 3600  # after which a visitor's photo is forgotten
-PRIVACY = "Deleted within an hour, never logged."
+PRIVACY = "Uploads: deleted within an hour, never logged."
 OPENING = "wave"  # the preset in which the first person is shown
 
 

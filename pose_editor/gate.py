@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from gradio.route_utils import FnIndexInferError
+
 from nted_step.image import MAX_BYTES
-from pose_editor.journal import LOG
+from pose_editor.journal import LOG, told
 
 UPLOAD_BYTES = MAX_BYTES + 2**16  # one photo and its envelope
 BODY_BYTES = MAX_BYTES * 4 // 3 + 2**20  # a photo as a data: URL, and the rest of a request
+REASONS = {404: "there is no such event", 413: "more than is allowed", 500: "something went wrong on the server"}
 ROUTES = ("upload", "queue", "call", "run", "api", "file", "component_server", "cancel", "reset", "stream")
 
 
 class Gate:
-    """ASGI middleware. A request with a larger body is answered with 413 before it is read."""
+    """ASGI middleware. A request with a larger body is answered with 413 before it is read; what breaks inside is not told in full."""
 
     def __init__(self, app: Any) -> None:
         self.app = app
@@ -24,9 +27,15 @@ class Gate:
             return
         passage = Passage(scope, receive, send)
         if passage.announced() > passage.limit:
-            await passage.turn_away()
-        else:
+            await passage.turn_away(413)
+            return
+        try:
             await self.app(scope, passage.receive, passage.send)
+        except FnIndexInferError:
+            await passage.turn_away(404)
+        except Exception as error:  # the server would print the error's text, in which there can be what a visitor sent
+            LOG.error("-------- http %s failed %s", passage.route, told(error))
+            await passage.turn_away(500)
 
 
 class Passage:
@@ -49,8 +58,7 @@ class Passage:
         self.received += len(message.get("body", b""))
         if self.received <= self.limit:
             return message
-        if not self.answered:
-            await self.turn_away()
+        await self.turn_away(413)
         return {"type": "http.disconnect"}
 
     async def send(self, message: dict[str, Any]) -> None:
@@ -62,12 +70,15 @@ class Passage:
                 self._log(message["status"])
         await self.inner_send(message)
 
-    async def turn_away(self) -> None:
+    async def turn_away(self, status: int) -> None:
+        """Answer in place of the server, unless it has begun to answer."""
+        if self.answered or self.turned_away:
+            return
         self.turned_away = True
-        self._log(413)
-        said = f"more than the {self.limit // 2**20} MiB allowed".encode()
-        await self.inner_send({"type": "http.response.start", "status": 413, "headers": [(b"content-type", b"text/plain"), (b"connection", b"close")]})
-        await self.inner_send({"type": "http.response.body", "body": said})
+        self._log(status)
+        headers = [(b"content-type", b"text/plain"), (b"connection", b"close")]
+        await self.inner_send({"type": "http.response.start", "status": status, "headers": headers})
+        await self.inner_send({"type": "http.response.body", "body": REASONS[status].encode()})
 
     def _log(self, status: int) -> None:
         LOG.info("-------- http %s %s", self.route, "busy 503" if status == 503 else f"refused {status}")

@@ -76,7 +76,7 @@ class Page(gr.Blocks):
             response = await super().process_api(block_fn, inputs, **more)
         except Exception as error:
             self.asked.pop(more.get("event_id"), None)
-            raise _told(asked, error) from None
+            raise _answer(asked, error) from None
         asked.answers += 1
         if not response.get("is_generating"):
             self.asked.pop(more.get("event_id"), None)
@@ -103,7 +103,7 @@ class Page(gr.Blocks):
         return asked
 
 
-def _told(asked: Asked, error: Exception) -> gr.Error:
+def _answer(asked: Asked, error: Exception) -> gr.Error:
     """Log how a request ended, and what to tell whoever asked. The exception's own text can hold a file's name, so it is left out."""
     if isinstance(error, gr.Error):
         asked.end("refused")
@@ -113,5 +113,10 @@ def _told(asked: Asked, error: Exception) -> gr.Error:
         asked.end(f"refused {type(error).__name__}")
         return gr.Error(REFUSED, print_exception=False)
     asked.level = logging.ERROR
-    asked.end(f"failed {type(error).__name__}\n" + "".join(traceback.format_tb(error.__traceback__)).rstrip())
+    asked.end(f"failed {told(error)}")
     return gr.Error(f"Something went wrong on the server (request {asked.id}). Please try again.", print_exception=False)
+
+
+def told(error: Exception) -> str:
+    """An error's kind and where it happened, without its text."""
+    return f"{type(error).__name__}\n" + "".join(traceback.format_tb(error.__traceback__)).rstrip()

@@ -26,15 +26,28 @@ def cache(tiny_weights, tmp_path):
     return {"HF_HOME": str(tmp_path), "HF_HUB_CACHE": str(tmp_path / "hub")}
 
 
-@pytest.mark.parametrize("name", ["some-user/some-weights", "some-user/some-weights@v1", f"some-user/some-weights@{REVISION}"])
-def test_cached_weights_start(cache, name):
+def test_cached_weights_start(cache):
     """The proxy does not exist, so the Hub cannot be reached; nothing says so beforehand."""
     clean = {key: value for key, value in os.environ.items() if key != "HF_HUB_OFFLINE"}
-    server = Server(name, "--dtype", "float32", environment=clean | cache | NOWHERE | {"OMP_NUM_THREADS": "1"})
+    server = Server("some-user/some-weights@v1", "--dtype", "float32", environment=clean | cache | NOWHERE | {"OMP_NUM_THREADS": "1"})
     try:
-        assert f"with weights {name.partition('@')[0]} (random)" in server.first_line
+        assert "with weights some-user/some-weights (random)" in server.first_line
     finally:
         assert server.interrupt()[0] == 0
+
+
+@pytest.mark.parametrize("revision", [None, "main", "v1", REVISION])
+def test_every_way_to_name_a_revision(cache, monkeypatch, revision):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", cache["HF_HUB_CACHE"])
+    assert load_weights("some-user/some-weights", revision).training["summary"] == "random"
+
+
+def test_a_revision_that_was_not_fetched_is_refused(cache, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", cache["HF_HUB_CACHE"])
+    with pytest.raises(WeightsError, match="some-user/some-weights@v2: "):
+        load_weights("some-user/some-weights", "v2")
 
 
 def test_without_a_cache_it_is_one_line(tmp_path):
