@@ -30,6 +30,7 @@ import gradio as gr
 from PIL import Image
 from starlette.middleware import Middleware
 
+import pose_editor.zero_gpu  # noqa: F401 (before anything that may start CUDA)
 from nted_step.image import MAX_BYTES, Fit, FittedPhoto, load_photo, to_pil, to_tensor
 from nted_step.output import label
 from nted_step.pipeline import DEVICES, DTYPES, NTEDStepPipeline, Person
