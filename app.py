@@ -1,6 +1,6 @@
 """The page: choose a person, drag the joints, watch the person take the new pose step by step.
 
-    python app.py [--weights FOLDER_OR_HUB_REPO[@REVISION]] [--device auto] [--port 7860]
+    python app.py [--weights FOLDER_OR_HUB_REPO[@REVISION]] [--device auto] [--port 7860] [--verbose]
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ import os
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("GRADIO_RUN_HISTORY", "False")  # offers to keep what visitors send elsewhere
 
 import argparse
 import base64
+import contextvars
 import html
 import json
 import socket
@@ -26,17 +28,20 @@ from typing import Any
 
 import gradio as gr
 from PIL import Image
+from starlette.middleware import Middleware
 
+import pose_editor.zero_gpu  # noqa: F401 (before anything that may start CUDA)
 from nted_step.image import MAX_BYTES, Fit, FittedPhoto, load_photo, to_pil, to_tensor
 from nted_step.output import label
 from nted_step.pipeline import DEVICES, DTYPES, NTEDStepPipeline, Person
 from nted_step.pose import Pose, PoseError, load_pose_text
 from nted_step.sampler import StepOutput
-from pose_editor import PoseEditor, endpoints, formats, presets, saving, tracing, weights_choice
+from pose_editor import PoseEditor, endpoints, formats, journal, presets, saving, tempfiles, tracing, weights_choice
 from pose_editor.browser import about, data_url, frame, notice
 from pose_editor.component import sentence
 from pose_editor.cropper import Cropper
 from pose_editor.endpoints import whole
+from pose_editor.gate import Gate
 from pose_editor.mixer import OWN, Mixer, Mixture
 from pose_editor.own_photo import FITS, OwnPhoto
 from pose_editor.people import Mixed, Result, Session, Subject
@@ -55,7 +60,8 @@ PREVIEW_SECONDS = 0.05  # how long a preview may think before it shows what it h
 TELL_SECONDS = 0.1  # between two sendings of a run's steps: drawing each of them would take the cores from the sampler
 WAITING = 32  # runs that may wait in the queue; more are refused
 SESSIONS = 64  # visitors whose photo is kept in memory
-IDLE_SECONDS = 3600  # after which a visitor's photo is forgotten
+PHOTO_SECONDS = 3600  # after which a visitor's photo is forgotten
+PRIVACY = "Uploads: deleted within an hour, never logged."
 OPENING = "wave"  # the preset in which the first person is shown
 
 
@@ -70,7 +76,7 @@ class ModelThread:
         self.pool = ThreadPoolExecutor(1, thread_name_prefix="model")
 
     def __call__(self, work: Callable[..., Any], *arguments: Any) -> Any:
-        return self.pool.submit(work, *arguments).result()
+        return self.pool.submit(contextvars.copy_context().run, work, *arguments).result()  # gradio's request goes along
 
 
 class Studio:
@@ -101,14 +107,14 @@ class Studio:
     def upload(self, source: str | bytes, name: str, fit: Fit = "auto") -> Subject:
         """A visitor's photo, with a standing pose fitted to where the photo is on the canvas. Raises ImageError."""
         photo = load_photo(source, self.canvas, fit, name)
-        return self._subject(name, photo, presets.standing(self.canvas, photo.content()))
+        return self._subject("Your photo", photo, presets.standing(self.canvas, photo.content()))  # a saved file does not tell its name
 
     def subject(self, chosen: str | None, session: Session) -> Subject:
         """The person on the visitor's page: the chosen example, or else the uploaded photo."""
         if chosen:
             return self.examples[chosen]
         if session.upload is None:
-            raise gr.Error("This page was left alone for long and its photo is forgotten. Please choose it again.")
+            raise gr.Error("Photos are kept for an hour, and this one is forgotten. Please choose it again.", print_exception=False)
         if session.upload.pipeline is not self.pipeline:  # the weights were changed meanwhile
             person = self.pipeline.encode(session.upload.person.source[0].cpu())
             session.upload = replace(session.upload, person=person, pipeline=self.pipeline)
@@ -404,8 +410,9 @@ def build(studio: Studio, private: bool = False) -> gr.Blocks:
     """The page: layout, then what happens when. ``private``: whoever sees it may choose weights on this computer."""
     name, subject = studio.opened_name, studio.examples[studio.opened_name]
     choices = [{"name": key, "title": each.title, "picture": each.picture} for key, each in studio.examples.items()]
-    with gr.Blocks(title="NTED Step", analytics_enabled=False, delete_cache=(3600, 3600)) as page, gr.Column(elem_id="page"):
-        session = gr.State(Session(), time_to_live=IDLE_SECONDS)
+    kept = (tempfiles.EVERY_SECONDS, tempfiles.KEPT_SECONDS)
+    with journal.Page(title="NTED Step", analytics_enabled=False, delete_cache=kept) as page, gr.Column(elem_id="page"):
+        session = gr.State(Session(), time_to_live=PHOTO_SECONDS)
         with gr.Row(elem_id="top"):
             gr.HTML("<h1>NTED Step</h1><p>Drag a joint. Watch the person take the new pose.</p>", elem_id="head")
             Tour(elem_id="tour")
@@ -414,6 +421,7 @@ def build(studio: Studio, private: bool = False) -> gr.Blocks:
             with gr.Column(elem_id="people"):
                 picker = PhotoPicker(choices, name, MAX_BYTES, elem_id="picker")
                 photo = gr.UploadButton("Your photo", file_types=["image"], elem_id="upload")
+                gr.HTML(f"<p>{PRIVACY}</p>", elem_id="privacy")
             with gr.Column(elem_classes="part", elem_id="source"):
                 gr.HTML("<b>Photo and pose</b> <span>· drag the dots</span>", elem_classes="part-title")
                 with gr.Row(elem_id="own"):  # takes the place of the title
@@ -444,17 +452,23 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--weights", default=str(WEIGHTS), metavar="FOLDER_OR_HUB_REPO[@REVISION]", help="default: the weights in the box")
     parser.add_argument("--device", default="auto", help=f"{', '.join(DEVICES)} (default: auto)")
     parser.add_argument("--dtype", default="auto", help=f"auto, {', '.join(DTYPES)} (default: auto)")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 for all (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=7860, help="default: %(default)s")
+    # A Space says by these variables where it expects the page.
+    host, port = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"), os.environ.get("GRADIO_SERVER_PORT", "7860")
+    parser.add_argument("--host", default=host, help="address to listen on; 0.0.0.0 for all (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=port, help="default: %(default)s")
     parser.add_argument("--share", action="store_true", help="make a temporary public link through Gradio's service")
+    parser.add_argument("--temp-mib", type=int, default=tempfiles.MOST_MIB, help="temporary files kept at most, MiB (default: %(default)s)")
+    parser.add_argument("--verbose", action="store_true", help="log previews and small questions of the page, too")
     return parser.parse_args(argv)
 
 
 def main(argv: list[str] | None = None) -> int:
     """Serve until Ctrl+C. Exit code 1 and one line when it cannot."""
     options = arguments(argv)
+    journal.begin(options.verbose)
     try:
-        serve(options)
+        with tempfiles.own_folder(options.temp_mib * 2**20):
+            serve(options)
     except KeyboardInterrupt:
         print("\nStopped.")
     except (ValueError, OSError) as error:  # weights, device, dtype, port
@@ -479,6 +493,7 @@ def serve(options: argparse.Namespace) -> None:
         _, local, public = page.launch(
             server_name=options.host, server_port=options.port, share=options.share, quiet=True, prevent_thread_lock=True,
             theme=THEME, css=CSS, footer_links=["api"], max_file_size=MAX_BYTES, state_session_capacity=SESSIONS, ssr_mode=False,
+            enable_monitoring=False, app_kwargs={"middleware": [Middleware(Gate)]},
         )  # fmt: skip
         print(f"NTED Step at {public or local} with weights {about(pipeline)}", flush=True)
         threading.Event().wait()

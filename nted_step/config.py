@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+MAX_SIDE, MAX_STEPS, MAX_CHANNELS = 4096, 1000, 8192
 COARSEST_LEVEL = 16  # feature height at which the encoders end and the renderer starts
 
 
@@ -44,6 +45,7 @@ class NTEDStepConfig:
     grows_to: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
+        self._check_ranges()
         height, width = self.size
         expected = self.levels
         if not expected or expected[-1] != height or width * COARSEST_LEVEL % height:
@@ -53,12 +55,26 @@ class NTEDStepConfig:
         for name in ("channels", "labels", "kernels"):
             if tuple(sorted(getattr(self, name))) != expected:
                 raise ValueError(f"{name} must be given for exactly the levels {expected}, not {tuple(sorted(getattr(self, name)))}")
-        if self.steps < 1 or self.ladder not in ("linear", "exponential"):
-            raise ValueError(f"steps must be positive and ladder linear or exponential, not {self.steps}, {self.ladder!r}")
+        if self.ladder not in ("linear", "exponential"):
+            raise ValueError(f"ladder must be linear or exponential, not {self.ladder!r}"[:200])
         if any(self.kernels[level] not in (1, 3, 5, 7) for level in expected if self.labels[level]):
             raise ValueError("kernels must be 1, 3, 5 or 7 at every level that has labels")
         if self.labels[COARSEST_LEVEL] == 0 or (height > COARSEST_LEVEL and self.labels[height]):
             raise ValueError("labels: the coarsest level needs textures and the canvas level can have none")
+
+    def _check_ranges(self) -> None:
+        """Every number is one and no larger than a computer can serve, since a configuration may come from anybody. Raises ValueError."""
+        sides = {"size": self.size, "grows_to": self.grows_to or self.size}
+        named = [(name, side, MAX_SIDE) for name, pair in sides.items() for side in pair]
+        named += [("min_size", side, most) for side, most in zip(self.min_size, self.size, strict=True)]
+        named += [("steps", self.steps, MAX_STEPS), ("pose_channels", self.pose_channels, MAX_CHANNELS)]
+        named += [("channels", count, MAX_CHANNELS) for count in self.channels.values()]
+        named += [("labels", count + 1, MAX_CHANNELS) for count in self.labels.values()]
+        for name, number, most in named:
+            if type(number) is not int or not 1 <= number <= most:
+                raise ValueError(f"{name} out of range: {number!r}"[:200])
+        if not isinstance(self.time_scale, (int, float)) or not 0 <= self.time_scale <= 1:
+            raise ValueError(f"time_scale must be 0..1, not {self.time_scale!r}"[:200])
 
     @property
     def levels(self) -> tuple[int, ...]:
@@ -93,7 +109,7 @@ class NTEDStepConfig:
                     out[name] = (int(height), int(width))
             for name in ("channels", "labels", "kernels"):
                 out[name] = {int(level): int(count) for level, count in out[name].items()}
-        except (TypeError, ValueError, AttributeError) as error:
+        except (TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ValueError(f"configuration: {error}") from None
         return cls(**out)
 

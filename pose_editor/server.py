@@ -33,7 +33,7 @@ def answering(function: Callable[[Any], Answer]) -> Callable[[Any], Answer]:
         except PoseError as error:
             text = str(error)
             return {"error": text[:1].upper() + text[1:]}
-        except (KeyError, TypeError, AttributeError):
+        except (KeyError, TypeError, AttributeError, ValueError):
             return {"error": "The editor sent something that is not a request."}
 
     return answer

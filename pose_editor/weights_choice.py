@@ -12,6 +12,7 @@ import gradio as gr
 
 from nted_step.pipeline import NTEDStepPipeline
 from nted_step.weights import WeightsError
+from pose_editor import zero_gpu
 from pose_editor.browser import about, notice
 from pose_editor.component import sentence
 
@@ -49,7 +50,7 @@ def with_revision(name: str) -> tuple[str, str | None]:
 def load(name: str, device: str, dtype: str) -> NTEDStepPipeline:
     """Weights from a folder or a Hub repository. Raises WeightsError and OSError."""
     name, revision = with_revision(name)
-    return NTEDStepPipeline.from_pretrained(Path(name).expanduser() if name.startswith("~") else name, revision, device=device, dtype=dtype)
+    return zero_gpu.pipeline_class().from_pretrained(Path(name).expanduser() if name.startswith("~") else name, revision, device=device, dtype=dtype)
 
 
 class WeightsChoice:

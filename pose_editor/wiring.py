@@ -7,7 +7,9 @@ from typing import Any
 
 import gradio as gr
 
+from pose_editor import zero_gpu
 from pose_editor.own_photo import OwnPhoto
+from pose_editor.people import Session
 
 
 @dataclass(frozen=True)
@@ -41,16 +43,24 @@ def wire(studio: Any, own: OwnPhoto, on: Parts) -> None:
     """Only the newest pose of a visitor is worked on; see Studio.claim."""
     wanted = [on.editor, on.picker, on.session, on.bar, on.mixer]
     opened = [on.editor, on.picker, on.message, on.viewer, on.mixer]
-    on.editor.drag(studio.preview, wanted, on.viewer, **PREVIEW)
+    if not zero_gpu.LENT:  # a GPU is lent for a run, and would be for every preview
+        on.editor.drag(studio.preview, wanted, on.viewer, **PREVIEW)
     on.editor.release(studio.render, wanted, on.viewer, **RUN)  # sent first: the browser takes a moment for each
     on.editor.release(studio.released, [on.editor, on.session], None, **AT_ONCE)
     on.picker.select(studio.opening_other, [on.session], None, **AT_ONCE)
     on.viewer.stop(studio.stop, [on.session], None, **AT_ONCE)
     on.viewer.trace(studio.traced, [on.session], on.viewer, **PREVIEW)
     on.bar.save(studio.save, wanted[:4], on.download, **SAVE)
+    # As an output the state begins its time to live: an hour after a photo was given it is forgotten.
+    for giving in (on.photo.upload, on.bar.restore):
+        giving(_same, [on.session], [on.session], **AT_ONCE)
     chosen = on.picker.select(studio.open_example, [on.picker, on.session, on.bar, on.mixer], opened, **RUN)
     restored = on.bar.restore(studio.restore, [on.bar, on.session], opened, **RUN)
     _wire_own_photo(own, on, opened, (chosen, restored))
+
+
+def _same(session: Session) -> Session:
+    return session
 
 
 def _wire_own_photo(own: OwnPhoto, on: Parts, opened: list[Any], others: tuple[Any, ...]) -> None:

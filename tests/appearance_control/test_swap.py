@@ -166,22 +166,6 @@ def test_a_garment_lost_in_the_target_pose_is_carried_from_the_photo(pipeline, p
 
 
 @pytest.mark.parametrize(
-    ("parts", "found", "message"),
-    [
-        (("lower",), TOP, r"B.png: no belt, footwear, leggings, pants, skirt found in it \(found: top\)"),
-        (("upper",), [], r"B.png: no dress, outer, top found in it \(found: nothing\)"),
-        (("upper",), [*TOP, instance(15, box_mask(0, 8)), instance(15, box_mask(50, 58))], "B.png: 2 people found"),
-        (("cape",), TOP, "unknown part 'cape'"),
-        ((), TOP, "no part named"),
-    ],
-)
-def test_what_the_parser_cannot_give_is_named(pipeline, people, standing, parts, found, message):
-    with pytest.raises(ValueError, match=message) as caught:
-        GarmentSwap(pipeline, people[0], [Garment(people[1], parts, name="B.png")], standing, parser=Sees(found))
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
     ("mask", "message"),
     [
         (np.zeros(SIZE, bool), "is empty"),
@@ -202,12 +186,6 @@ def test_tiny_masks_are_refused():
     mask[:4, :5] = True
     with pytest.raises(MaskError, match="only 20 pixels"):
         check_mask(mask, (256, 176))
-
-
-def test_a_mask_smaller_than_a_feature_gives_finite_coefficients(pipeline, people, standing):
-    swap = GarmentSwap(pipeline, people[0], [Garment(people[1], mask=box_mask(17, 19, 13, 15))], standing)
-    assert all(torch.isfinite(share).all() for share in swap.plans[0].coefficients)
-    assert all(torch.isfinite(image).all() for image in images(swap.generate()))
 
 
 @pytest.mark.parametrize("change", [{"strength": 1.5}, {"strength": float("nan")}, {"mask_on": "wall"}])

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import os
-import signal
-import socket
-import subprocess
-import sys
 import threading
 import time
 import urllib.request
@@ -23,62 +18,16 @@ from nted_step.config import preset
 from nted_step.generator import Generator
 from nted_step.weights import save_weights
 from tests.e2e.visitor import DESKTOP, wait_drawn
+from tests.running import ROOT, START_SECONDS, Server, free_port
 
-ROOT = Path(__file__).parents[2]
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 # The proxy does not exist, so that nothing but this computer can be reached.
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--proxy-server=http://127.0.0.1:9"]
-START_SECONDS = 120
 LITE = ROOT / "assets" / "weights" / "lite"
 RANDOM = {"summary": "random", "limits": "These weights know only rendered figures, and not even those."}
 QUICK = dataclasses.replace(
     preset("lite"), channels={16: 24, 32: 24, 64: 16, 128: 8, 256: 8}, labels={16: 4, 32: 6, 64: 6, 128: 0, 256: 0}
 )
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
-class Server:
-    """``python app.py`` as a person would start it."""
-
-    def __init__(self, weights: Path = LITE) -> None:
-        port = free_port()
-        self.url = f"http://127.0.0.1:{port}/"
-        command = [sys.executable, "-B", "app.py", "--device", "cpu", "--weights", str(weights), "--port", str(port)]
-        # A shell may have told its background jobs to ignore Ctrl+C; a person's terminal does not.
-        listen = lambda: signal.signal(signal.SIGINT, signal.default_int_handler)  # noqa: E731
-        self.process = subprocess.Popen(
-            command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=listen,
-            env=os.environ | {"HF_HUB_OFFLINE": "1"},
-        )  # fmt: skip
-
-    @functools.cached_property
-    def first_line(self) -> str:
-        """Waits for the line that says where it runs. Everything printed before it is a complaint."""
-        began, said = time.monotonic(), []
-        while time.monotonic() - began < START_SECONDS:
-            line = self.process.stdout.readline()
-            said.append(line)
-            if line.startswith("NTED Step at "):
-                return line
-            if not line:
-                break
-        self.process.kill()
-        raise AssertionError(f"app.py did not start:\n{''.join(said)}")
-
-    def interrupt(self) -> tuple[int, str]:
-        """Ctrl+C: exit code and what it printed."""
-        self.process.send_signal(signal.SIGINT)
-        try:
-            output, _ = self.process.communicate(timeout=20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            raise
-        return self.process.returncode, output
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from tests.e2e.conftest import ARGUMENTS, CHROMIUM, Server
+from tests.e2e.conftest import ARGUMENTS, CHROMIUM, LITE, Server
 from tests.e2e.visitor import DESKTOP, LEFT_WRIST, centre, edit, wait_done, wait_drawn
 
 AIMS = {"pointer-move to preview": 200, "pointer-up to step 1": 150, "pointer-up to step 20": 1500}  # ms
@@ -73,7 +73,7 @@ def measure(drags: int) -> tuple[dict[str, float], list[dict[str, float]]]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
         page = browser.new_context(**DESKTOP, reduced_motion="reduce").new_page()
-        began, server = time.monotonic(), Server()
+        began, server = time.monotonic(), Server(LITE)
         try:
             assert server.first_line
             listens = time.monotonic() - began

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from tests.e2e.conftest import ARGUMENTS, CHROMIUM, ROOT, Server
+from tests.e2e.conftest import ARGUMENTS, CHROMIUM, LITE, ROOT, Server
 from tests.e2e.visitor import DESKTOP, PHONE, wait_drawn
 
 MAX_BYTES = 120_000
@@ -41,7 +41,7 @@ def main() -> None:
     options = parser.parse_args()
     for folder in filter(None, (options.output, options.png)):
         folder.mkdir(parents=True, exist_ok=True)
-    server = Server()
+    server = Server(LITE)
     try:
         assert server.first_line
         with sync_playwright() as playwright:

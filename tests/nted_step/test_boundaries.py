@@ -1,95 +1,27 @@
-"""Files in and out: photos, poses, weights, checkpoints, and the command line. Every error is one line that names the file."""
+"""Files in and out: photos, poses, weights, checkpoints, and the command line. What is refused is in tests/faults, too."""
 
-import io
 import json
 import math
-import pickle
-import zlib
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file, save_file
 
 from nted_step.__main__ import main
 from nted_step.convert import convert
 from nted_step.generator import Generator
-from nted_step.image import MAX_PIXELS, ImageError, decode, fit_box, load_photo, to_pil, to_tensor
+from nted_step.image import fit_box, load_photo, to_pil, to_tensor
 from nted_step.pipeline import NTEDStepPipeline
 from nted_step.pose import Pose, PoseError, load_pose_text, skeleton_map
-from nted_step.weights import WeightsError, load_weights, save_weights
+from nted_step.weights import load_weights, save_weights
 
 
-def encoded(image: Image.Image, kind: str, **options) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
-
-
-def picture(width=40, height=60, mode="RGB") -> Image.Image:
-    rng = np.random.default_rng(1)
-    return Image.fromarray(rng.integers(0, 255, (height, width, 3), dtype=np.uint8)).convert(mode)
+def picture(width: int, height: int) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(1).integers(0, 255, (height, width, 3), dtype=np.uint8))
 
 
 # -- photos ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("kind,mode", [("PNG", "RGB"), ("PNG", "P"), ("PNG", "L"), ("PNG", "RGBA"), ("JPEG", "CMYK"), ("WEBP", "RGB"), ("PNG", "I;16")])
-def test_every_common_kind_of_picture_becomes_rgb(kind, mode):
-    image = picture().convert("L").convert("I;16") if mode == "I;16" else picture(mode=mode)
-    assert decode(encoded(image, kind)).mode == "RGB"
-
-
-def test_sixteen_bits_are_scaled_not_clipped():
-    grey = Image.fromarray(np.full((40, 40), 32768, np.uint16))
-    assert abs(np.asarray(decode(encoded(grey, "PNG")))[0, 0, 0] - 128) <= 1
-
-
-def test_transparency_lies_on_white():
-    clear = Image.new("RGBA", (40, 40), (0, 0, 0, 0))
-    assert decode(encoded(clear, "PNG")).getpixel((3, 3)) == (255, 255, 255)
-
-
-def test_exif_turns_the_picture_and_stays_behind():
-    image = picture(40, 60)
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    exif[0x010E] = "secret"
-    upright = decode(encoded(image, "JPEG", exif=exif))
-    assert upright.size == (60, 40)
-    assert not upright.getexif() and "exif" not in upright.info
-
-
-def bomb() -> bytes:
-    """A PNG of 10000x10000 pixels in some hundred bytes, whose data must never be decoded."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
-
-    header = (10000).to_bytes(4, "big") * 2 + bytes([8, 2, 0, 0, 0])
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
-
-
-@pytest.mark.parametrize(
-    "data,message",
-    [
-        (b"", "empty"),
-        (b"hello", "not a JPEG, PNG or WebP"),
-        (encoded(picture(), "TIFF"), "not a JPEG, PNG or WebP"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not a JPEG"),
-        (encoded(picture(), "JPEG")[:300], "damaged or cut short"),
-        (encoded(picture(), "PNG")[:-500], "damaged or cut short"),
-        (encoded(picture(1, 1), "PNG"), "too small"),
-        (encoded(picture(20, 1000), "PNG"), "too small or too narrow"),
-        (bomb(), f"more than {MAX_PIXELS // 10**6} megapixels"),
-        (b"\0" * (21 * 2**20), "20 MiB"),
-    ],
-)
-def test_bad_pictures_are_named(data, message):
-    with pytest.raises(ImageError, match=message) as error:
-        decode(data, "me.png")
-    assert str(error.value).startswith("me.png: ") and "\n" not in str(error.value)
 
 
 def test_photos_are_fitted_never_stretched():
@@ -159,63 +91,6 @@ def test_weights_survive_the_disk(tmp_path, tiny_generator):
     assert NTEDStepPipeline.from_pretrained(tmp_path, device="cpu").description.startswith(str(tmp_path))
 
 
-def damage(folder, how):
-    path = folder / "model.safetensors"
-    config = json.loads((folder / "config.json").read_text())
-    if how == "flipped byte":
-        data = bytearray(path.read_bytes())
-        data[len(data) // 2] ^= 1
-        path.write_bytes(data)
-    elif how == "truncated":
-        path.write_bytes(path.read_bytes()[:-100])
-    elif how == "no file":
-        path.unlink()
-    elif how == "not json":
-        (folder / "config.json").write_text("{")
-    elif how == "not an object":
-        (folder / "config.json").write_text("[]")
-    elif how == "model not a table":
-        (folder / "config.json").write_text(json.dumps({"model": 3}))
-    else:
-        state = load_file(path)
-        if how == "missing key":
-            del state["skeleton_encoder.first.conv.weight"]
-        elif how == "wrong shape":
-            state["skeleton_encoder.first.conv.weight"] = torch.zeros(2, 2)
-        elif how == "unknown key":
-            state["extra"] = torch.zeros(1)
-        elif how == "not finite":
-            state["skeleton_encoder.first.activate.bias"][0] = math.nan
-        save_file(state, path)
-        del config["sha256"]
-        (folder / "config.json").write_text(json.dumps(config))
-
-
-@pytest.mark.parametrize(
-    "how,message",
-    [
-        ("flipped byte", "SHA-256"), ("truncated", "SHA-256"), ("no file", "model.safetensors"), ("not json", "config.json: not valid JSON"),
-        ("not an object", "config.json"), ("model not a table", "config.json"), ("missing key", "skeleton_encoder.first.conv.weight.* missing"),
-        ("wrong shape", "skeleton_encoder.first.conv.weight.*shape"), ("unknown key", "'extra'"), ("not finite", "not finite"),
-    ],
-)  # fmt: skip
-def test_damaged_weights_are_named(tmp_path, tiny_generator, how, message):
-    save_weights(tmp_path, tiny_generator, {}, torch.float32)
-    damage(tmp_path, how)
-    with pytest.raises(WeightsError, match=message) as error:
-        load_weights(tmp_path)
-    assert str(tmp_path) in str(error.value) and "\n" not in str(error.value)
-
-
-def test_no_network_and_no_cache_is_one_line(monkeypatch, tmp_path):
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(WeightsError, match="some-user/some-weights: no such folder, not in the Hub's cache"):
-        load_weights("some-user/some-weights")
-    with pytest.raises(WeightsError, match="no such folder"):
-        load_weights("/nowhere/at/all")
-
-
 # -- research checkpoints ----------------------------------------------------------------------------------------------
 
 
@@ -244,21 +119,6 @@ def test_one_step_checkpoint_keeps_its_answer_at_every_step(tmp_path, tiny_confi
         for t in (0, 3):
             image = converted(source, torch.randn(1, 3, 64, 44), skeleton, torch.tensor([t]))[0].image
             assert torch.allclose(image, expected, atol=1e-5)
-
-
-class Canary:
-    def __reduce__(self):
-        return (open, ("canary.txt", "w"))
-
-
-def test_a_pickle_with_code_is_never_run(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "evil.pt").write_bytes(pickle.dumps({"net_G": Canary()}))
-    torch.save({"net_G": Canary()}, tmp_path / "evil2.pt")
-    for name in ("evil.pt", "evil2.pt"):
-        with pytest.raises(WeightsError, match=name):
-            convert("nted", name, "out")
-    assert not (tmp_path / "canary.txt").exists() and not (tmp_path / "out").exists()
 
 
 # -- command line --------------------------------------------------------------------------------------------------------
@@ -310,8 +170,6 @@ def test_bad_input_is_one_line_and_status_2(tmp_path, tiny_weights, photo_file, 
     assert not out.exists()
 
 
-def test_info_and_unknown_preset(tiny_weights, capsys):
+def test_info(tiny_weights, capsys):
     assert main(["info", "--weights", tiny_weights]) == 0
     assert "64x44, 4 steps" in capsys.readouterr().out
-    assert main(["benchmark", "--preset", "huge"]) == 2
-    assert "unknown preset 'huge'" in capsys.readouterr().err

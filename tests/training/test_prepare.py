@@ -203,22 +203,6 @@ def test_missing_joints_stay_missing(root, output):
     assert (PreparedStore(output, SIZE)[0].skeleton[0, 3 + 3] == 1).all()  # the limb from the right elbow to the wrist
 
 
-@pytest.mark.parametrize("damage, message", [(None, "is missing"), (b"NTP1", "not an entry"), ("flip", "checksum")])
-def test_damaged_entries_are_named_and_made_again(figures, output, damage, message):
-    run(figures, output)
-    store = PreparedStore(output, SIZE)
-    key, whole = store.rows[0][0], entries(output)
-    with lmdb.open(str(store.folder)) as environment, environment.begin(write=True) as transaction:
-        if damage is None:
-            transaction.delete(key.encode())
-        else:
-            transaction.put(key.encode(), damage if damage != "flip" else whole[key][:300] + b"?" + whole[key][301:])
-    with pytest.raises(PreparedError, match=f"{key}.*{message}.*training.prepare again"):
-        store[0]
-    store.close()
-    assert run(figures, output).made == 1 and entries(output) == whole
-
-
 def test_the_memory_map_grows(figures, output, monkeypatch):
     monkeypatch.setattr(prepared_writer, "START_BYTES", 16 * 4096)
     assert run(figures, output, (256, 176)).made == 6

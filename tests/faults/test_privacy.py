@@ -1,0 +1,67 @@
+"""Uploads are gone within an hour, from the disk and from memory, and the page says so."""
+
+import contextlib
+import time
+from pathlib import Path
+
+import pytest
+
+import app
+from pose_editor import tempfiles
+from tests.faults.conftest import photo, start_here
+from tests.running import Refused, Visitor
+
+HOUR = 3600
+
+
+def test_the_settings_add_up_to_an_hour():
+    assert tempfiles.KEPT_SECONDS + 2 * tempfiles.EVERY_SECONDS <= HOUR and app.PHOTO_SECONDS <= HOUR
+    assert "within an hour" in app.PRIVACY and "never logged" in app.PRIVACY
+
+
+def test_the_page_says_so_beside_the_button(visitor):
+    components = visitor.http.get("config").json()
+    line = next(each for each in components["components"] if each["props"].get("elem_id") == "privacy")
+    button = next(each for each in components["components"] if each["props"].get("elem_id") == "upload")
+    assert app.PRIVACY in line["props"]["value"]
+    column = next(each for each in walk(components["layout"]) if button["id"] in [child["id"] for child in each.get("children", [])])
+    beside = [child["id"] for child in column["children"]]
+    assert beside.index(line["id"]) == beside.index(button["id"]) + 1
+
+
+def walk(node: dict):
+    yield node
+    for child in node.get("children", []):
+        yield from walk(child)
+
+
+def test_an_upload_is_gone_after_its_time(tiny_weights, standing, monkeypatch):
+    """The same settings, in seconds."""
+    monkeypatch.setattr(tempfiles, "KEPT_SECONDS", 4)
+    monkeypatch.setattr(tempfiles, "EVERY_SECONDS", 0.5)
+    monkeypatch.setattr(app, "PHOTO_SECONDS", 5)
+    with contextlib.closing(Visitor(start_here(tiny_weights))) as visitor:
+        file = visitor.upload(photo(), "me.png")
+        assert Path(file["path"]).exists()
+        visitor.give(photo(), "me.png")
+        assert visitor.release(standing)["kind"] == "steps"
+        deadline = time.monotonic() + 30
+        while Path(file["path"]).exists() and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert not Path(file["path"]).exists()
+        while time.monotonic() < deadline:
+            try:
+                visitor.release(standing)
+            except Refused as refused:
+                assert "kept for an hour, and this one is forgotten" in str(refused)
+                break
+            time.sleep(0.5)
+        else:
+            pytest.fail("the photo is still in memory")
+        assert visitor.release(standing, "striped-dress")["kind"] == "steps", "the examples stay"
+
+
+def test_results_are_kept_no_longer(visitor, joints, temporary):
+    """What the server hands out lies in the same folder."""
+    made = visitor.call("generate", visitor.upload(photo()), joints, 0, 4)[0]
+    assert made["path"].startswith(f"{temporary}/nted-step-")
