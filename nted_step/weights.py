@@ -189,9 +189,9 @@ def _remedy(path: Path) -> str:
     """What to do about a damaged file. One in the Hub's cache is removed, or it would be taken for good from then on."""
     from huggingface_hub.constants import HF_HUB_CACHE
 
-    if Path(HF_HUB_CACHE).resolve() not in path.absolute().resolve().parents:
-        return "fetch the file again"
     kept = path.resolve()  # the cache's folders hold links to it
+    if Path(HF_HUB_CACHE).resolve() not in kept.parents:
+        return "fetch the file again"
     path.unlink()
     kept.unlink(missing_ok=True)
     return "it is removed from the Hub's cache; start again to fetch it anew"

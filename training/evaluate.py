@@ -40,7 +40,7 @@ from training.test_sets import SomePairs, TestSet, figure_set, prepared_set
 from training.validation import SHOWN, chain, save_sheet
 
 # Pairs sampled at a time. On a CPU one: from two on there are tensors that the allocator takes from the system and gives back
-# each time (32 MB and more), and more time went into fresh pages than into arithmetic.
+# each time (32 MB and more), and fresh pages took much of the time.
 CPU_BATCH, GPU_BATCH = 1, 8
 LIBRARIES = ("torch", "torchvision", "scikit-image", "torchmetrics", "torch-fidelity")
 

@@ -17,7 +17,7 @@ from nted_step.pose import Pose, skeleton_map
 from training.baselines import limb_warp
 from training.data import Pairs
 from training.metrics import to_bytes
-from training.prepared import PreparedError, PreparedStore, collate
+from training.prepared import PreparedError, PreparedStore
 from training.scoring import Reference
 
 BATCH = 8
@@ -63,29 +63,48 @@ class StoredPairs:
         return self.store.pairs(rows, np.zeros_like(rows), np.ones_like(rows))
 
 
+class RenderedPairs:
+    """People in two poses each, kept as they were rendered, an eighth of what the pairs take that are made of them when they are asked for.
+
+    Args:
+        image: N x 2 x 3 x H x W uint8. classes: N x 2 x H x W uint8. poses: the N target poses.
+    """
+
+    def __init__(self, image: Tensor, classes: Tensor, poses: list[Pose]):
+        self.image, self.classes, self.poses = image, classes, poses
+
+    def __len__(self) -> int:
+        return len(self.poses)
+
+    def select(self, index: Tensor) -> Pairs:
+        image, classes = self.image[index].float() / 127.5 - 1, self.classes[index].long()
+        skeletons = [skeleton_map(self.poses[i], tuple(image.shape[-2:])) for i in index.tolist()]
+        return Pairs(
+            source=image[:, 0], target=image[:, 1], skeleton=torch.stack(skeletons), mask=(classes[:, 1] > 0)[:, None].float(),
+            source_classes=classes[:, 0], target_classes=classes[:, 1],
+        )  # fmt: skip
+
+
 def figure_set(count: int, seed: int, size: tuple[int, int]) -> TestSet:
     """People ``seed .. seed + count - 1``, each from pose 0 (the source) to pose 1 (the target)."""
     described = f"rendered people {seed} to {seed + count - 1}"
     facts = {"count": count, "seed": seed, "source_pose": 0, "target_pose": 1, "size": list(size), "described": described}
     parts = [_render(range(seed + i, seed + min(i + BATCH, count)), size) for i in tqdm(range(0, count, BATCH), desc="rendering", unit="batch")]
-    pairs = collate([pairs for pairs, _ in parts])
-    return TestSet(pairs, facts, classes=pairs.target_classes, warped=to_bytes(torch.cat([warped for _, warped in parts])))
+    image, classes, warped = (torch.cat([part[i] for part in parts]) for i in range(3))
+    pairs = RenderedPairs(image, classes, [pose for part in parts for pose in part[3]])
+    return TestSet(pairs, facts, classes=classes[:, 1], warped=warped)
 
 
-def _render(people: range, size: tuple[int, int]) -> tuple[Pairs, Tensor]:
-    """The pairs of some people, and their sources with the limbs warped."""
+def _render(people: range, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor, list[Pose]]:
+    """Images, class maps and target poses as RenderedPairs has them, and the sources with the limbs warped, n x 3 x H x W uint8."""
     from training.figures import render_people
 
     figures = render_people(people, 2, size)
-    image, classes = figures.image.float() / 127.5 - 1, figures.class_map.long()
     poses = [Pose(xy, seen) for xy, seen in zip(figures.joints.numpy(), figures.visible.numpy(), strict=True)]
-    source, target = slice(0, None, 2), slice(1, None, 2)
-    pairs = Pairs(
-        source=image[source], target=image[target], skeleton=torch.stack([skeleton_map(pose, size) for pose in poses[target]]),
-        mask=(classes[target] > 0)[:, None].float(), source_classes=classes[source], target_classes=classes[target],
-    )  # fmt: skip
-    warped = [limb_warp(*each) for each in zip(image[source], poses[source], poses[target], strict=True)]
-    return pairs, torch.stack(warped)
+    sources = figures.image[::2].float() / 127.5 - 1
+    warped = torch.stack([limb_warp(*each) for each in zip(sources, poses[::2], poses[1::2], strict=True)])
+    in_pairs = [value.to(torch.uint8).unflatten(0, (-1, 2)) for value in (figures.image, figures.class_map)]
+    return *in_pairs, to_bytes(warped), poses[1::2]
 
 
 def prepared_set(folder: Path, size: tuple[int, int], limit: int | None) -> TestSet:

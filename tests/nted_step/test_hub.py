@@ -58,7 +58,7 @@ def load(hub: Hub, home: Path, *revisions: str | None, **more: str) -> list[dict
 
 
 def test_fetched_once_pinned_and_then_without_the_hub(hub, folders, tmp_path):
-    first, second = (hub.commit_folder(NAME, folder) for folder in folders)
+    first, _ = (hub.commit_folder(NAME, folder) for folder in folders)
     newest, pinned, gone = load(hub, tmp_path, None, first, "0" * 40)
     assert newest == {"sha256": sha256(folders[1]), "origin": NAME} and pinned["sha256"] == sha256(folders[0]) != newest["sha256"]
     assert gone["error"].startswith(f"{NAME}@{'0' * 40}: ") and "\n" not in gone["error"]

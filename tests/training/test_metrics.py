@@ -300,6 +300,11 @@ def two_people():
     return evaluate.figure_set(2, 60, (64, 44))
 
 
+@pytest.fixture(scope="module")
+def everybody(two_people):
+    return two_people.pairs.select(torch.arange(2))
+
+
 @pytest.fixture
 def run(tiny_weights, two_people, monkeypatch, tmp_path):
     """The command line on two people that were rendered once."""
@@ -351,16 +356,16 @@ def test_report_with_networks(run, monkeypatch, tmp_path, capsys):
     assert outside and all(value.startswith(("data:", "#")) for value in outside)
 
 
-def test_truth_scores_perfectly(two_people):
-    truth, mask = to_bytes(two_people.pairs.target), two_people.pairs.mask
+def test_truth_scores_perfectly(two_people, everybody):
+    truth, mask = to_bytes(everybody.target), everybody.mask
     networks = Networks(None, {}, {"lpips": "", "fid": "", "clean_fid": ""})
     row = Scorer(truth, mask, PROTOCOLS["gfla"], networks, classes=two_people.classes).score(truth)
     assert row["psnr"] == row["masked_psnr"] == 100 and row["colour"] == 0 and row["face_psnr"] == 100 and row["ssim"] == row["ssim_256"] == pytest.approx(1)
 
 
-def test_face_psnr_is_that_of_the_faces_alone(two_people):
+def test_face_psnr_is_that_of_the_faces_alone(everybody):
     """Computed anew from the pixels of each face; a face of few pixels does not count, and without one the metric is missing."""
-    truth, mask, networks = to_bytes(two_people.pairs.target), two_people.pairs.mask, Networks(None, {}, dict.fromkeys(("lpips", "fid", "clean_fid"), ""))
+    truth, mask, networks = to_bytes(everybody.target), everybody.mask, Networks(None, {}, dict.fromkeys(("lpips", "fid", "clean_fid"), ""))
     image, classes = alike(truth), torch.zeros(2, 64, 44, dtype=torch.int64)
     classes[0, 10:14, 20:25] = classes[1, 3, 3] = 15
     error = (image[0, :, 10:14, 20:25].double() - truth[0, :, 10:14, 20:25].double()) / 255
@@ -370,9 +375,9 @@ def test_face_psnr_is_that_of_the_faces_alone(two_people):
     assert scorer.score(image)["face_psnr"] == "not available" and scorer.missing["face_psnr"] == "no face is large enough"
 
 
-def test_refusals(run, tiny_weights, two_people, tmp_path, capsys):
+def test_refusals(run, tiny_weights, two_people, everybody, tmp_path, capsys):
     assert run("--figures", "0") == 2 and "at least 1" in capsys.readouterr().err
-    small = Pairs(*(getattr(two_people.pairs, name)[..., :32, :22] for name in ("source", "target", "skeleton", "mask")))
+    small = Pairs(*(getattr(everybody, name)[..., :32, :22] for name in ("source", "target", "skeleton", "mask")))
     other = evaluate.TestSet(small, two_people.facts)
     with pytest.raises(ValueError, match="no image is resized"):
         evaluate.evaluate(load_weights(tiny_weights), other, PROTOCOLS["cfld"], True, CPU, tmp_path)
