@@ -29,6 +29,7 @@ from tqdm import tqdm
 from nted_step.benchmark import device_name
 from nted_step.pipeline import choose_device
 from training.loop import Trainer
+from training.memory import keep_freed_memory
 from training.progress import Iteration
 from training.settings import Settings, SettingsError, load_settings
 
@@ -159,6 +160,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(arguments)
+    keep_freed_memory()
     try:
         if options.iterations < 1:
             raise ValueError("--iterations must be at least 1")
