@@ -22,17 +22,29 @@ FIGURE = {
 }
 
 
+# Parts of the page that belong together find each other under one `.desk`, and talk by events on it.
+HOME = 'const home = element.closest(".desk") ?? document;'
+
+
 class Widget(gr.HTML):
-    """A gr.HTML whose template, style and script are files beside this one: NAME.html, NAME.css, scripts in order."""
+    """A gr.HTML whose template, style and script are files in ``folder``: NAME.html, NAME.css, scripts in order.
+
+    The scripts find in ``home`` the part of the page that they share with others.
+    """
+
+    folder = FOLDER
 
     def __init__(self, name: str, scripts: tuple[str, ...], **arguments: Any) -> None:
         super().__init__(
-            html_template=_read(f"{name}.html"),
-            css_template=_read(f"{name}.css"),
-            js_on_load="\n".join(_read(script) for script in scripts),
+            html_template=self._read(f"{name}.html"),
+            css_template=self._read(f"{name}.css"),
+            js_on_load="\n".join([HOME, *(self._read(script) for script in scripts)]),
             apply_default_css=False,
             **arguments,
         )
+
+    def _read(self, name: str) -> str:
+        return (self.folder / name).read_text(encoding="utf-8")
 
     @staticmethod
     def checked(check: Callable[[Any], Any], payload: Any) -> Any:
@@ -123,6 +135,3 @@ def sentence(error: Exception) -> str:
     start = text if {".", "/"} & {*text.split()[0]} else text[:1].upper() + text[1:]  # a file's name keeps its letters
     return start + ("" if text.endswith((".", "!", "?")) else ".")
 
-
-def _read(name: str) -> str:
-    return (FOLDER / name).read_text(encoding="utf-8")
