@@ -38,6 +38,7 @@ from pose_editor.wiring import Parts, wire
 
 ROOT = Path(__file__).parent
 WEIGHTS = ROOT / "assets" / "weights" / "lite"
+PARSER = ROOT / "assets" / "weights" / "parser"
 EXAMPLES = ROOT / "assets" / "examples"
 
 WAITING = 32  # runs that may wait in the queue; more are refused
@@ -58,8 +59,8 @@ THEME = gr.themes.Base(primary_hue="indigo", neutral_hue="zinc", font=FONT, font
 CSS = (ROOT / "pose_editor" / "page.css").read_text(encoding="utf-8") + garment_tab.CSS
 
 
-def build(studio: Studio, private: bool = False) -> gr.Blocks:
-    """The page: its two tabs. ``private``: whoever sees it may choose weights on this computer."""
+def build(studio: Studio, private: bool = False, parser: Path = PARSER) -> gr.Blocks:
+    """The page: its two tabs. ``private``: whoever sees it may choose weights on this computer; ``parser``: its folder."""
     own = OwnPhoto(studio)
     with gr.Blocks(title="NTED Step", analytics_enabled=False, delete_cache=(3600, 3600)) as page, gr.Column(elem_id="page"):
         with gr.Row(elem_id="top"):
@@ -70,13 +71,13 @@ def build(studio: Studio, private: bool = False) -> gr.Blocks:
             with gr.Tab("Pose", id="pose"):
                 parts = pose_tab(studio, message)
             with gr.Tab("Garments", id="garments") as tab:
-                desk = garment_tab.add(studio, tabs, tab, parts, own, IDLE_SECONDS)
+                desk = garment_tab.add(studio, tabs, tab, parts, own, parser, IDLE_SECONDS)
         line = gr.HTML(html.escape(about(studio.pipeline)), elem_id="about")
         if private:
             weights_choice.add(studio, str(WEIGHTS), line, parts.viewer, page)
         wire(studio, own, parts)
-        endpoints.add(studio)
-        swapping.add(desk)
+        pose, seed = endpoints.add(studio)
+        swapping.add(desk, pose, seed)
     # Long runs one after another; previews, which are short, and looking for a pose, which can take long, do not wait behind them.
     return page.queue(max_size=WAITING, api_open=False)
 
@@ -88,9 +89,9 @@ def pose_tab(studio: Studio, message: gr.HTML) -> Parts:
     with gr.Column(elem_classes="desk"):
         session = gr.State(Session(), time_to_live=IDLE_SECONDS)
         with gr.Row(elem_classes="d-studio"):
-            with gr.Column(elem_id="people"):
+            with gr.Column(elem_id="people", elem_classes="photos"):
                 picker = PhotoPicker(choices, name, MAX_BYTES, elem_id="picker")
-                photo = gr.UploadButton("Your photo", file_types=["image"], elem_classes="photo-button", elem_id="upload")
+                photo = gr.UploadButton("Your photo", file_types=["image"], elem_id="upload")
             with gr.Column(elem_classes=["part", "d-source"], elem_id="source"):
                 gr.HTML("<b>Photo and pose</b> <span>· drag the dots</span>", elem_classes="part-title")
                 with gr.Row(elem_id="own"):  # takes the place of the title
@@ -113,6 +114,7 @@ def pose_tab(studio: Studio, message: gr.HTML) -> Parts:
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="NTED Step: drag a person's joints and watch the person take the new pose.")
     parser.add_argument("--weights", default=str(WEIGHTS), metavar="FOLDER_OR_HUB_REPO[@REVISION]", help="default: the weights in the box")
+    parser.add_argument("--parser", default=str(PARSER), metavar="FOLDER", help="of the garments' parser; default: the one in the box")
     parser.add_argument("--device", default="auto", help=f"{', '.join(DEVICES)} (default: auto)")
     parser.add_argument("--dtype", default="auto", help=f"auto, {', '.join(DTYPES)} (default: auto)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 for all (default: %(default)s)")
@@ -145,7 +147,8 @@ def check_port(host: str, port: int) -> None:
 def serve(options: argparse.Namespace) -> None:
     check_port(options.host, options.port)
     pipeline = weights_choice.load(options.weights, options.device, options.dtype)
-    page = build(Studio(pipeline, EXAMPLES), private=weights_choice.private(options.host, options.share))
+    private = weights_choice.private(options.host, options.share)
+    page = build(Studio(pipeline, EXAMPLES), private, Path(options.parser))
     try:
         _, local, public = page.launch(
             server_name=options.host, server_port=options.port, share=options.share, quiet=True, prevent_thread_lock=True,

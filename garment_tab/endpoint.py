@@ -58,14 +58,13 @@ class SwapEndpoint:
             pass
 
 
-def add(desk: GarmentDesk) -> None:
+def add(desk: GarmentDesk, pose: PoseEditor, seed: gr.Number) -> None:
     """Add the endpoint to the page that is being built: typed by components that the page does not show."""
     with gr.Group(visible=False):
         wearer = gr.File(label="wearer", file_types=["image"], type="filepath")
         garments = gr.File(label="garments", file_types=["image"], type="filepath", file_count="multiple")
         parts = gr.Dropdown(list(PARTS), value=["upper"], multiselect=True, label="parts")
-        pose = PoseEditor(canvas=desk.studio.canvas, label="pose")
-        seed, refine = gr.Number(0, label="seed", precision=0), gr.Number(0, label="refine", precision=0)
+        refine = gr.Number(0, label="refine", precision=0)
         result = gr.Image(label="result", type="pil", format="png")
         gr.Button().click(
             refusing(SwapEndpoint(desk).swap), [wearer, garments, parts, pose, seed, refine], result, api_name="swap",

@@ -20,13 +20,18 @@ from pose_editor.viewer import StepViewer
 from pose_editor.wiring import AT_ONCE, PREVIEW, QUIET, RUN, SAVE, Parts
 
 CSS = (Path(__file__).parent / "tab.css").read_text(encoding="utf-8")
-PARSER = Path(__file__).parents[1] / "assets" / "weights" / "parser"
 GIVER = 2  # the example whose garment the first visitor sees, from behind: the wearer is the first
 REFINE = QUIET | {"trigger_mode": "multiple", "concurrency_id": "refine", "concurrency_limit": 4}  # long, and it leaves the model to others
 
 
-def add(studio: Studio, tabs: gr.Tabs, tab: gr.Tab, pose: Parts, own: OwnPhoto, idle: int, parser: Path = PARSER) -> GarmentDesk:
-    """Fill the tab that is being built. ``pose``: the parts of the pose tab; ``idle``: seconds after which a visitor is forgotten."""
+def add(studio: Studio, tabs: gr.Tabs, tab: gr.Tab, pose: Parts, own: OwnPhoto, parser: Path, idle: int) -> GarmentDesk:
+    """Fill the tab that is being built.
+
+    Args:
+        pose, own: the parts of the pose tab.
+        parser: folder of the parser's weights, which may be missing.
+        idle: seconds after which a visitor is forgotten.
+    """
     desk = GarmentDesk(studio, Opener(parser, studio.pipeline.device.type))
     people = desk.people(Visit())
     wearer, giver = people[0], people[min(GIVER, len(people) - 1)]
@@ -36,14 +41,15 @@ def add(studio: Studio, tabs: gr.Tabs, tab: gr.Tab, pose: Parts, own: OwnPhoto, 
         with gr.Row(elem_classes="d-studio"):
             with gr.Column(elem_id="dressing"):
                 gr.HTML("<b>Wearer</b> <span>· stays who they are</span>", elem_classes="part-title")
-                with gr.Row(elem_id="wearers"):
+                with gr.Row(elem_id="wearers", elem_classes="photos"):
                     picker = PhotoPicker(people, wearer["name"], MAX_BYTES, PHOTOS)
-                    photo = gr.UploadButton("Your photo", file_types=["image"], elem_classes="photo-button", elem_id="wearer-photo")
-                    fetch = gr.Button("From Pose", elem_id="from-pose")
-                gr.HTML("<b>Garments</b> <span>· from other people, onto the wearer</span>", elem_classes="part-title")
+                    photo = gr.UploadButton("Your photo", file_types=["image"], elem_id="wearer-photo")
+                    fetch = gr.Button("Pose tab’s", elem_id="from-pose")
+                gr.HTML("<b>Garments</b> <span>· from other people</span>", elem_classes="part-title")
                 garments = [{"person": giver["name"], "part": "upper", "strength": 1, "mask": ""}]
                 wardrobe = Wardrobe(people, {"garments": garments, "into": 0}, canvas=studio.canvas, later=PHOTOS)
-                given = gr.UploadButton("Photo of a garment", file_types=["image"], elem_classes="photo-button", elem_id="garment-photo")
+                with gr.Row(elem_id="garment-photo", elem_classes="photos"):  # not shown: a garment's own button presses it
+                    given = gr.UploadButton("Photo of a garment", file_types=["image"])
                 says = gr.HTML("", elem_id="garment-says")
             with gr.Column(elem_classes=["part", "d-source"]):
                 gr.HTML("<b>Pose</b> <span>· drag the dots</span>", elem_classes="part-title")
@@ -54,9 +60,9 @@ def add(studio: Studio, tabs: gr.Tabs, tab: gr.Tab, pose: Parts, own: OwnPhoto, 
                 viewer = StepViewer(sizes, against="the wearer's own clothes", elem_classes="d-viewer")
                 bar = RunBar(keeps=False, elem_classes="d-run")
                 download = Download(elem_classes="d-download")
-                with gr.Row(elem_classes="onward"):
-                    refine = RefineBar()
-                    send = gr.Button("Pose this", elem_id="to-pose")
+            with gr.Row(elem_id="onward"):
+                refine = RefineBar()
+                send = gr.Button("To Pose tab", elem_id="to-pose")
         with gr.Accordion("What is recognised", open=False, elem_id="recognised", visible=desk.opener.there):
             seen = gr.HTML("<p>Nothing yet.</p>")
     mine = [editor, picker, wardrobe, viewer, says, seen, refine]

@@ -55,7 +55,7 @@ root.addEventListener("keydown", (event) => {
 
 // A photo that the server would refuse is not sent to it: the page says so where it says what is wrong with other photos.
 home.addEventListener("change", (event) => {
-  const file = event.target.matches?.(".photo-button [type=file]") && event.target.files[0];
+  const file = event.target.matches?.(".photos [type=file]") && event.target.files[0];
   if (!file || !props.most || file.size <= props.most) return;
   event.stopImmediatePropagation();
   event.target.value = "";

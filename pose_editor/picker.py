@@ -11,7 +11,7 @@ from pose_editor.component import Widget
 class PhotoPicker(Widget):
     """A radio group of pictures; the value is the name of the chosen one, or None.
 
-    Events: ``select`` when a person chooses; ``too_large`` when a photo file of more than ``most`` bytes is given beside it, with its
+    Events: ``select`` when a person chooses; ``too_large`` when a photo file of more than ``most`` bytes is given in a part of the desk of class ``photos``, with its
     ``name`` and ``size`` in the event's data. Args: ``choices``, dicts of ``name``, ``title`` and ``picture`` (a URL); ``later``, names
     that choices may get later.
     """
