@@ -44,7 +44,7 @@ def add(studio: Studio, tabs: gr.Tabs, tab: gr.Tab, pose: Parts, own: OwnPhoto, 
                 with gr.Row(elem_id="wearers", elem_classes="photos"):
                     picker = PhotoPicker(people, wearer["name"], MAX_BYTES, PHOTOS)
                     photo = gr.UploadButton("Your photo", file_types=["image"], elem_id="wearer-photo")
-                    fetch = gr.Button("Pose tab’s", elem_id="from-pose")
+                    fetch = gr.Button("From Pose", elem_id="from-pose")
                 gr.HTML("<b>Garments</b> <span>· from other people</span>", elem_classes="part-title")
                 garments = [{"person": giver["name"], "part": "upper", "strength": 1, "mask": ""}]
                 wardrobe = Wardrobe(people, {"garments": garments, "into": 0}, canvas=studio.canvas, later=PHOTOS)

@@ -2,7 +2,7 @@
 // see wardrobe.py. A finished change makes the pose editor send its pose again, so that the newest edit wins. painter.js stands below it.
 
 const root = element.querySelector(".wa-root"), list = element.querySelector(".wa-rows"), add = element.querySelector(".wa-add");
-const NAMES = { upper: "upper body: top, dress, outer", lower: "lower body: skirt, trousers, shoes", dress: "dress", shoes: "shoes" };
+const NAMES = { upper: "upper body", lower: "lower body" };
 let rows = copy(props.value.garments), putBefore = props.put;
 
 function copy(garments) { return garments.map((row) => ({ ...row })); }

@@ -38,9 +38,9 @@ class Wanted:
 
     def alike(self, other: Wanted) -> bool:
         """Whether it is the same garment, as strong or not."""
-        masks = self.mask, other.mask
-        same = masks[0] is masks[1] or (None not in (type(None) if mask is None else None for mask in masks) and np.array_equal(*masks))
-        return self.person == other.person and self.part == other.part and same
+        masks = [mask for mask in (self.mask, other.mask) if mask is not None]
+        same_mask = not masks or (len(masks) == 2 and np.array_equal(*masks))
+        return self.person == other.person and self.part == other.part and same_mask
 
 
 class Wardrobe(Widget):
@@ -82,11 +82,13 @@ class Wardrobe(Widget):
         rows = payload.get("garments") if isinstance(payload, dict) else None
         if not isinstance(rows, list) or len(rows) > MOST or payload.get("into", 0) not in range(MOST):
             raise ValueError(f"a wardrobe holds up to {MOST} garments")
+        if not all(isinstance(row, dict) for row in rows):
+            raise ValueError("a garment is a person, a part, a strength and a mask")
         return [self._wanted(row) for row in rows if row.get("person")], int(payload.get("into", 0))
 
     def _wanted(self, row: Any) -> Wanted:
         person, part, strength, mask = (row.get(key) for key in ("person", "part", "strength", "mask"))
-        if person not in self.names:
+        if not isinstance(person, str) or person not in self.names:
             raise ValueError("no such person is on the page")
         if part not in PARTS:
             raise ValueError(f"the part must be one of {', '.join(PARTS)}")
