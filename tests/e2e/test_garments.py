@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -133,6 +134,23 @@ def test_paint_refine_stop_save_and_pose_on(open_quick) -> None:
     wait_done(page, after=before)
     assert page.locator("#garments .pe-photo").first.get_attribute("href") == photo
     assert page.locator('#wearers .pp-item[aria-checked="true"]').get_attribute("data-name") == "@1"
+
+
+@needs_parser
+def test_swap_for_programs(server) -> None:
+    """The block in the README, after the one above it."""
+    from gradio_client import Client, handle_file
+
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    swap = next(block for block in blocks if "/swap" in block)
+    joints = re.search(r"joints = (\[\[.*?\]\])", next(block for block in blocks if "Client(" in block), re.S).group(1)
+    found = {"client": Client(server.url, verbose=False), "handle_file": handle_file, "pose": {"joints": json.loads(joints)}}
+    found["photo"] = handle_file("assets/examples/brown-coat.png")
+    exec(swap, found)
+    with Image.open(found["dressed"]) as dressed, Image.open(found["client"].predict(found["photo"], found["pose"], seed=0, steps=20, api_name="/generate")) as plain:
+        assert dressed.size == plain.size == (176, 256) and dressed.tobytes() != plain.tobytes() and not dressed.getexif()
+    with pytest.raises(Exception, match="a part for each of them, not 1 and 2"):
+        exec(swap.replace('["dress"]', '["dress", "upper"]'), found)
 
 
 def test_without_a_parser_masks_are_painted(open_bare, tmp_path: Path) -> None:
