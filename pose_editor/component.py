@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,11 @@ class Widget(gr.HTML):
             apply_default_css=False,
             **arguments,
         )
+
+    def get_config(self) -> dict[str, Any]:
+        """What the page is told, without the constructor's own arguments: gr.HTML takes them for events, which hang on the whole page,
+        and Gradio would copy that at every visit. Their values are among the props."""
+        return {name: value for name, value in super().get_config().items() if not isinstance(value, functools.partial)}
 
     def _read(self, name: str) -> str:
         return (self.folder / name).read_text(encoding="utf-8")
