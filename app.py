@@ -1,4 +1,4 @@
-"""The page: choose a person, drag the joints, watch the person take the new pose step by step.
+"""The page: choose a person, drag the joints, watch the person take the new pose step by step, in other people's clothes if wanted.
 
     python app.py [--weights FOLDER_OR_HUB_REPO[@REVISION]] [--device auto] [--port 7860] [--verbose]
 """
@@ -12,385 +12,44 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("GRADIO_RUN_HISTORY", "False")  # offers to keep what visitors send elsewhere
 
 import argparse
-import base64
-import contextvars
 import html
-import json
+import signal
 import socket
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
-from PIL import Image
 from starlette.middleware import Middleware
 
 import pose_editor.zero_gpu  # noqa: F401 (before anything that may start CUDA)
-from nted_step.image import MAX_BYTES, Fit, FittedPhoto, load_photo, to_pil, to_tensor
-from nted_step.output import label
-from nted_step.pipeline import DEVICES, DTYPES, NTEDStepPipeline, Person
-from nted_step.pose import Pose, PoseError, load_pose_text
-from nted_step.sampler import StepOutput
-from pose_editor import PoseEditor, endpoints, formats, journal, presets, saving, tempfiles, tracing, weights_choice
-from pose_editor.browser import about, data_url, frame, notice
-from pose_editor.component import sentence
+from appearance_control.tab import endpoint as swapping
+from appearance_control.tab import layout as garment_tab
+from nted_step.image import MAX_BYTES
+from nted_step.pipeline import DEVICES, DTYPES
+from pose_editor import PoseEditor, endpoints, journal, tempfiles, weights_choice
+from pose_editor.browser import about
 from pose_editor.cropper import Cropper
-from pose_editor.endpoints import whole
 from pose_editor.gate import Gate
-from pose_editor.mixer import OWN, Mixer, Mixture
+from pose_editor.mixer import Mixer
 from pose_editor.own_photo import FITS, OwnPhoto
-from pose_editor.people import Mixed, Result, Session, Subject
+from pose_editor.people import Session
 from pose_editor.picker import PhotoPicker
 from pose_editor.runbar import Download, RunBar
+from pose_editor.studio import Studio
 from pose_editor.tour import Tour
-from pose_editor.tween import tween
 from pose_editor.viewer import StepViewer
 from pose_editor.wiring import Parts, wire
 
 ROOT = Path(__file__).parent
 WEIGHTS = ROOT / "assets" / "weights" / "lite"
+PARSER = ROOT / "assets" / "weights" / "parser"
 EXAMPLES = ROOT / "assets" / "examples"
 
-PREVIEW_SECONDS = 0.05  # how long a preview may think before it shows what it has
-TELL_SECONDS = 0.1  # between two sendings of a run's steps: drawing each of them would take the cores from the sampler
 WAITING = 32  # runs that may wait in the queue; more are refused
 SESSIONS = 64  # visitors whose photo is kept in memory
 PHOTO_SECONDS = 3600  # after which a visitor's photo is forgotten
 PRIVACY = "Uploads: deleted within an hour, never logged."
-OPENING = "wave"  # the preset in which the first person is shown
-
-
-class ModelThread:
-    """Does the model's work, one piece at a time: two at once would only slow each other down.
-
-    Always the same thread, because OpenMP keeps a team of threads for each thread that computes; with more of them than cores
-    they sleep between two operations, and every operation waits until they are awake.
-    """
-
-    def __init__(self) -> None:
-        self.pool = ThreadPoolExecutor(1, thread_name_prefix="model")
-
-    def __call__(self, work: Callable[..., Any], *arguments: Any) -> Any:
-        return self.pool.submit(contextvars.copy_context().run, work, *arguments).result()  # gradio's request goes along
-
-
-class Studio:
-    """Everything the page's events do: plain functions of the pipeline, the examples and a visitor's session."""
-
-    def __init__(self, pipeline: NTEDStepPipeline, examples: Path = EXAMPLES) -> None:
-        self.canvas = pipeline.config.size
-        self.model = ModelThread()
-        self.claims = threading.Lock()
-        self.folder = examples
-        self.take(pipeline)
-
-    def take(self, pipeline: NTEDStepPipeline) -> None:
-        """Work with these weights from now on. What visitors uploaded is encoded anew when it is next asked for."""
-        self.pipeline = pipeline
-        self.examples = {entry["name"]: self._example(self.folder, entry) for entry in _read_examples(self.folder)}
-        self.opened_name, self.opened_pose, self.opened_frames = self.opening()
-
-    def _example(self, folder: Path, entry: dict[str, str]) -> Subject:
-        photo = load_photo(folder / f"{entry['name']}.png", self.canvas)
-        pose = load_pose_text(folder / f"{entry['name']}.txt", self.canvas)
-        return self._subject(entry["title"], photo, pose)
-
-    def _subject(self, title: str, photo: FittedPhoto, pose: Pose) -> Subject:
-        person = self.pipeline.encode(photo.image)
-        return Subject(title, data_url(to_pil(photo.image)), pose, person, self.pipeline, photo.content(), photo.window())
-
-    def upload(self, source: str | bytes, name: str, fit: Fit = "auto") -> Subject:
-        """A visitor's photo, with a standing pose fitted to where the photo is on the canvas. Raises ImageError."""
-        photo = load_photo(source, self.canvas, fit, name)
-        return self._subject("Your photo", photo, presets.standing(self.canvas, photo.content()))  # a saved file does not tell its name
-
-    def subject(self, chosen: str | None, session: Session) -> Subject:
-        """The person on the visitor's page: the chosen example, or else the uploaded photo."""
-        if chosen:
-            return self.examples[chosen]
-        if session.upload is None:
-            raise gr.Error("Photos are kept for an hour, and this one is forgotten. Please choose it again.", print_exception=False)
-        if session.upload.pipeline is not self.pipeline:  # the weights were changed meanwhile
-            person = self.pipeline.encode(session.upload.person.source[0].cpu())
-            session.upload = replace(session.upload, person=person, pipeline=self.pipeline)
-        return session.upload
-
-    def cast(self, subject: Subject, owners: list[str], session: Session) -> list[Subject]:
-        """Whose textures each step takes: the person's own, except where another one was painted."""
-        owners = owners or [""] * self.pipeline.config.steps
-        return [self.subject(None if name == OWN else name, session) if name else subject for name in owners]
-
-    def announce(self, session: Session, edit: int) -> None:
-        """A newer edit is waiting in the queue: whatever runs for an older one ends at its next step."""
-        with self.claims:
-            session.run = max(session.run, 3 * edit)
-
-    def claim(self, session: Session, edit: int, *, preview: bool = False) -> int:
-        """Make this the visitor's only run and return its number, or 0 when it comes too late.
-
-        A newer edit goes before an older one, and of the same edit all steps go before a preview.
-        """
-        run = 3 * edit + (1 if preview else 2)
-        with self.claims:
-            if run <= session.run:
-                return 0
-            session.edit, session.run = edit, run
-            return run
-
-    def stop(self, session: Session) -> None:
-        """Whatever runs for this visitor ends at its next step; the next edit runs as ever."""
-        self.announce(session, session.edit + 1)
-
-    def steps(
-        self, person: Person | Mixture, pose: Pose, session: Session, run: int, seed: int = 0, start: StepOutput | None = None
-    ) -> Iterator[StepOutput]:
-        """Sampler steps as long as no newer run wants the model, which is free between two steps."""
-        outputs = self.pipeline.generate(person, pose, seed=seed, start=start)
-        while session.run == run:
-            output = self.model(next, outputs, None)
-            if output is None:
-                return
-            yield output
-
-    def preview(
-        self, value: dict[str, Any], chosen: str | None, session: Session, settings: dict[str, Any], owners: list[str]
-    ) -> Any:
-        """While a joint is dragged: the furthest step that fits in a moment. Never raises: that would end the drag."""
-        try:
-            subject, pose = self.subject(chosen, session), formats.from_value(value)
-            began, output = time.perf_counter(), None
-            run = self.claim(session, value["edit"], preview=True)
-            for output in self.steps(mixture(subject, self.cast(subject, owners, session)), pose, session, run, settings["seed"]):
-                if output.step and time.perf_counter() - began > PREVIEW_SECONDS:
-                    break
-        except (PoseError, gr.Error):
-            return gr.skip()  # the release that follows says what is wrong
-        if output is None or not output.step:
-            return gr.skip()  # something newer came in between
-        return {"edit": value["edit"], "kind": "preview", "step": output.step, "frames": [frame(output)]}
-
-    def released(self, value: dict[str, Any], session: Session) -> None:
-        """At once, while the run for this change still waits for its turn."""
-        self.announce(session, value["edit"])
-
-    def opening_other(self, session: Session) -> None:
-        """At once, while the run for the newly chosen person still waits for its turn."""
-        self.announce(session, session.edit + 1)
-
-    def render(
-        self, value: dict[str, Any], chosen: str | None, session: Session, settings: dict[str, Any], owners: list[str]
-    ) -> Iterator[Any]:
-        """When a change is finished: all steps, each sent as soon as it is there."""
-        edit = value["edit"]
-        try:
-            yield from self._frames(self.subject(chosen, session), formats.from_value(value), session, edit, settings["seed"], owners)
-        except PoseError as error:
-            yield {"edit": edit, "kind": "refused", "says": sentence(error)}
-
-    def _frames(
-        self, subject: Subject, pose: Pose, session: Session, edit: int, seed: int = 0, owners: list[str] | None = None
-    ) -> Iterator[dict[str, Any]]:
-        """A growing list of frames for the viewer: with step 1 (and the noise of step 0) at once, then in small groups."""
-        owners = owners or []
-        cast = self.cast(subject, owners, session)
-        mixed = Mixed((subject, pose, seed), cast, []) if any(owners) else None
-        known = session.mixed.agrees_until(mixed.of, cast) if mixed and session.mixed else 0
-        taken = session.mixed.outputs[: known + 1] if known else []
-        frames: list[str] = [frame(output) for output in taken[:-1]]
-        images: list[Image.Image] = [to_pil(output.image) for output in taken[:-1]]
-        labels: list[str] = [label(output) for output in taken[:-1]]
-        joints = formats.to_value(pose)["joints"]
-        run = saving.Run(images, labels, pose, subject.crop, self._settings(subject, joints, seed) | ({"owners": owners} if mixed else {}))
-        if mixed:
-            mixed.outputs.extend(taken[:-1])
-        session.mixed = mixed
-        person, start = mixture(subject, cast), taken[-1] if taken else None
-        told = 0.0
-        for output in self.steps(person, pose, session, self.claim(session, edit), seed, start):
-            if mixed:
-                mixed.outputs.append(output)
-            frames.append(frame(output))
-            images.append(to_pil(output.image))
-            labels.append(label(output))
-            if output.step:
-                session.last = Result(run, subject, cast)
-            if output.step == self.pipeline.config.steps or (output.step and time.monotonic() - told > TELL_SECONDS):
-                told = time.monotonic()
-                yield {"edit": edit, "kind": "steps", "frames": list(frames), "joints": joints}
-
-    def _settings(self, subject: Subject, joints: list[list[Any]], seed: int) -> dict[str, Any]:
-        """What a saved file says about how it was made."""
-        steps = self.pipeline.config.steps
-        made = {"made_by": "NTED Step", "weights": about(self.pipeline), "weights_sha256": self.pipeline.sha256}
-        return made | {"person": subject.title, "seed": seed, "steps": steps, "joints": joints}
-
-    def save(self, value: dict[str, Any], chosen: str | None, session: Session, settings: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """The visitor's newest result as a file to download, or a film from the photo's pose to the editor's."""
-        run, wanted = (session.last or self.opened).run, settings["save"]
-        try:
-            if wanted["kind"].startswith("film"):
-                subject, frames, images = self.subject(chosen, session), wanted["frames"], []
-                for image in self.film(subject.person, subject.pose, formats.from_value(value), frames, settings["seed"]):
-                    images.append(image)
-                    yield {"said": f"Making the film: {len(images)} of {frames} poses…"}
-                made = self._settings(subject, value["joints"], settings["seed"]) | {"film_poses": frames}
-                name, mime, data = saving.film(images, wanted["kind"].removeprefix("film-"), made)
-            else:
-                name, mime, data = saving.save(run, wanted["kind"], wanted["step"])
-        except ValueError as error:
-            yield {"said": sentence(error)}
-            return
-        url = f"data:{mime};base64,{base64.b64encode(data).decode()}"
-        yield {"name": name, "url": url, "n": time.time()}  # a new value each time, else the second click does nothing
-
-    def film(self, person: Person, first: Pose, last: Pose, frames: int, seed: int) -> Iterator[Image.Image]:
-        """The last step of every pose on the way from one to the other, all from the same noise. Raises ValueError."""
-        for pose in tween(first, last, frames):
-            for output in self.locked(self.pipeline.generate(person, pose, seed=seed)):
-                image = output.image
-            yield to_pil(image)
-
-    def locked(self, outputs: Iterator[StepOutput]) -> Iterator[StepOutput]:
-        """The same steps, leaving the model to others between two of them."""
-        while True:
-            output = self.model(next, outputs, None)
-            if output is None:
-                return
-            yield output
-
-    def traced(self, session: Session, event: gr.EventData) -> Any:
-        """A pixel of the result was clicked: where in the photo it comes from, and the texture labels."""
-        result = session.last or self.opened
-        try:
-            clicked = event._data
-            step, level = whole(clicked["step"], "step"), whole(clicked["level"], "level")
-            owner, before = result.cast[step - 1], StepOutput(step - 1, (0, 0), to_tensor(result.run.images[step - 1]), 0.0)
-            if owner.pipeline is not self.pipeline:
-                return gr.skip()  # other weights are in use, and their first result is on its way
-            glow, labels, everywhere = self.trace(owner.person, result.run.pose, before, level, clicked["x"], clicked["y"])
-        except (KeyError, IndexError, TypeError, ValueError):
-            return gr.skip()  # a click on a picture that is no longer there
-        traced = {"glow": data_url(glow), "labels": data_url(labels), "whose": "", "everywhere": everywhere}
-        if owner is not result.subject:  # a mixed step: the glow belongs on the other person's photo
-            traced |= {"glow": data_url(tracing.over(to_pil(owner.person.source[0]), glow)), "whose": owner.title}
-        return StepViewer(traced=traced)
-
-    def trace(
-        self, person: Person, pose: Pose, before: StepOutput, level: int, x: float, y: float
-    ) -> tuple[Image.Image, Image.Image, bool]:
-        """(glow, label map, whether the pixel looked everywhere alike), see :mod:`pose_editor.tracing`. Raises ValueError."""
-        height, width = self.canvas
-        if not (0 <= x <= width and 0 <= y <= height):
-            raise ValueError(f"x, y must lie on the {width}x{height} canvas, not ({x:g}, {y:g})")
-        maps = [each.numpy() for each in self.model(self.pipeline.trace, person, pose, before, level)]
-        where = (*maps, (x, y), self.canvas)
-        return tracing.glow(*where), tracing.label_map(maps[0], self.canvas), tracing.everywhere(*where)
-
-    def levels(self) -> list[list[int]]:
-        """(h, w) of the maps that can be traced, coarsest first."""
-        config, (height, width) = self.pipeline.config, self.canvas
-        return [[level, level * width // height] for level in config.levels if config.labels[level]]
-
-    def restore(self, settings: dict[str, Any], session: Session) -> Iterator[tuple[Any, ...]]:
-        """What was kept in the visitor's browser, or came with a link: person, pose, seed, step and mix."""
-        kept = settings.get("restore")
-        if not kept:
-            yield self.only()
-            return
-        try:
-            subject = self._kept_subject(kept, session)
-            pose = formats.from_value({"joints": kept["joints"]}).require_drawable(self.canvas)
-            owners = self._kept_owners(kept)
-        except (ValueError, KeyError):
-            yield self.only(message=notice("This link or saved state cannot be read, so the page starts afresh.", "error"))
-            return
-        opened = self.open(subject, kept["person"], "", session, pose, settings["seed"], owners)
-        editor, chosen, message, viewer, mixer = next(opened)
-        yield editor, chosen, message, viewer, mixer if not owners else Mixer(value={"owners": owners}, **own_picture(session))
-        for *same, frames, mixer in opened:
-            yield *same, frames | {"at": kept["step"]}, mixer
-
-    def _kept_owners(self, kept: dict[str, Any]) -> list[str]:
-        """The mix, of people who are on the page. Raises ValueError."""
-        owners = kept["owners"]
-        if owners and (len(owners) != self.pipeline.config.steps or not {*owners} <= {"", *self.examples}):
-            raise ValueError("a mix names one of the people for each step")
-        return owners
-
-    def _kept_subject(self, kept: dict[str, Any], session: Session) -> Subject:
-        if kept["person"] is not None:
-            return self.examples[kept["person"]]
-        head, _, data = (kept["photo"] or "").partition(",")
-        if not head.startswith("data:image/webp;base64"):
-            raise ValueError("no photo was kept")
-        session.upload = self.upload(base64.b64decode(data), "Your photo")
-        return session.upload
-
-    def open_example(self, chosen: str | None, session: Session, settings: dict[str, Any], owners: list[str]) -> Iterator[tuple[Any, ...]]:
-        """Another example was picked: show the photo with its own pose, then its steps."""
-        if not chosen:
-            yield self.only()
-            return
-        opened = self.open(self.subject(chosen, session), chosen, "", session, seed=settings["seed"], owners=owners)
-        editor, _, *others = next(opened)
-        yield editor, gr.skip(), *others  # the picker shows it already, and by now maybe another one
-        yield from opened
-
-    def open(
-        self, subject: Subject, chosen: str | None, message: str, session: Session, pose: Pose | None = None, seed: int = 0,
-        owners: list[str] | None = None,
-    ) -> Iterator[tuple[Any, ...]]:  # fmt: skip
-        """Editor, picker, notice, viewer and mixer for a new person, then the viewer alone as steps arrive."""
-        edit = session.edit + 1
-        pose = pose or subject.pose
-        value, rest = formats.to_value(pose, edit), formats.to_value(subject.pose)
-        mixer = Mixer(**own_picture(session)) if subject is session.upload else gr.skip()
-        yield PoseEditor(value=value, photo=subject.picture, rest=rest), chosen, message, StepViewer(source=subject.picture), mixer
-        for frames in self._frames(subject, pose, session, edit, seed, owners):
-            yield self.only(viewer=frames)
-
-    @staticmethod
-    def only(message: Any = None, viewer: Any = None) -> tuple[Any, ...]:
-        """What :meth:`open` yields when just one part of it changes."""
-        return gr.skip(), gr.skip(), message or gr.skip(), viewer or gr.skip(), gr.skip()
-
-    def knows_only(self) -> str:
-        """What the weights were trained on, as a warning to whoever brings something else."""
-        limits = self.pipeline.training.get("limits")
-        return f" {limits}" if limits else ""
-
-    def opening(self) -> tuple[str, Pose, dict[str, Any]]:
-        """The first example in a pose of its own and all its steps, so that the page opens with a result."""
-        name, subject = next(iter(self.examples.items()))
-        pose = presets.apply(presets.PRESETS[OPENING], subject.pose, self.canvas)
-        session = Session()
-        *_, frames = self._frames(subject, pose, session, 0)
-        self.opened = session.last
-        return name, pose, frames
-
-
-# --- small helpers ------------------------------------------------------------------------------------------------
-
-
-def mixture(subject: Subject, cast: list[Subject]) -> Person | Mixture:
-    """The person, or where steps take other people's textures, all of them together."""
-    if all(owner is subject for owner in cast):
-        return subject.person
-    return Mixture(subject.person, [owner.person for owner in cast])
-
-
-def own_picture(session: Session) -> dict[str, str]:
-    """The visitor's own photo for the mixer, if there is one."""
-    return {"own": session.upload.picture} if session.upload else {}
-
-
-def _read_examples(folder: Path) -> list[dict[str, str]]:
-    return json.loads((folder / "examples.json").read_text(encoding="utf-8"))["people"]
 
 
 # --- layout and wiring --------------------------------------------------------------------------------------------
@@ -403,53 +62,67 @@ THEME = gr.themes.Base(primary_hue="indigo", neutral_hue="zinc", font=FONT, font
     body_text_color_subdued="#62626b", body_text_color_subdued_dark="#a6a6b0",
 )  # fmt: skip
 
-CSS = (ROOT / "pose_editor" / "page.css").read_text(encoding="utf-8")
+CSS = (ROOT / "pose_editor" / "page.css").read_text(encoding="utf-8") + garment_tab.CSS
 
 
-def build(studio: Studio, private: bool = False) -> gr.Blocks:
-    """The page: layout, then what happens when. ``private``: whoever sees it may choose weights on this computer."""
-    name, subject = studio.opened_name, studio.examples[studio.opened_name]
-    choices = [{"name": key, "title": each.title, "picture": each.picture} for key, each in studio.examples.items()]
+def build(studio: Studio, private: bool = False, parser: Path = PARSER) -> gr.Blocks:
+    """The page: its two tabs. ``private``: whoever sees it may choose weights on this computer; ``parser``: its folder."""
+    own = OwnPhoto(studio)
     kept = (tempfiles.EVERY_SECONDS, tempfiles.KEPT_SECONDS)
     with journal.Page(title="NTED Step", analytics_enabled=False, delete_cache=kept) as page, gr.Column(elem_id="page"):
-        session = gr.State(Session(), time_to_live=PHOTO_SECONDS)
         with gr.Row(elem_id="top"):
             gr.HTML("<h1>NTED Step</h1><p>Drag a joint. Watch the person take the new pose.</p>", elem_id="head")
             Tour(elem_id="tour")
             message = gr.HTML("", elem_id="notice")
-        with gr.Row(elem_id="studio"):
-            with gr.Column(elem_id="people"):
+        with gr.Tabs(elem_id="tabs") as tabs:
+            with gr.Tab("Pose", id="pose"):
+                parts = pose_tab(studio, message)
+            with gr.Tab("Garments", id="garments") as tab:
+                desk = garment_tab.add(studio, tabs, tab, parts, own, parser, PHOTO_SECONDS)
+        line = gr.HTML(html.escape(about(studio.pipeline)), elem_id="about")
+        if private:
+            weights_choice.add(studio, str(WEIGHTS), line, parts.viewer, page)
+        wire(studio, own, parts)
+        pose, seed = endpoints.add(studio)
+        swapping.add(desk, pose, seed)
+    # Long runs one after another; previews, which are short, and looking for a pose, which can take long, do not wait behind them.
+    return page.queue(max_size=WAITING, api_open=False)
+
+
+def pose_tab(studio: Studio, message: gr.HTML) -> Parts:
+    """The layout of the first tab."""
+    name, subject = studio.opened_name, studio.examples[studio.opened_name]
+    choices = [{"name": key, "title": each.title, "picture": each.picture} for key, each in studio.examples.items()]
+    with gr.Column(elem_classes="desk"):
+        session = gr.State(Session(), time_to_live=PHOTO_SECONDS)
+        with gr.Row(elem_classes="d-studio"):
+            with gr.Column(elem_id="people", elem_classes="photos"):
                 picker = PhotoPicker(choices, name, MAX_BYTES, elem_id="picker")
                 photo = gr.UploadButton("Your photo", file_types=["image"], elem_id="upload")
                 gr.HTML(f"<p>{PRIVACY}</p>", elem_id="privacy")
-            with gr.Column(elem_classes="part", elem_id="source"):
+            with gr.Column(elem_classes=["part", "d-source"], elem_id="source"):
                 gr.HTML("<b>Photo and pose</b> <span>· drag the dots</span>", elem_classes="part-title")
                 with gr.Row(elem_id="own"):  # takes the place of the title
                     fit = gr.Radio(list(FITS), value="Auto", label="How the photo fits", show_label=False, visible=False, elem_id="fit")
                     crop = gr.Button("Crop…", visible=False, elem_id="crop")
                     find = gr.Button("Detect pose", visible=False, elem_id="find")
                 rest = subject.pose
-                editor = PoseEditor(studio.opened_pose, photo=subject.picture, rest=rest, canvas=studio.canvas, elem_id="editor")
-            with gr.Column(elem_classes="part", elem_id="result"):
+                editor = PoseEditor(studio.opened_pose, photo=subject.picture, rest=rest, canvas=studio.canvas, elem_classes="d-editor")
+            with gr.Column(elem_classes=["part", "d-result"]):
                 gr.HTML("<b>Result</b> <span>· from coarse to fine in 20 steps</span>", elem_classes="part-title")
                 sizes = [list(size) for size in studio.pipeline.ladder]
-                viewer = StepViewer(sizes, studio.opened_frames, subject.picture, studio.levels(), elem_id="viewer")
-                bar = RunBar(elem_id="run")
-                download = Download(elem_id="download")
+                viewer = StepViewer(sizes, studio.opened_frames, subject.picture, studio.levels(), elem_classes="d-viewer")
+                bar = RunBar(elem_classes="d-run")
+                download = Download(elem_classes="d-download")
         mixer = Mixer(choices, studio.pipeline.config.steps, elem_id="mixer")
         cropper = Cropper(canvas=studio.canvas, elem_id="cropper")
-        line = gr.HTML(html.escape(about(studio.pipeline)), elem_id="about")
-        if private:
-            weights_choice.add(studio, str(WEIGHTS), line, viewer, page)
-        wire(studio, OwnPhoto(studio), Parts(session, picker, photo, fit, crop, find, cropper, editor, viewer, message, bar, download, mixer))
-        endpoints.add(studio)
-    # Long runs one after another; previews, which are short, and looking for a pose, which can take long, do not wait behind them.
-    return page.queue(max_size=WAITING, api_open=False)
+    return Parts(session, picker, photo, fit, crop, find, cropper, editor, viewer, message, bar, download, mixer)
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="NTED Step: drag a person's joints and watch the person take the new pose.")
     parser.add_argument("--weights", default=str(WEIGHTS), metavar="FOLDER_OR_HUB_REPO[@REVISION]", help="default: the weights in the box")
+    parser.add_argument("--parser", default=str(PARSER), metavar="FOLDER", help="of the garments' parser; default: the one in the box")
     parser.add_argument("--device", default="auto", help=f"{', '.join(DEVICES)} (default: auto)")
     parser.add_argument("--dtype", default="auto", help=f"auto, {', '.join(DTYPES)} (default: auto)")
     # A Space says by these variables where it expects the page.
@@ -466,6 +139,8 @@ def main(argv: list[str] | None = None) -> int:
     """Serve until Ctrl+C. Exit code 1 and one line when it cannot."""
     options = arguments(argv)
     journal.begin(options.verbose)
+    if threading.current_thread() is threading.main_thread():  # what ends a service ends it as Ctrl+C does, temporary files included
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with tempfiles.own_folder(options.temp_mib * 2**20):
             serve(options)
@@ -488,12 +163,14 @@ def check_port(host: str, port: int) -> None:
 def serve(options: argparse.Namespace) -> None:
     check_port(options.host, options.port)
     pipeline = weights_choice.load(options.weights, options.device, options.dtype)
-    page = build(Studio(pipeline), private=weights_choice.private(options.host, options.share))
+    private = weights_choice.private(options.host, options.share)
+    page = build(Studio(pipeline, EXAMPLES), private, Path(options.parser))
     try:
         _, local, public = page.launch(
             server_name=options.host, server_port=options.port, share=options.share, quiet=True, prevent_thread_lock=True,
             theme=THEME, css=CSS, footer_links=["api"], max_file_size=MAX_BYTES, state_session_capacity=SESSIONS, ssr_mode=False,
             enable_monitoring=False, app_kwargs={"middleware": [Middleware(Gate)]},
+            _frontend=False,  # else gradio ends the program when its first answer takes three seconds, as on busy cores
         )  # fmt: skip
         print(f"NTED Step at {public or local} with weights {about(pipeline)}", flush=True)
         threading.Event().wait()

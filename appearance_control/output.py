@@ -24,14 +24,16 @@ COLOURS = tuple(tuple(int(v) for v in np.array(Image.new("HSV", (1, 1), (k * 255
 OVERLAY = 0.55  # share of the class's colour
 
 
-def overlay(photo: np.ndarray, parse: Parse, score: float = 0.3) -> Image.Image:
-    """The photo under the instances' colours, the best on top, each with its class and score."""
+def overlay(photo: np.ndarray, parse: Parse, score: float = 0.3, named: bool = True) -> Image.Image:
+    """The photo under the instances' colours, the best on top, each with its class and score where ``named``."""
     shown = photo.astype(np.float32)
     instances = [instance for instance in parse.instances if instance.score > score]
     for instance in reversed(instances):
         colour = np.array(COLOURS[instance.label - 1], np.float32)
         shown[instance.mask] = photo[instance.mask] * (1 - OVERLAY) + colour * OVERLAY
     picture = Image.fromarray(shown.round().astype(np.uint8))
+    if not named:
+        return picture
     draw, font = ImageDraw.Draw(picture), ImageFont.load_default(size=max(8, photo.shape[0] // 26))
     for instance in instances:
         draw.text(instance.box[:2], f"{instance.name} {instance.score:.2f}", fill="white", font=font, stroke_width=1, stroke_fill="black")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -104,7 +104,8 @@ class GarmentSwap:
     ...     show(output.step, output.image)
 
     The renderings of the people alone, on which masks are shown and painted, are ``wearer_view`` and ``garment_views``; with
-    :meth:`with_garments` a changed mask, part or strength reuses them. Raises SwapError, MaskError or PartError.
+    :meth:`with_garments` a changed mask, part or strength reuses them. ``told`` hears of every step that these renderings take; what it
+    raises ends the work. Raises SwapError, MaskError or PartError.
     """
 
     def __init__(
@@ -116,8 +117,9 @@ class GarmentSwap:
         *,
         parser: FashionParser | None = None,
         seed: int = 0,
+        told: Callable[[StepOutput], None] = lambda output: None,
     ):
-        self.pipeline, self.wearer, self.pose, self.parser, self.seed = pipeline, wearer, pose, parser, seed
+        self.pipeline, self.wearer, self.pose, self.parser, self.seed, self.told = pipeline, wearer, pose, parser, seed, told
         self.size = pipeline.config.size
         self.garments = _checked(garments, self.size)
         self._views: dict[Person, View] = {}
@@ -144,7 +146,10 @@ class GarmentSwap:
         """A person alone in the target pose, rendered once."""
         if person not in self._views:
             last = self.pipeline.config.steps
-            images = [output.image for output in self.pipeline.generate(person, self.pose, seed=self.seed)]
+            images = []
+            for output in self.pipeline.generate(person, self.pose, seed=self.seed):
+                self.told(output)
+                images.append(output.image)
             rendering = self.render(person.textures(last - 1), images[-2])
             self._views[person] = View(images[-1], images[-2], rendering.distribution)
         return self._views[person]

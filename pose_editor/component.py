@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,17 +23,34 @@ FIGURE = {
 }
 
 
+# Parts of the page that belong together find each other under one `.desk`, and talk by events on it.
+HOME = 'const home = element.closest(".desk") ?? document;'
+
+
 class Widget(gr.HTML):
-    """A gr.HTML whose template, style and script are files beside this one: NAME.html, NAME.css, scripts in order."""
+    """A gr.HTML whose template, style and script are files in ``folder``: NAME.html, NAME.css, scripts in order.
+
+    The scripts find in ``home`` the part of the page that they share with others.
+    """
+
+    folder = FOLDER
 
     def __init__(self, name: str, scripts: tuple[str, ...], **arguments: Any) -> None:
         super().__init__(
-            html_template=_read(f"{name}.html"),
-            css_template=_read(f"{name}.css"),
-            js_on_load="\n".join(_read(script) for script in scripts),
+            html_template=self._read(f"{name}.html"),
+            css_template=self._read(f"{name}.css"),
+            js_on_load="\n".join([HOME, *(self._read(script) for script in scripts)]),
             apply_default_css=False,
             **arguments,
         )
+
+    def get_config(self) -> dict[str, Any]:
+        """What the page is told, without the constructor's own arguments: gr.HTML takes them for events, which hang on the whole page,
+        and Gradio would copy that at every visit. Their values are among the props."""
+        return {name: value for name, value in super().get_config().items() if not isinstance(value, functools.partial)}
+
+    def _read(self, name: str) -> str:
+        return (self.folder / name).read_text(encoding="utf-8")
 
     @staticmethod
     def checked(check: Callable[[Any], Any], payload: Any) -> Any:
@@ -123,6 +141,3 @@ def sentence(error: Exception) -> str:
     start = text if {".", "/"} & {*text.split()[0]} else text[:1].upper() + text[1:]  # a file's name keeps its letters
     return start + ("" if text.endswith((".", "!", "?")) else ".")
 
-
-def _read(name: str) -> str:
-    return (FOLDER / name).read_text(encoding="utf-8")

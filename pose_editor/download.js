@@ -2,7 +2,7 @@
 // file or when there will be none. It shows nothing itself.
 watch("value", () => {
   if (!props.value) return;
-  window.dispatchEvent(new CustomEvent("download-said", { detail: props.value.said ?? "" }));
+  home.dispatchEvent(new CustomEvent("download-said", { detail: props.value.said ?? "" }));
   if (!props.value.url) return;
   Object.assign(document.createElement("a"), { href: props.value.url, download: props.value.name }).click();
 });

@@ -208,20 +208,20 @@ function send(event) {
   trigger(event);
   if (event !== "release") return;
   sent = performance.now();
-  window.dispatchEvent(new Event("pose-release"));
+  home.dispatchEvent(new Event("pose-release"));
 }
 
 // Something to lay over the photo, or nothing; the figure steps back meanwhile.
-window.addEventListener("photo-overlay", ({ detail }) => {
+home.addEventListener("photo-overlay", ({ detail }) => {
   if (detail) nodes.overlay.setAttribute("href", detail); else nodes.overlay.removeAttribute("href");
   stage.classList.toggle("pe-overlaid", !!detail);
 });
 
 // No result can be made for the pose that was sent last.
-window.addEventListener("pose-refused", ({ detail }) => { if (detail.edit === edit) say(detail.says, true); });
+home.addEventListener("pose-refused", ({ detail }) => { if (detail.edit === edit) say(detail.says, true); });
 
 // Something else than the pose changed what is wanted: the pose is sent again, as a new edit.
-window.addEventListener("pose-again", () => element.isConnected && publish("release"));
+home.addEventListener("pose-again", () => element.isConnected && publish("release"));
 
 function remember(before) {
   if (samePose(before, joints)) return false;

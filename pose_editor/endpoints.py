@@ -84,8 +84,9 @@ class Endpoints:
         return self.studio.trace(person, posed, before, whole(level, "level"), x, y)[:2]
 
 
-def add(studio: Any) -> None:
-    """Add the endpoints to the page that is being built: typed by components that the page does not show."""
+def add(studio: Any) -> tuple[PoseEditor, gr.Number]:
+    """Add the endpoints to the page that is being built: typed by components that the page does not show, of which it returns
+    the pose and the seed for further endpoints."""
     run: dict[str, Any] = {"concurrency_id": "run", "concurrency_limit": 1}
     with gr.Group(visible=False):
         photo = gr.File(label="photo", file_types=["image"], type="filepath")
@@ -116,3 +117,4 @@ def add(studio: Any) -> None:
             api_description="Where in the photo the pixel (x, y) of a step comes from, as a layer to put over the photo, and the map of "
             "the learned texture labels. Level 0 is the coarsest.",
         )  # fmt: skip
+    return pose, seed

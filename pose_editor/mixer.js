@@ -71,7 +71,7 @@ function paint(index, from = index) {
 function finish() {
   if (JSON.stringify(owners) === JSON.stringify(props.value.owners)) return;
   props.value = { owners: owners.slice() };
-  window.dispatchEvent(new Event("pose-again"));
+  home.dispatchEvent(new Event("pose-again"));
 }
 
 const cellAt = (event) => {

@@ -16,7 +16,7 @@ from pose_editor.browser import data_url, notice
 from pose_editor.component import sentence
 from pose_editor.cropper import Cropper
 from pose_editor.estimator import HEIGHT, EstimatorError, PoseEstimator
-from pose_editor.people import Session
+from pose_editor.people import EDIT, STEPS, Session
 
 FITS = {"Auto": "auto", "Fill": "crop", "Whole": "pad"}  # what the page calls the ways to fit a photo
 Opening = Iterator[tuple[Any, ...]]  # what Studio.open yields
@@ -85,8 +85,8 @@ class OwnPhoto:
         """After a photo was opened: its pose, unless the visitor has begun to drag the joints meanwhile."""
         yield self.studio.only()
         opened, session.opened = session.opened, 0
-        if opened and session.run == 3 * opened + 2:
-            yield from self._found(session, settings, owners, lambda: session.run == 3 * opened + 2)
+        if opened and session.run == EDIT * opened + STEPS:
+            yield from self._found(session, settings, owners, lambda: session.run == EDIT * opened + STEPS)
 
     def find(self, chosen: str | None, session: Session, settings: dict[str, Any], owners: list[str]) -> Opening:
         """The visitor asks for it."""

@@ -145,7 +145,7 @@ function drawTools() {
 
 // Ctrl+V anywhere outside a field: if it is a pose, use it.
 document.addEventListener("paste", (event) => {
-  if (!element.isConnected || event.target.closest?.("input, textarea, [contenteditable]")) return;
+  if (!stage.offsetParent || event.target.closest?.("input, textarea, [contenteditable]")) return;
   const file = [...(event.clipboardData?.files ?? [])].find((each) => /json|text/.test(each.type)), text = event.clipboardData?.getData("text") ?? "";
   if (file) readFile(file);
   else if (text.includes("keypoints") || /^[[{\d-]/.test(text.trim())) readText(text);

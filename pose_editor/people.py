@@ -10,6 +10,9 @@ from nted_step.pose import Pose
 from nted_step.sampler import StepOutput
 from pose_editor import saving
 
+# The numbers of the runs of one edit, larger wins: EDIT * edit + PREVIEW or STEPS, then whatever goes on from its result.
+EDIT, PREVIEW, STEPS = 1000, 1, 2
+
 
 @dataclass(frozen=True, eq=False)
 class Subject:

@@ -54,8 +54,8 @@ root.addEventListener("keydown", (event) => {
 });
 
 // A photo that the server would refuse is not sent to it: the page says so where it says what is wrong with other photos.
-window.addEventListener("change", (event) => {
-  const file = event.target.matches?.("#people [type=file]") && event.target.files[0];
+home.addEventListener("change", (event) => {
+  const file = event.target.matches?.(".photos [type=file]") && event.target.files[0];
   if (!file || !props.most || file.size <= props.most) return;
   event.stopImmediatePropagation();
   event.target.value = "";
@@ -64,4 +64,5 @@ window.addEventListener("change", (event) => {
 
 build();
 mark();
+watch("choices", () => { build(); mark(); });
 watch("value", () => { chosen = props.value; clearTimeout(due); mark(); });

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pose_editor.component import Widget
@@ -10,12 +11,15 @@ from pose_editor.component import Widget
 class PhotoPicker(Widget):
     """A radio group of pictures; the value is the name of the chosen one, or None.
 
-    Events: ``select`` when a person chooses; ``too_large`` when a photo file of more than ``most`` bytes is given beside it, with its
-    ``name`` and ``size`` in the event's data. Args: ``choices``, dicts of ``name``, ``title`` and ``picture`` (a URL).
+    Events: ``select`` when a person chooses; ``too_large`` when a photo file of more than ``most`` bytes is given in a part of the desk of class ``photos``, with its
+    ``name`` and ``size`` in the event's data. Args: ``choices``, dicts of ``name``, ``title`` and ``picture`` (a URL); ``later``, names
+    that choices may get later.
     """
 
-    def __init__(self, choices: list[dict[str, str]], value: str | None = None, most: int = 0, **arguments: Any) -> None:
-        self.names = [choice["name"] for choice in choices]
+    def __init__(
+        self, choices: list[dict[str, str]], value: str | None = None, most: int = 0, later: Sequence[str] = (), **arguments: Any
+    ) -> None:
+        self.names = [*(choice["name"] for choice in choices), *later]
         super().__init__("picker", ("picker.js",), value=value, choices=choices, most=most, **arguments)
 
     def preprocess(self, payload: Any) -> str | None:

@@ -19,7 +19,7 @@ function say(text, ms = 4000) {
 function reseed() {
   if (!seed.value || !seed.checkValidity()) return say("A seed is a whole number from 0 to 4294967295.");
   props.value = { seed: seed.valueAsNumber };
-  window.dispatchEvent(new Event("pose-again"));
+  home.dispatchEvent(new Event("pose-again"));
 }
 
 seed.addEventListener("change", reseed);
@@ -60,14 +60,14 @@ film.addEventListener("submit", (event) => {
 film.addEventListener("keydown", (event) => { if (event.key === "Escape") askFilm(); });
 element.querySelector(".rb-never").addEventListener("click", () => askFilm());
 
-window.addEventListener("download-said", ({ detail }) => say(detail, 20000));
+home.addEventListener("download-said", ({ detail }) => say(detail, 20000));
 
 // --- what is kept ----------------------------------------------------------------------------------------------
 
 /** Everything that makes the present result, read from the parts of the page. */
 function state() {
-  const chosen = document.querySelector('.pp-item[aria-checked="true"]'), viewer = document.querySelector(".sv-root");
-  const joints = [...document.querySelectorAll("[data-joint]")].map((joint) => {
+  const chosen = home.querySelector('.pp-item[aria-checked="true"]'), viewer = home.querySelector(".sv-root");
+  const joints = [...home.querySelectorAll("[data-joint]")].map((joint) => {
     const dot = joint.querySelector(".pe-dot");
     return [+dot.getAttribute("cx"), +dot.getAttribute("cy"), !joint.classList.contains("pe-hidden")];
   });
@@ -76,17 +76,17 @@ function state() {
 
 /** Whose textures the steps take, if anybody else's. */
 function mix() {
-  const owners = JSON.parse(document.querySelector(".mx-root")?.dataset.owners ?? "[]");
+  const owners = JSON.parse(home.querySelector(".mx-root")?.dataset.owners ?? "[]");
   return owners.some(Boolean) ? owners : [];
 }
 
 const isOwn = (name) => name === "@own";
 
 function keep() {
-  if (!touched) return;
+  if (!touched || !props.keeps) return;
   const now = state();
   if (now.owners.some(isOwn)) now.owners = []; // only the photo of the person on the page is kept
-  if (!now.person) now.photo = document.querySelector(".pe-photo")?.getAttribute("href");
+  if (!now.person) now.photo = home.querySelector(".pe-photo")?.getAttribute("href");
   try { localStorage.setItem(KEPT, JSON.stringify(now)); } catch { /* private window or no room: then nothing is kept */ }
 }
 
@@ -117,13 +117,14 @@ function readKept() {
   try { return fromLink(location.hash) ?? JSON.parse(localStorage.getItem(KEPT)); } catch { return null; }
 }
 
-window.addEventListener("pose-release", () => { touched = true; });
+home.addEventListener("pose-release", () => { touched = true; });
 window.addEventListener("pagehide", keep);
 document.addEventListener("visibilitychange", () => { if (document.visibilityState === "hidden") keep(); });
-document.addEventListener("click", (event) => { if (event.target.closest?.(".pp-item")) touched = true; });
+home.addEventListener("click", (event) => { if (event.target.closest?.(".pp-item")) touched = true; });
 
 watch("value", () => { if (props.value?.seed !== undefined) seed.value = props.value.seed; });
-const kept = readKept();
+if (!props.keeps) for (const kind of ["film-gif", "film-mp4", "link"]) save.querySelector(`[value="${kind}"]`).remove();
+const kept = props.keeps && readKept();
 if (kept) {
   touched = true;
   props.value = { seed: kept.seed || 0, restore: kept };

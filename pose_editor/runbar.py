@@ -22,10 +22,12 @@ class RunBar(Widget):
 
     Events: ``save`` when a file is wanted, ``restore`` when a kept state or a link was found. A new seed makes the pose
     editor send its pose again.
+
+    Args: ``keeps``, whether what is on the page is kept in the browser, comes back, and goes into links and films.
     """
 
-    def __init__(self, value: dict[str, Any] | None = None, **arguments: Any) -> None:
-        super().__init__("runbar", ("runbar.js",), value=value or {"seed": 0}, **arguments)
+    def __init__(self, value: dict[str, Any] | None = None, keeps: bool = True, **arguments: Any) -> None:
+        super().__init__("runbar", ("runbar.js",), value=value or {"seed": 0}, keeps=keeps, **arguments)
 
     def preprocess(self, payload: Any) -> dict[str, Any]:
         """The value, checked. Anything else is refused with one line."""

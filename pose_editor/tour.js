@@ -49,7 +49,7 @@ const next = () => (at + 1 < LINES.length ? show(at + 1) : end());
 element.querySelector(".to-next").addEventListener("click", next);
 element.querySelector(".to-close").addEventListener("click", end);
 document.addEventListener("keydown", (event) => { if (event.key === "Escape" && at >= 0) end(); });
-window.addEventListener("pose-release", () => { if (at === 0) next(); });
+home.addEventListener("pose-release", () => { if (at === 0) next(); });
 document.addEventListener("click", (event) => { if (at === 2 && event.target.closest?.(".pp-item")) next(); });
 document.addEventListener("change", (event) => { if (at >= 0 && event.target.matches?.("#people [type=file]")) end(); }); // there is something to say of a photo
 document.addEventListener("input", (event) => { if (at === 1 && event.target.matches?.(".sv-slider")) next(); });

@@ -16,7 +16,8 @@ class StepViewer(Widget):
     per step from step 0 on (a list that grows while the sampler runs) and the pose it was made for, or ``{"edit": n,
     "kind": "preview", "step": k, "frames": [url]}`` for one early step. Of two values the one with the larger ``edit``
     wins, whatever order they arrive in. ``"at": k`` opens a new run at step k. ``{"edit": n, "kind": "refused", "says": line}``
-    leaves the result as it is, and the pose editor shows the line.
+    leaves the result as it is, and the pose editor shows the line. ``{"edit": n, "kind": "refining", "frames": [url]}`` is the last
+    step while it is being improved.
 
     Events: ``stop`` when a person wants a run to end; ``trace`` when a pixel of the result is clicked to see where it comes
     from, with ``x``, ``y``, ``step`` and ``level`` in the event's data, answered by ``StepViewer(traced={"glow", "labels", "whose",
@@ -24,7 +25,7 @@ class StepViewer(Widget):
 
     Args:
         sizes: (h, w) of every step; the slider has one position for each.
-        source: URL of the photo that the result can be compared with.
+        source: URL of the picture that the result can be compared with, and ``against``, what it is called.
         levels: (h, w) of the maps that can be traced, coarsest first.
     """
 
@@ -35,11 +36,15 @@ class StepViewer(Widget):
         source: str | None = None,
         levels: list[list[int]] | None = None,
         traced: dict[str, str] | None = None,
+        against: str = "the photo",
         **arguments: Any,
     ) -> None:
         sizes = [list(size) for size in sizes or [[1, 1]]]
         scripts = ("viewer.js", "viewer_tools.js")
-        super().__init__("viewer", scripts, value=value, sizes=sizes, source=source, limbs=LIMBS, levels=levels or [], traced=traced, **arguments)
+        super().__init__(
+            "viewer", scripts, value=value, sizes=sizes, source=source, against=against, limbs=LIMBS, levels=levels or [], traced=traced,
+            **arguments,
+        )  # fmt: skip
 
     def api_info(self) -> dict[str, Any]:
         frames = {"type": "array", "items": {"type": "string"}, "description": "data URLs, step 0 first"}

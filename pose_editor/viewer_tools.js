@@ -54,7 +54,7 @@ function showTrace(answer) {
   if (answer) labels.src = answer.labels;
   const from = [answer?.whose, answer?.everywhere && "everywhere alike"].filter(Boolean); // a mixed step; a level that does not choose
   tracing.querySelector("span").textContent = from.length ? `From ${from.join(", ")}.` : "Click the result.";
-  window.dispatchEvent(new CustomEvent("photo-overlay", { detail: answer?.glow ?? null }));
+  home.dispatchEvent(new CustomEvent("photo-overlay", { detail: answer?.glow ?? null }));
 }
 
 stage.addEventListener("click", (event) => {
@@ -70,6 +70,8 @@ watch("traced", () => { if (pressed("trace") && props.traced) showTrace(props.tr
 function drawSource() {
   if (props.source) source.src = props.source;
   see("wipe").disabled = !props.source;
+  see("wipe").title = `Compare with ${props.against}`;
+  see("wipe").setAttribute("aria-label", see("wipe").title);
 }
 
 wipe.addEventListener("input", () => stage.style.setProperty("--wipe", `${wipe.value}%`));
@@ -112,7 +114,7 @@ function refuse(value) {
   if (value.edit < edit) return;
   preview = null;
   stopped = fresh <= last;
-  window.dispatchEvent(new CustomEvent("pose-refused", { detail: value }));
+  home.dispatchEvent(new CustomEvent("pose-refused", { detail: value }));
   draw();
 }
 
@@ -121,11 +123,14 @@ function adopt() {
   const value = props.value;
   if (value?.kind === "refused") return refuse(value);
   if (!value || !value.frames?.length || value.edit < edit) return;
-  if (value.kind === "preview") {
+  if (value.kind === "refining") {
+    stop();
+    preview = { url: value.frames[0], step: last, name: "refining" };
+  } else if (value.kind === "preview") {
     if (value.edit === edit && !preview) return; // the finished steps of this very pose are already arriving
     halfway();
     edit = value.edit;
-    preview = { url: value.frames[value.frames.length - 1], step: value.step };
+    preview = { url: value.frames[value.frames.length - 1], step: value.step, name: "preview" };
   } else {
     if (value.edit !== edit) {
       halfway();
@@ -143,6 +148,7 @@ function adopt() {
 
 watch("value", adopt);
 watch("source", drawSource);
+see("trace").hidden = !props.levels.length;
 drawSource();
 adopt();
 if (fresh > last && !matchMedia("(prefers-reduced-motion: reduce)").matches) opening = setTimeout(start, 500); // shows at once what the page is about

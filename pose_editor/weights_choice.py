@@ -24,7 +24,7 @@ SHOWN = {
 """What is said of weights, out of their ``config.json``."""
 
 # The editor sends its pose once more, so that the result on screen is of the new weights.
-POSE_AGAIN = """(said) => { if (!said.includes("error")) window.dispatchEvent(new Event("pose-again")); }"""
+POSE_AGAIN = """(said) => { if (!said.includes("error")) for (const desk of document.querySelectorAll(".desk")) desk.dispatchEvent(new Event("pose-again")); }"""
 
 
 def private(host: str, share: bool) -> bool:

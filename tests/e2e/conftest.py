@@ -63,12 +63,24 @@ def quick_url(starting: Server, tmp_path_factory: pytest.TempPathFactory) -> str
 
     The other server starts meanwhile.
     """
+    return serve_here(tmp_path_factory.mktemp("quick"))
+
+
+@pytest.fixture(scope="session")
+def bare_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """As ``quick_url``, without a parser."""
+    folder = tmp_path_factory.mktemp("bare")
+    return serve_here(folder, "--parser", str(folder / "none"))
+
+
+def serve_here(folder: Path, *more: str) -> str:
+    """A server in this process around a small random model; its URL."""
     import app
 
     os.environ["HF_HUB_OFFLINE"] = "1"  # as for the other server
     torch.manual_seed(0)
-    weights, port = save_weights(tmp_path_factory.mktemp("quick"), Generator(QUICK), RANDOM), free_port()
-    options = ["--device", "cpu", "--weights", str(weights), "--port", str(port)]
+    weights, port = save_weights(folder, Generator(QUICK), RANDOM), free_port()
+    options = ["--device", "cpu", "--weights", str(weights), "--port", str(port), *more]
     threading.Thread(target=app.main, args=(options,), daemon=True).start()
     began = time.monotonic()
     while time.monotonic() - began < START_SECONDS:
@@ -136,4 +148,11 @@ def open_page(browser, server: Server) -> Iterator:
 def open_quick(browser, quick_url: str) -> Iterator:
     """A page whose results are noise, but there at once: where the page is tested and not the model; see :func:`visitors`."""
     with visitors(browser, quick_url) as open_:
+        yield open_
+
+
+@pytest.fixture
+def open_bare(browser, bare_url: str) -> Iterator:
+    """As ``open_quick``, of a program without a parser."""
+    with visitors(browser, bare_url) as open_:
         yield open_

@@ -1,4 +1,4 @@
-"""Pictures of the page for the README, as a visitor sees it when it opens.
+"""Pictures of the page for the README, as a visitor sees it when it opens, and of the garment tab with two garments.
 
     python -m tests.e2e.screenshots [--output assets/screenshots] [--png FOLDER]
 """
@@ -12,12 +12,15 @@ from pathlib import Path
 from PIL import Image
 
 from tests.e2e.conftest import ARGUMENTS, CHROMIUM, LITE, ROOT, Server
-from tests.e2e.visitor import DESKTOP, PHONE, wait_drawn
+from tests.e2e.test_garments import open_tab
+from tests.e2e.test_garments import wait_done as wait_dressed
+from tests.e2e.visitor import DESKTOP, PHONE, SECONDS_30, wait_drawn
 
 MAX_BYTES = 120_000
 SCREENS = {
     "desktop": DESKTOP | {"color_scheme": "light"},
     "dark": DESKTOP | {"color_scheme": "dark"},
+    "garments": DESKTOP | {"color_scheme": "light"},
     "phone": PHONE | {"color_scheme": "light", "viewport": {"width": 390, "height": 700}},  # without the empty end of the page
 }
 
@@ -30,6 +33,17 @@ def webp(image: Image.Image) -> bytes:
         if buffer.tell() <= MAX_BYTES:
             return buffer.getvalue()
     raise ValueError(f"does not fit into {MAX_BYTES} bytes")
+
+
+def dress(page) -> None:
+    """A coat from one, a skirt from another."""
+    open_tab(page)
+    wait_dressed(page)
+    page.click(".wa-add")
+    page.click('.wa-row >> nth=1 >> [data-name="navy-skirt"]')
+    wait_dressed(page, after=0)
+    page.wait_for_function("document.querySelectorAll('.wa-look[data-mask=recognised]').length === 2", timeout=SECONDS_30)
+    page.mouse.move(5, 5)
 
 
 def main() -> None:
@@ -52,6 +66,8 @@ def main() -> None:
                 page = context.new_page()
                 page.goto(server.url)
                 wait_drawn(page)
+                if name == "garments":
+                    dress(page)
                 png = page.screenshot()
                 if options.png:
                     (options.png / f"{name}.png").write_bytes(png)

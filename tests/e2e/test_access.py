@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.test_garments import open_tab
+from tests.e2e.test_garments import wait_done as wait_dressed
 from tests.e2e.visitor import DESKTOP, PHONE
 
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
@@ -48,5 +50,19 @@ def test_everybody_can_read_and_reach_it(open_quick, tmp_path: Path, theme: str,
     (tmp_path / "torn.jpg").write_bytes(b"\xff\xd8\xff\xe0torn")
     page.set_input_files("#people input[type=file]", tmp_path / "torn.jpg")
     page.wait_for_selector(".notice.error")
+    found += violations(page)
+    assert not found, "\n".join(sorted(set(found)))
+
+
+@pytest.mark.parametrize(("theme", "screen"), [("light", DESKTOP), ("dark", PHONE)], ids=["light-desktop", "dark-phone"])
+def test_the_garments_too(open_quick, theme: str, screen: dict) -> None:
+    page = open_quick(color_scheme=theme, **screen)
+    open_tab(page)
+    wait_dressed(page)
+    page.click(".wa-add")
+    page.add_script_tag(path=AXE)
+    found = violations(page)
+    page.locator(".wa-look").first.click()
+    page.wait_for_selector(".wa-dialog[open]")
     found += violations(page)
     assert not found, "\n".join(sorted(set(found)))

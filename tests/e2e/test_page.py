@@ -223,7 +223,7 @@ def test_steps_film_and_trace_for_programs(quick_url: str) -> None:
     pose = formats.to_value(load_pose_text(example.with_suffix(".txt")))
     client, photo = Client(quick_url, verbose=False), handle_file(str(example))
     named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert set(named) == {"/generate", "/steps", "/tween", "/trace"} and all(each["description"] for each in named.values())
+    assert set(named) == {"/generate", "/steps", "/tween", "/trace", "/swap"} and all(each["description"] for each in named.values())
     steps = client.predict(photo=photo, pose=pose, seed=0, steps=3, api_name="/steps")
     assert [each["caption"].split(":")[0] for each in steps] == ["start", "1", "2", "3"]
     film = client.predict(photo=photo, first_pose=pose, pose=pose, frames=2, seed=0, kind="gif", api_name="/tween")

@@ -12,7 +12,7 @@ from pose_editor import presets
 from pose_editor.cropper import Cropper
 from pose_editor.estimator import EstimatorError
 from pose_editor.own_photo import OwnPhoto
-from pose_editor.people import Session, Subject
+from pose_editor.people import EDIT, STEPS, Session, Subject
 
 SIZE = (256, 176)
 
@@ -80,7 +80,7 @@ class Desk:
 
     def open(self, subject: Subject, chosen: None, message: str, session: Session, seed: int, owners: list[str]):
         session.edit += 1
-        session.run = 3 * session.edit + 2
+        session.run = EDIT * session.edit + STEPS
         self.opened.append(subject)
         yield (message,)
 

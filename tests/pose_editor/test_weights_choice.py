@@ -10,7 +10,7 @@ from starlette.datastructures import Headers
 from nted_step.config import NTEDStepConfig, preset
 from nted_step.generator import Generator
 from nted_step.weights import save_weights
-from pose_editor import weights_choice
+from pose_editor import presets, weights_choice
 from pose_editor.weights_choice import WeightsChoice, private, with_revision
 
 
@@ -53,14 +53,14 @@ def test_a_public_page_has_nothing_to_ask() -> None:
     class NoStudio(app.Studio):
         def take(self, pipeline) -> None:
             self.pipeline = pipeline
-            self.examples = {"ann": SimpleNamespace(title="Ann", picture="data:,", pose=app.presets.standing(self.canvas))}
+            self.examples = {"ann": SimpleNamespace(title="Ann", picture="data:,", pose=presets.standing(self.canvas))}
             self.opened_name, self.opened_pose, self.opened_frames = "ann", self.examples["ann"].pose, None
 
     pipeline = SimpleNamespace(
-        config=preset("lite"), ladder=((8, 5),), training={"summary": "nothing"}, description="somewhere (nothing) on cpu", device="cpu"
+        config=preset("lite"), ladder=((8, 5),), training={"summary": "nothing"}, description="somewhere (nothing) on cpu", device=torch.device("cpu")
     )
     for private_, there in ((False, False), (True, True)):
-        page = app.build(NoStudio(pipeline), private=private_)
+        page = app.build(NoStudio(pipeline, app.EXAMPLES), private=private_)
         functions = {each.fn.__qualname__ for each in page.fns.values() if each.fn}
         assert any("WeightsChoice" in name for name in functions) == there
         assert ("weights" in str(page.config["components"])) or not there
