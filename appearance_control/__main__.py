@@ -87,7 +87,7 @@ def run_evaluate(options: argparse.Namespace) -> None:
         raise SwapError("--people and --iterations must be at least 1, --seed at least 0")
     pipeline = NTEDStepPipeline.from_pretrained(*split_revision(options.weights), device=options.device, dtype=options.dtype)
     needed = options.masks == "parser" or options.features == "parser"
-    parser = FashionParser.from_pretrained(*split_revision(options.parser)) if needed else None
+    parser = FashionParser.from_pretrained(*split_revision(options.parser), device=options.device) if needed else None
     report = evaluate(
         pipeline, parser if options.masks == "parser" else None, _features(options, pipeline, parser), people=options.people,
         seed=options.seed, iterations=sorted(set(options.iterations)), sheet=Path(options.output) if options.output else None,

@@ -198,7 +198,7 @@ class GarmentSwap:
         if not on_photo.any():
             wanted = ", ".join(sorted({name for part in garment.parts for name in classes_of(part)}))
             raise SwapError(f"{garment.name}: no {wanted} found in it (found: {', '.join(photo.seen()) or 'nothing'})")
-        rendered = self.parse(garment.person).mask(garment.parts)
+        rendered = self.parse(garment.person).mask(_worn(garment.parts, photo))
         try:
             return check_mask(rendered, self.size)
         except MaskError:
@@ -213,7 +213,7 @@ class GarmentSwap:
         photo = self.parse(self.wearer, "photo")
         if (people := photo.people()) > 1:
             raise SwapError(f"the wearer's photo: {people} people found; crop it to one")
-        ours = self.parse(self.wearer).mask(garment.parts)
+        ours = self.parse(self.wearer).mask(_worn(garment.parts, photo) or garment.parts)
         if ours.any() and ours.mean() <= MOST_SHARE:
             return ours
         notes.append(f"the wearer has no {' or '.join(garment.parts)} in this pose; the place of {garment.name}'s is taken")
@@ -227,6 +227,11 @@ class GarmentSwap:
         full = F.interpolate(share[None, None], size=self.size, mode="bilinear", align_corners=False)[0, 0]
         # Half way between the least and the greatest share: textures that are spread over the photo give no clear 0 and 1.
         return check_mask((full > (full.min() + full.max()) / 2).cpu().numpy(), self.size, name)
+
+
+def _worn(parts: Sequence[str], photo: Parse) -> tuple[str, ...]:
+    """The classes of some parts that a photo shows. A soft rendering of a top over trousers may look like a dress, which nobody wears."""
+    return tuple(sorted({name for part in parts for name in classes_of(part)} & set(photo.seen())))
 
 
 def _checked(garments: Sequence[Garment], size: tuple[int, int]) -> list[Garment]:

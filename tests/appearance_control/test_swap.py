@@ -143,6 +143,14 @@ def test_the_parser_gives_the_masks_of_both_people(pipeline, people, standing):
     assert sees.looks == 4
 
 
+def test_a_class_that_only_the_soft_rendering_shows_is_not_taken(pipeline, people, standing):
+    sees = Sees([*TOP, instance(4, box_mask(16, 60))])  # a top over trousers that looks like a dress
+    for person in people:
+        sees.tell(person.source[0], TOP)
+    (plan,) = GarmentSwap(pipeline, people[0], [Garment(people[1])], standing, parser=sees).plans
+    assert np.array_equal(plan.garment_mask, box_mask()) and np.array_equal(plan.wearer_mask, box_mask()) and not plan.notes
+
+
 def test_two_people_in_the_wearers_photo_are_named(pipeline, people, standing):
     sees = Sees(TOP)
     sees.tell(people[0].source[0], [*TOP, instance(15, box_mask(0, 8)), instance(15, box_mask(50, 58))])
