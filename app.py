@@ -494,6 +494,7 @@ def serve(options: argparse.Namespace) -> None:
             server_name=options.host, server_port=options.port, share=options.share, quiet=True, prevent_thread_lock=True,
             theme=THEME, css=CSS, footer_links=["api"], max_file_size=MAX_BYTES, state_session_capacity=SESSIONS, ssr_mode=False,
             enable_monitoring=False, app_kwargs={"middleware": [Middleware(Gate)]},
+            _frontend=False,  # else gradio ends the program when its first answer takes three seconds, as on busy cores
         )  # fmt: skip
         print(f"NTED Step at {public or local} with weights {about(pipeline)}", flush=True)
         threading.Event().wait()
