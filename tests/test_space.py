@@ -94,7 +94,7 @@ def test_as_a_space(checkout: Path, tmp_path: Path):
         photo, joints = handle_file(str(ROOT / "assets" / "examples" / "brown-coat.png")), standing()
         picture = client.predict(photo, {"joints": joints}, 0, 3, api_name="/generate")
         assert Path(picture).stat().st_size > 1000
-        with pytest.raises(Exception, match="steps must be"):
+        with pytest.raises(Exception, match="Steps must be"):
             client.predict(photo, {"joints": joints}, 0, 99, api_name="/generate")
         with urllib.request.urlopen(f"{url}config") as answer:
             config = json.loads(answer.read())
