@@ -16,6 +16,7 @@ import base64
 import contextvars
 import html
 import json
+import signal
 import socket
 import sys
 import threading
@@ -466,6 +467,8 @@ def main(argv: list[str] | None = None) -> int:
     """Serve until Ctrl+C. Exit code 1 and one line when it cannot."""
     options = arguments(argv)
     journal.begin(options.verbose)
+    if threading.current_thread() is threading.main_thread():  # what ends a service ends it as Ctrl+C does, temporary files included
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with tempfiles.own_folder(options.temp_mib * 2**20):
             serve(options)
