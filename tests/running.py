@@ -76,7 +76,7 @@ class Server:
         """Ctrl+C: exit code, and what it printed after the first line beside the log."""
         self.process.send_signal(signal.SIGINT)
         try:
-            self.process.wait(timeout=20)
+            self.process.wait(timeout=60)  # what is being computed is finished first
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise

@@ -37,15 +37,15 @@ def walk(node: dict):
 
 def test_an_upload_is_gone_after_its_time(tiny_weights, standing, monkeypatch):
     """The same settings, in seconds."""
-    monkeypatch.setattr(tempfiles, "KEPT_SECONDS", 4)
+    monkeypatch.setattr(tempfiles, "KEPT_SECONDS", 15)
     monkeypatch.setattr(tempfiles, "EVERY_SECONDS", 0.5)
-    monkeypatch.setattr(app, "PHOTO_SECONDS", 5)
+    monkeypatch.setattr(app, "PHOTO_SECONDS", 15)
     with contextlib.closing(Visitor(start_here(tiny_weights))) as visitor:
         file = visitor.upload(photo(), "me.png")
         assert Path(file["path"]).exists()
         visitor.give(photo(), "me.png")
         assert visitor.release(standing)["kind"] == "steps"
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while Path(file["path"]).exists() and time.monotonic() < deadline:
             time.sleep(0.2)
         assert not Path(file["path"]).exists()

@@ -38,7 +38,7 @@ def configs(draw):
     width -= width % (height // 16)
     low = draw(st.integers(1, height)), draw(st.integers(1, width))
     grows = draw(st.sampled_from([None, (height * 2, width * 2), (height * 4, width * 4)]))
-    counts = {level: 8 for level in levels}
+    counts = dict.fromkeys(levels, 8)
     labels = {level: 2 if level == 16 or level < height else 0 for level in levels}
     return NTEDStepConfig(size=(height, width), steps=draw(st.integers(1, 40)), min_size=low, ladder=draw(st.sampled_from(["linear", "exponential"])),
                           channels=counts, labels=labels, kernels=dict.fromkeys(levels, 1), grows_to=grows)  # fmt: skip
