@@ -22,7 +22,7 @@ from appearance_control.swap import Garment, GarmentSwap, SwapError
 from nted_step.__main__ import BUNDLED_WEIGHTS, load_pose, run_command, split_revision
 from nted_step.image import FITS, decode, load_photo
 from nted_step.output import label
-from nted_step.pipeline import DEVICES, DTYPES, NTEDStepPipeline, choose_device
+from nted_step.pipeline import DEVICES, DTYPES, NTEDStepPipeline
 
 MAX_PARSED_SIDE = 2048  # pixels; a larger photo is shrunk before it is parsed
 
@@ -155,8 +155,7 @@ def _swap_parser(options: argparse.Namespace, chosen: list[tuple]) -> FashionPar
     by_hand = all(mask for *_, mask in chosen)
     if by_hand and not (options.refine and options.features == "parser"):
         return None
-    # Where the pipeline is: refinement compares both their results.
-    return FashionParser.from_pretrained(*split_revision(options.parser), device=choose_device(options.device).type)
+    return FashionParser.from_pretrained(*split_revision(options.parser), device=options.device)
 
 
 def _pose_beside(photo: str) -> Path:

@@ -27,7 +27,7 @@ import yaml
 from nted_step.pipeline import choose_device
 from nted_step.weights import write_atomically
 from training.data import Pairs
-from training.garment_colour import colour_errors
+from training.garment_colour import GarmentColours
 from training.loop import DivergedError, Trainer
 from training.memory import keep_freed_memory
 from training.metrics import NotAvailable, psnr, ssim, to_bytes
@@ -118,7 +118,7 @@ def measure(image: torch.Tensor, pairs: Pairs) -> dict[str, float | None]:
     """The columns of a row; None for what cannot be had at this size."""
     output, truth = to_bytes(image), to_bytes(pairs.target)
     values = {"masked_psnr": psnr(output, truth, pairs.mask).mean().item(), "psnr": psnr(output, truth).mean().item()}
-    errors = [] if pairs.target_classes is None else colour_errors(output, truth, pairs.target_classes)
+    errors = [] if pairs.target_classes is None else GarmentColours(truth, pairs.target_classes).errors(output)
     values["colour"] = float(np.median(errors)) if len(errors) else None
     try:
         return values | {"ssim": ssim(output, truth).mean().item()}

@@ -25,7 +25,7 @@ from nted_step.image import to_uint8
 from nted_step.pipeline import NTEDStepPipeline, Person
 from nted_step.pose import skeleton_map
 from nted_step.weights import write_atomically
-from training.garment_colour import colour_errors
+from training.garment_colour import GarmentColours
 from training.metrics import psnr, to_bytes
 from training.swap_cases import PARTS, CaseError, SwapCase, find_case
 
@@ -157,7 +157,7 @@ def _rows(tried: Sequence[Tried]) -> dict[str, dict[str, float]]:
     rows = {}
     for row in tried[0].images:
         image = torch.stack([one.images[row] for one in tried])
-        colour = colour_errors(image, truth, garment)
+        colour = GarmentColours(truth, garment).errors(image)
         seconds = [one.seconds[row] for one in tried if row in one.seconds]
         rows[row] = {
             "inside": psnr(image, truth, inside).mean().item(),
