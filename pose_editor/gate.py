@@ -34,6 +34,8 @@ class Gate:
         except FnIndexInferError:
             await passage.turn_away(404)
         except Exception as error:  # the server would print the error's text, in which there can be what a visitor sent
+            if passage.turned_away:
+                return  # it was reading a body that was cut off
             LOG.error("-------- http %s failed %s", passage.route, told(error))
             await passage.turn_away(500)
 
