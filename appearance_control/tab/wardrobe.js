@@ -40,8 +40,9 @@ function lookOf(row, index) {
   const pictures = put("span", "wa-pictures");
   if (person) pictures.append(put("img", "", { src: person.picture, alt: "", draggable: false }));
   if (person && mask) pictures.append(put("img", "wa-tint", { src: mask, alt: "", draggable: false }));
-  look.append(pictures, put("span", "wa-word", { textContent: row.mask ? "Painted…" : mask ? "Adjust…" : "Paint…" }));
-  look.setAttribute("aria-label", person ? `Paint what is taken of ${person.title}` : "Nobody is chosen");
+  const word = row.mask ? "Painted…" : mask ? "Adjust…" : "Paint…";
+  look.append(pictures, put("span", "wa-word", { textContent: word }));
+  look.setAttribute("aria-label", `${word} ${person ? `what is taken of ${person.title}` : "nobody is chosen yet"}`);
   look.title = "Paint or erase what is taken";
   look.dataset.mask = row.mask ? "painted" : mask ? "recognised" : "none";
   look.addEventListener("click", () => openPainter(index));
