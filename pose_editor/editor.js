@@ -208,7 +208,7 @@ function send(event) {
   trigger(event);
   if (event !== "release") return;
   sent = performance.now();
-  home.dispatchEvent(new Event("pose-release"));
+  home.dispatchEvent(new Event("pose-release", { bubbles: true })); // the tour stands outside
 }
 
 // Something to lay over the photo, or nothing; the figure steps back meanwhile.
