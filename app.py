@@ -77,12 +77,12 @@ def build(studio: Studio, private: bool = False, parser: Path = PARSER) -> gr.Bl
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Pose", id="pose"):
                 parts = pose_tab(studio, message)
+                wire(studio, own, parts)
             with gr.Tab("Garments", id="garments") as tab:
                 desk = garment_tab.add(studio, tabs, tab, parts, own, parser, PHOTO_SECONDS)
         line = gr.HTML(html.escape(about(studio.pipeline)), elem_id="about")
         if private:
             weights_choice.add(studio, str(WEIGHTS), line, parts.viewer, page)
-        wire(studio, own, parts)
         pose, seed = endpoints.add(studio)
         swapping.add(desk, pose, seed)
     # Long runs one after another; previews, which are short, and looking for a pose, which can take long, do not wait behind them.

@@ -51,23 +51,25 @@ def wire(studio: Any, own: OwnPhoto, on: Parts) -> None:
     on.viewer.stop(studio.stop, [on.session], None, **AT_ONCE)
     on.viewer.trace(studio.traced, [on.session], on.viewer, **PREVIEW)
     on.bar.save(studio.save, wanted[:4], on.download, **SAVE)
-    # As an output the state begins its time to live: an hour after a photo was given it is forgotten.
-    for giving in (on.photo.upload, on.bar.restore):
-        giving(_same, [on.session], [on.session], **AT_ONCE)
     chosen = on.picker.select(studio.open_example, [on.picker, on.session, on.bar, on.mixer], opened, **RUN)
     restored = on.bar.restore(studio.restore, [on.bar, on.session], opened, **RUN)
-    _wire_own_photo(own, on, opened, (chosen, restored))
+    given = on.photo.upload(own.given, [on.photo, on.session, on.bar, on.mixer], opened, **RUN)
+    # As an output the state begins its time to live: an hour after a photo was given it is forgotten. Behind the event, not beside
+    # it: with a second listener of its own the bar would be read when what it had to restore is gone.
+    for giving in (given, restored):
+        giving.then(_same, [on.session], [on.session], **AT_ONCE)
+    _wire_own_photo(own, on, opened, given, (chosen, restored))
 
 
 def _same(session: Session) -> Session:
     return session
 
 
-def _wire_own_photo(own: OwnPhoto, on: Parts, opened: list[Any], others: tuple[Any, ...]) -> None:
+def _wire_own_photo(own: OwnPhoto, on: Parts, opened: list[Any], uploaded: Any, others: tuple[Any, ...]) -> None:
     given = [on.session, on.bar, on.mixer]
     tools = {"fn": own.tools, "inputs": [on.picker, on.session], "outputs": [on.fit, on.crop, on.find]} | AT_ONCE
     for opening in (
-        on.photo.upload(own.given, [on.photo, *given], opened, **RUN),
+        uploaded,
         on.fit.input(own.refit, [on.fit, *given], opened, **RUN),
         on.cropper.crop(own.crop, [on.cropper, *given], opened, **RUN),
     ):

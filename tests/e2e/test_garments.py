@@ -212,6 +212,7 @@ def test_garments_on_a_phone(open_bare) -> None:
         finger.send("Input.dispatchTouchEvent", {"type": "touchMove" if k else "touchStart", "touchPoints": [point]})
     finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
     assert coloured(page) > 200 and page.evaluate("scrollY") == scrolled
+    page.wait_for_timeout(400)  # a tap right behind a stroke ends the stroke's momentum, and nothing else
     before = edit(page)
     page.tap(".wa-done")
     wait_done(page, after=before)
