@@ -17,9 +17,11 @@ import signal
 import socket
 import sys
 import threading
+import warnings
 from pathlib import Path
 
 import gradio as gr
+from PIL import Image
 from starlette.middleware import Middleware
 
 import pose_editor.zero_gpu  # noqa: F401 (before anything that may start CUDA)
@@ -139,6 +141,7 @@ def main(argv: list[str] | None = None) -> int:
     """Serve until Ctrl+C. Exit code 1 and one line when it cannot."""
     options = arguments(argv)
     journal.begin(options.verbose)
+    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # no picture is decoded before its size is checked
     if threading.current_thread() is threading.main_thread():  # what ends a service ends it as Ctrl+C does, temporary files included
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
