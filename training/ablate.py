@@ -100,7 +100,7 @@ def run_row(plan: Plan, row: str, output: Path, device: torch.device, stop: Any)
     trainer = Trainer(settings, folder, device)
     if not trainer.run(stop):
         return None
-    store = validation_store(settings, trainer.final, plan.people)
+    store = validation_store(settings, trainer.ema.config, plan.people)
     people = torch.arange(store.people).numpy()
     pairs = store.pairs(people, 0 * people, 0 * people + 1)
     images = chain(trainer.ema, pairs, device)
