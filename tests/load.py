@@ -193,7 +193,7 @@ def measure(url: str, options: argparse.Namespace, watch: Watch | None) -> dict[
     with contextlib.closing(Visitor(url)) as visitor:
         steps = len(visitor.nobody)
         components = visitor.http.get("config").json()["components"]
-        canvas = tuple(next(each["props"]["props"]["canvas"] for each in components if each["props"].get("elem_id") == "editor"))
+        canvas = tuple(next(each["props"]["props"]["canvas"] for each in components if "d-editor" in (each["props"].get("elem_classes") or [])))
     made = jobs(min(DIFFERENT, options.clients * options.requests), canvas)
     alone = Count()
     say(options, f"{len(made)} requests alone…")
