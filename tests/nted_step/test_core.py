@@ -6,6 +6,7 @@ import dataclasses
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
 from nted_step.benchmark import benchmark, format_report
 from nted_step.config import PRESETS, NTEDStepConfig, preset
@@ -198,6 +199,10 @@ def test_benchmark_compares_with_the_plain_loop(tiny_config, monkeypatch):
     assert report["warm_speedup"] == pytest.approx(report["plain"] / best["warm"])
     assert report["cold_speedup"] == pytest.approx(report["plain"] / best["cold"]) and report["peak_fraction"] == best["fraction"]
     assert set(report["images_per_second"]) == {1, 3} and min(report["images_per_second"].values()) > 0
+    with torch.no_grad(), FlopCounterMode(display=False) as counted:
+        x = torch.zeros(1, 3, *tiny_config.size)
+        Generator(tiny_config)(x, x, torch.zeros(1, 20, *tiny_config.size), torch.tensor([0]))
+    assert best["gflop_cold"] == pytest.approx(counted.get_total_flops() / 1e9) and best["gflop_warm"] < best["gflop_cold"]
     assert "times faster" in format_report(report) and "batch 3" in format_report(report)
 
 
