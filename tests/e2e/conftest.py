@@ -58,29 +58,20 @@ def server(starting: Server) -> Server:
 
 
 @pytest.fixture(scope="session")
-def quick_url(starting: Server, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The same program in this process around a small random model of the same canvas and steps, for tests of the page itself.
-
-    The other server starts meanwhile.
-    """
-    return serve_here(tmp_path_factory.mktemp("quick"))
+def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small random model of the same canvas and steps as the weights in the box."""
+    torch.manual_seed(0)
+    return save_weights(tmp_path_factory.mktemp("noise"), Generator(QUICK), RANDOM)
 
 
 @pytest.fixture(scope="session")
-def bare_url(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """As ``quick_url``, without a parser."""
-    folder = tmp_path_factory.mktemp("bare")
-    return serve_here(folder, "--parser", str(folder / "none"))
-
-
-def serve_here(folder: Path, *more: str) -> str:
-    """A server in this process around a small random model; its URL."""
+def quick_url(starting: Server, noise: Path) -> str:
+    """The same program in this process around random weights, for tests of the page itself. The other server starts meanwhile."""
     import app
 
     os.environ["HF_HUB_OFFLINE"] = "1"  # as for the other server
-    torch.manual_seed(0)
-    weights, port = save_weights(folder, Generator(QUICK), RANDOM), free_port()
-    options = ["--device", "cpu", "--weights", str(weights), "--port", str(port), *more]
+    port = free_port()
+    options = ["--device", "cpu", "--weights", str(noise), "--port", str(port)]
     threading.Thread(target=app.main, args=(options,), daemon=True).start()
     began = time.monotonic()
     while time.monotonic() - began < START_SECONDS:
@@ -88,6 +79,15 @@ def serve_here(folder: Path, *more: str) -> str:
             return f"http://127.0.0.1:{port}/"
         time.sleep(0.1)
     raise AssertionError("the page did not start in this process")
+
+
+@pytest.fixture(scope="session")
+def bare_url(noise: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Random weights and no parser, in a process of its own: gradio has one folder for temporary files in a process."""
+    server = Server(noise, "--parser", str(tmp_path_factory.mktemp("none") / "parser"))
+    assert server.first_line
+    yield server.url
+    server.interrupt()
 
 
 @pytest.fixture(scope="session")
