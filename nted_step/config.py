@@ -124,7 +124,7 @@ def _per_level(*counts: int) -> dict[int, int]:
 PRESETS: dict[str, NTEDStepConfig] = {
     # In the box: two CPU cores, no GPU.
     "lite": NTEDStepConfig(
-        channels=_per_level(128, 128, 64, 32, 24), labels=_per_level(16, 32, 32, 32, 0), kernels=_per_level(1, 3, 3, 3, 1)
+        channels=_per_level(192, 192, 96, 48, 24), labels=_per_level(16, 32, 32, 32, 0), kernels=_per_level(1, 3, 3, 3, 1)
     ),
     # The published sizes (NTED, CVPR 2022).
     "base": NTEDStepConfig(

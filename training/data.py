@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -53,35 +55,19 @@ class Pairs:
         return self.each(lambda value: value[index])
 
 
-class FigureStore:
-    """People in several poses on disk: ``image``, ``skeleton``, ``mask`` and ``classes``, uint8, first two axes person and pose."""
+class PersonPairs(ABC):
+    """Pairs of people in several poses each; a pair's name is person, source pose, target pose.
 
-    def __init__(self, folder: Path, rendered: Path | None = None):
-        """``rendered``: the folder of the figures at their full size, whose joints say where the eyes are."""
-        self.image, self.skeleton, self.mask, self.classes = (
-            np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("image", "skeleton", "mask", "classes")
-        )
-        self.eyes = None if rendered is None else _eyes(rendered, tuple(self.image.shape[-2:]))
+    Attributes:
+        people, poses: how many people there may be, and poses of each.
+    """
 
-    @property
-    def people(self) -> int:
-        return self.image.shape[0]
+    people: int
+    poses: int
 
-    @property
-    def poses(self) -> int:
-        return self.image.shape[1]
-
+    @abstractmethod
     def pairs(self, person: np.ndarray, source_pose: np.ndarray, target_pose: np.ndarray) -> Pairs:
         """The pairs named by three index arrays of length B."""
-        return Pairs(
-            source=_to_range(self.image[person, source_pose]),
-            target=_to_range(self.image[person, target_pose]),
-            skeleton=torch.from_numpy(self.skeleton[person, target_pose]).float() / 255,
-            mask=torch.from_numpy(self.mask[person, target_pose]).float() / 255,
-            source_classes=torch.from_numpy(self.classes[person, source_pose]).long(),
-            target_classes=torch.from_numpy(self.classes[person, target_pose]).long(),
-            face=None if self.eyes is None else torch.from_numpy(self.eyes[person, target_pose]),
-        )
 
     def draw(self, rng: np.random.Generator, count: int, symmetric: bool = False) -> Pairs:
         """``count`` pairs of different poses, uniformly; symmetric, the second half is the first in the other direction."""
@@ -92,7 +78,7 @@ class FigureStore:
 
     def choose(self, rng: np.random.Generator, count: int) -> np.ndarray:
         """Names of ``count`` pairs, uniformly: count x 3, the arguments of :meth:`pairs`."""
-        person = rng.integers(self.people, size=count)
+        person = self._choose_people(rng, count)
         source = rng.integers(self.poses, size=count)
         target = (source + rng.integers(1, self.poses, size=count)) % self.poses
         return np.stack([person, source, target], axis=1)
@@ -101,17 +87,53 @@ class FigureStore:
         """Which of the pairs that were once chosen this store has, N bool."""
         return (names < (self.people, self.poses, self.poses)).all(axis=1)
 
-
-def _eyes(rendered: Path, size: tuple[int, int]) -> np.ndarray:
-    """people x poses x 4, as ``Pairs.face``."""
-    joints, visible = (np.load(rendered / f"{name}.npy", mmap_mode="r")[:, :, [14, 15]] for name in ("joints", "visible"))
-    height, width = np.load(rendered / "classes.npy", mmap_mode="r").shape[-2:]
-    eyes = joints * np.array([size[1] / width, size[0] / height], np.float32)
-    return np.where(visible.astype(bool).all(axis=2)[..., None], eyes.reshape(*eyes.shape[:2], 4), -1).astype(np.float32)
+    def _choose_people(self, rng: np.random.Generator, count: int) -> np.ndarray:
+        return rng.integers(self.people, size=count)
 
 
-def _to_range(image: np.ndarray) -> Tensor:
-    return torch.from_numpy(image).float() / 127.5 - 1
+class FigureStore(PersonPairs):
+    """People in several poses on disk: ``image``, ``skeleton``, ``mask`` and ``classes``, uint8, first two axes person and pose."""
+
+    def __init__(self, folder: Path, rendered: Path | None = None):
+        """``rendered``: the folder of the figures at their full size, whose joints say where the eyes are."""
+        self.arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("image", "skeleton", "mask", "classes")}
+        self.people, self.poses = self.arrays["image"].shape[:2]
+        if rendered is not None:
+            joints, visible = (np.load(rendered / f"{name}.npy", mmap_mode="r") for name in ("joints", "visible"))
+            full, size = np.load(rendered / "classes.npy", mmap_mode="r").shape[-2:], self.arrays["image"].shape[-2:]
+            self.arrays["eyes"] = eyes(joints, visible, full, size)
+
+    def pairs(self, person: np.ndarray, source_pose: np.ndarray, target_pose: np.ndarray) -> Pairs:
+        def take(name: str, pose: np.ndarray) -> Tensor | None:
+            return torch.from_numpy(self.arrays[name][person, pose]) if name in self.arrays else None
+
+        return as_pairs(take, source_pose, target_pose)
+
+
+def upload(values: np.ndarray | Tensor, device: torch.device) -> Tensor:
+    """A few numbers onto the device, without waiting for what a GPU is still busy with."""
+    tensor = torch.as_tensor(values)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+
+
+def as_pairs(take: Callable[[str, Any], Tensor | None], source_pose: Any, target_pose: Any) -> Pairs:
+    """Stored bytes as the networks take them; ``take`` gives an array's rows for a pose, or None where there is no such array."""
+    return Pairs(
+        source=take("image", source_pose).float() / 127.5 - 1,
+        target=take("image", target_pose).float() / 127.5 - 1,
+        skeleton=take("skeleton", target_pose).float() / 255,
+        mask=take("mask", target_pose).float() / 255,
+        source_classes=take("classes", source_pose).long(),
+        target_classes=take("classes", target_pose).long(),
+        face=take("eyes", target_pose),
+    )
+
+
+def eyes(joints: np.ndarray, visible: np.ndarray, full: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
+    """Where both eyes are on a canvas of ``size``, from joints ... x 18 x 2 on one of ``full``: ... x 4, as ``Pairs.face``."""
+    seen = visible[..., [14, 15]].astype(bool).all(axis=-1)
+    places = joints[..., [14, 15], :] * np.array([size[1] / full[1], size[0] / full[0]], np.float32)
+    return np.where(seen[..., None], places.reshape(*places.shape[:-2], 4), -1).astype(np.float32)
 
 
 def figure_store(root: Path, size: tuple[int, int], people: int, poses: int, seed: int, render_size: tuple[int, int]) -> FigureStore:
@@ -165,15 +187,25 @@ def _render_people(folder: Path, chunk: range, seed: int, poses: int, size: tupl
 
 def _shrink(folder: Path, chunk: range, rendered: Path, size: tuple[int, int], poses: int) -> int:
     rows = slice(chunk.start, chunk.stop)
-    image, classes, joints, visible = (
-        torch.from_numpy(np.load(rendered / f"{name}.npy", mmap_mode="r")[rows].copy()).flatten(0, 1)
-        for name in ("image", "classes", "joints", "visible")
-    )
+    named = {name: np.load(rendered / f"{name}.npy", mmap_mode="r")[rows].copy() for name in ("image", "classes", "joints", "visible")}
+    _write(folder, chunk, poses, **at_canvas(**{name: torch.from_numpy(value).flatten(0, 1) for name, value in named.items()}, size=size))
+    return len(chunk)
+
+
+def at_canvas(image: Tensor, classes: Tensor, joints: Tensor, visible: Tensor, size: tuple[int, int]) -> dict[str, Tensor]:
+    """What is stored of N rendered figures, uint8.
+
+    Args:
+        image: N x 3 x H x W uint8. classes: N x H x W uint8. joints: N x 18 x 2 on that canvas. visible: N x 18.
+        size: (h, w) of the stage's canvas.
+
+    Returns:
+        ``image`` N x 3 x h x w, ``classes`` N x h x w, ``mask`` N x 1 x h x w, ``skeleton`` N x 20 x h x w.
+    """
     skeleton = _skeletons(joints, visible.bool(), tuple(image.shape[-2:]))
     mask = (classes[:, None] > 0).to(torch.uint8) * 255
     nearest = F.interpolate(classes[:, None].float(), size=size, mode="nearest-exact")[:, 0].to(torch.uint8)
-    _write(folder, chunk, poses, image=_fold(image, size), classes=nearest, mask=_fold(mask, size), skeleton=_fold(skeleton, size))
-    return len(chunk)
+    return {"image": _fold(image, size), "classes": nearest, "mask": _fold(mask, size), "skeleton": _fold(skeleton, size)}
 
 
 def _write(folder: Path, chunk: range, poses: int, **arrays: Tensor) -> None:
@@ -193,4 +225,6 @@ def _skeletons(joints: Tensor, visible: Tensor, canvas: tuple[int, int]) -> Tens
 
 def _fold(images: Tensor, size: tuple[int, int]) -> Tensor:
     """N x C x H x W uint8 averaged down to N x C x h x w uint8."""
+    if tuple(images.shape[-2:]) == tuple(size):
+        return images
     return F.interpolate(images.float(), size=size, mode="area").round().to(torch.uint8)

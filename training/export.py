@@ -87,7 +87,7 @@ def export(
     generator = _grown(state["ema"], settings, progress["stage"], state.get("time_scale", 1.0))
     training = {
         "summary": f"{'a prepared data set' if settings.data else 'rendered figures only'}, {progress['total_samples']:,} samples, {progress['seconds'] / 3600:.1f} h on {where}",
-        **({"data": settings.data} if settings.data else {"data": "training/figures", "people": settings.figures.people, "poses": settings.figures.poses}),
+        **({"data": settings.data} if settings.data else {"data": "training/figures", "people": people_of(settings, progress), "poses": settings.figures.poses}),
         "samples": progress["total_samples"],
         "hours": round(progress["seconds"] / 3600, 2),
         "hardware": where,
@@ -108,6 +108,11 @@ def _settings(state: dict[str, Any], checkpoint: Path) -> Settings:
     if "settings" not in state:
         raise ValueError(f"{checkpoint}: an older checkpoint, without its settings; give the run's YAML file with --config")
     return from_document(state["settings"], str(checkpoint))
+
+
+def people_of(settings: Settings, progress: dict[str, Any]) -> int:
+    """How many rendered people the run trained on."""
+    return progress.get("people") or settings.figures.people
 
 
 def _perceptual(settings: Settings, state: dict[str, Any]) -> str:
@@ -149,11 +154,13 @@ def _card(
     generator: Generator, settings: Settings, state: dict[str, Any], report: dict[str, Any] | None, where: str, note: str, dtype: torch.dtype
 ) -> str:
     config, figures, progress = generator.config, settings.figures, state["progress"]
-    seeds = {"people": figures.people, "poses": figures.poses, "first": figures.seed, "last": figures.seed + figures.people - 1}
+    people = people_of(settings, progress)
+    seeds = {"people": people, "poses": figures.poses, "first": figures.seed, "last": figures.seed + people - 1}
     data = PREPARED.format(folder=settings.data) if settings.data else FIGURES.format(**seeds)
+    finished = progress.get("finished") or [stage.samples for stage in settings.stages]  # older checkpoints have no such list
     lines = []
     for i, stage in enumerate(settings.stages[: progress["stage"] + 1]):
-        samples = progress["stage_samples"] if i == progress["stage"] else stage.samples
+        samples = progress["stage_samples"] if i == progress["stage"] else finished[i]
         width = stage.height * config.size[1] // config.size[0]
         adversary = "with a discriminator" if stage.weights.gan else "pixel and attention losses"
         lines.append(f"- {stage.height}x{width}, {samples:,} samples, {stage.rollout}, {adversary}")

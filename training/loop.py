@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from training.checkpoint import load_latest, save_checkpoint
 from training.discriminator import COARSEST, Discriminator
 from training.distributed import Ranks, without_averaging
 from training.growing import at_stage, stage_config
+from training.live import LiveFigures
 from training.metrics import NotAvailable
 from training.objective import Objective, without_vgg
 from training.perceptual import VGGFeatures, open_vgg
@@ -32,6 +33,7 @@ from training.rollout import ChainRollout, WindowRollout
 from training.settings import LossWeights, Settings, Stage, to_document
 from training.sources import training_store, validation_store
 from training.validation import validate
+from training.widening import can_widen, widen
 
 NETWORKS = ("generator", "ema", "discriminator", "optimizer_g", "optimizer_d")
 
@@ -46,6 +48,9 @@ class Progress:
 
     stage: int = 0
     stage_samples: int = 0
+    stage_seconds: float = 0.0
+    finished: list[int] = field(default_factory=list)  # samples of each stage that is over
+    people: int = 0  # rendered so far, where figures are live
     total_samples: int = 0
     seconds: float = 0.0  # spent training, over all sessions
     first_loss: float | None = None  # of the validation before the first iteration
@@ -72,10 +77,12 @@ class Trainer:
         self.progress = Progress()
         self.vgg = self._open_vgg()
         self.time_scale = 1.0  # that the generator started with
+        self.share = 0.0  # of the stage, at the newest iteration
         torch.manual_seed(settings.seed)
         self.rng = np.random.default_rng(self._seed())
         self.timed: Callable[[str], AbstractContextManager] = lambda part: nullcontext()  # around each part of an iteration
         self.reporter = Reporter(settings, run) if self.ranks.first else None
+        self.store = None
         state = self.ranks.from_first(load_latest(run) if self.ranks.first else None)
         if state is None:
             self._enter_stage(self._first_generator())
@@ -91,14 +98,15 @@ class Trainer:
         if not self.settings.init:
             return Generator(stage_config(self.final, height))
         weights = load_weights(self.settings.init)
-        if dataclasses.replace(weights.config, time_scale=self.final.time_scale) != self.final:
-            raise ValueError(f"{self.settings.init}: not weights of the preset {self.settings.preset!r}")
+        if not can_widen(dataclasses.replace(weights.config, time_scale=self.final.time_scale), self.final):
+            raise ValueError(f"{self.settings.init}: not weights of the preset {self.settings.preset!r}, nor of one with fewer channels")
         self.time_scale = weights.config.time_scale
         if self.time_scale < 1 and not self.settings.time_ramp:
             raise ValueError(f"{self.settings.init}: a one-step model; say with time_ramp over how many samples its time embedding rises")
-        if height == self.final.size[0]:
-            return weights.build()
-        return at_stage(weights.build(), self.final, height)
+        generator = weights.build()
+        if generator.config.channels != self.final.channels:
+            generator = widen(generator, dataclasses.replace(self.final, time_scale=self.time_scale))
+        return generator if height == self.final.size[0] else at_stage(generator, self.final, height)
 
     def _open_vgg(self) -> VGGFeatures | None:
         """The perceptual network, on all ranks or on none; None also where no stage asks for it."""
@@ -152,7 +160,7 @@ class Trainer:
         self.d_updates = 0
         self.objective = Objective(self.settings, self.weights, self.vgg if self.weights.needs_vgg else None, self.device.type)
         with self.ranks.one_after_the_first():  # the first renders the figures that are not on disk yet
-            self.store = training_store(self.settings, config, self.ranks.rank)
+            self._open_store(config)
             self.validation = validation_store(self.settings, config, self.settings.validation_people) if self.ranks.first else None
         self.rollout = self._rollout(config)
         if self.ranks.first:
@@ -162,10 +170,21 @@ class Trainer:
                 flush=True,
             )
 
+    def _open_store(self, config: NTEDStepConfig) -> None:
+        """Another canvas needs another store; live figures are then rendered no more at the old one."""
+        if self.store is not None and self.store_size == config.size:
+            return
+        self._close_store()
+        self.store, self.store_size = training_store(self.settings, config, self.ranks, self.device), config.size
+
+    def _close_store(self) -> None:
+        if isinstance(self.store, LiveFigures):
+            self.store.close()
+
     def _rollout(self, config: NTEDStepConfig) -> WindowRollout | ChainRollout:
         arguments, stage = (config, self.store, self.rng, self.stage.batch), self.stage
         if stage.rollout == "chains":
-            return ChainRollout(*arguments, stage.pool, stage.stride)
+            return ChainRollout(*arguments, stage.pool, stage.stride, self.device)
         return WindowRollout(*arguments, published=stage.rollout == "published", symmetric=stage.symmetric)
 
     def _parameter_groups(self) -> list[dict[str, Any]]:
@@ -181,7 +200,8 @@ class Trainer:
 
     def _next_stage(self) -> None:
         self.progress.stage += 1
-        self.progress.stage_samples = 0
+        self.progress.finished.append(self.progress.stage_samples)
+        self.progress.stage_samples, self.progress.stage_seconds = 0, 0.0
         config = stage_config(self.final, self.stage.height)
         if config.size == self.generator.config.size:
             self._enter_stage(self.generator, self.ema)
@@ -200,12 +220,18 @@ class Trainer:
 
         Raises DivergedError, on every rank, when a loss of any rank is not finite; the last checkpoint stays.
         """
+        try:
+            return self._run(stop)
+        finally:
+            self._close_store()
+
+    def _run(self, stop: Callable[[], bool]) -> bool:
         saved = sheet = time.monotonic()
         (stopping,) = self.ranks.any(stop())
         if self.progress.total_samples == 0 and not stopping:
             self._validate()
         while not stopping:
-            if self.progress.stage_samples >= self.stage.samples:
+            if self._share() >= 1:
                 self._validate()
                 if self.progress.stage + 1 == len(self.settings.stages):
                     self.save()
@@ -265,14 +291,23 @@ class Trainer:
                 self.optimizer_d.step()
                 self.d_updates += 1
             self._update_average(count)
-        means = {name: torch.stack(several).mean().item() for name, several in values.items()}
+        # All numbers at once: a GPU would otherwise be waited for at every one of them.
+        means = dict(zip(values, torch.stack([torch.stack(several).mean() for several in values.values()]).tolist(), strict=True))
         self.progress.stage_samples += count
         self.progress.total_samples += count
         self._report(Iteration(means, time.monotonic() - began, self.rollout.take_waited(), images * self.ranks.count), count / (images * self.ranks.count))
         return means
 
+    def _share(self) -> float:
+        """How much of the stage is over: 0..1, of its samples or of its minutes, whichever end first."""
+        share = self.progress.stage_samples / self.stage.samples
+        if self.stage.minutes:
+            (seconds,) = self.ranks.mean([self.progress.stage_seconds])  # clocks differ, and learning rates must not
+            share = max(share, seconds / (60 * self.stage.minutes))
+        return min(share, 1.0)
+
     def _set_learning_rate(self) -> None:
-        share = min(self.progress.stage_samples / self.stage.samples, 1.0)
+        self.share = share = self._share()
         rate = self.stage.lr_end + (self.stage.lr - self.stage.lr_end) * (1 + math.cos(math.pi * share)) / 2
         rate *= min(1.0, (self.progress.stage_samples + self.effective_batch) / max(self.stage.warmup, 1))
         for group in self.optimizer_g.param_groups:
@@ -293,13 +328,15 @@ class Trainer:
 
     def _report(self, iteration: Iteration, steps_per_image: float) -> None:
         self.progress.seconds += iteration.seconds
+        self.progress.stage_seconds += iteration.seconds
         if self.reporter is None:
             return
         height, width = self.generator.config.size
-        done, whole = self.progress.stage_samples, self.stage.samples
-        text = f"stage {self.progress.stage} {height}x{width}  {done}/{whole} samples"
+        done = self.progress.stage_samples
+        left = done * (1 - self.share) / max(self.share, 1e-6)
+        text = f"stage {self.progress.stage} {height}x{width}  {done}/{done + left:.0f} samples"
         rates = {"g": self.optimizer_g.param_groups[0]["lr"], "d": self.optimizer_d.param_groups[0]["lr"]}
-        self.reporter.add(iteration, self.progress.total_samples, text, max(0, whole - done) / steps_per_image, rates)
+        self.reporter.add(iteration, self.progress.total_samples, text, left / steps_per_image, rates)
 
     def _validate(self) -> None:
         if self.ranks.first:
@@ -318,6 +355,8 @@ class Trainer:
         (broken,) = self.ranks.any(not finite)
         if broken:
             raise DivergedError(f"a weight is not finite after {self.progress.total_samples} samples")
+        if isinstance(self.store, LiveFigures):
+            self.progress.people = len(self.store.there) * self.ranks.count
         own = self.ranks.gather(self._own_state())
         if self.ranks.first:
             save_checkpoint(self.run_dir, self._state(own), self.progress.total_samples)
@@ -331,7 +370,7 @@ class Trainer:
     def _state(self, own: list[dict[str, Any]]) -> dict[str, Any]:
         """The first rank's own state stands at the top, the other ranks' under ``others``."""
         return {name: getattr(self, name).state_dict() for name in NETWORKS} | own[0] | {
-            "progress": vars(self.progress).copy(),
+            "progress": dataclasses.asdict(self.progress),
             "d_updates": self.d_updates,
             "time_scale": self.generator.time_scale,
             "first_time_scale": self.time_scale,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -74,34 +76,58 @@ def gram(features: Tensor) -> Tensor:
         return flat @ flat.transpose(1, 2) / (flat.shape[1] * flat.shape[2])
 
 
-def warp_by_attention(source: Tensor, attention: Tensor, distribution: Tensor, mode: str = "nearest") -> Tensor:
+def at_sizes(image: Tensor, sizes: Iterable[tuple[int, int]], mode: str = "area") -> dict[tuple[int, int], Tensor]:
+    """An image B x C x H x W resized to each of the sizes (h, w); ``nearest`` as published, or the mean over ``area``.
+
+    Areas that divide are averaged from the next larger size, which is the same mean over a fraction of the pixels.
+    """
+    resized: dict[tuple[int, int], Tensor] = {}
+    last = image
+    for size in sorted({tuple(size) for size in sizes}, reverse=True):
+        height, width = last.shape[-2:]
+        if mode == "area" and height % size[0] == 0 and width % size[1] == 0:
+            last = F.avg_pool2d(last, (height // size[0], width // size[1]))
+            resized[size] = last
+        else:
+            resized[size] = F.interpolate(image, size=size, mode=mode)
+    return resized
+
+
+def warp_by_attention(small: Tensor, attention: Tensor, distribution: Tensor) -> Tensor:
     """The source carried to the target pose by extraction x distribution (NTED, the attention reconstruction loss).
 
     Args:
-        source: B x C x H x W, an image or anything else that lies on it.
+        small: B x C x h' x w', the source, or anything else that lies on it, resized to the extraction's level.
         attention: B x K x h' x w' extraction map, summing to 1 over positions.
         distribution: B x K x h x w logits over labels.
-        mode: how the source is resized to h' x w': ``nearest`` as published, or ``area``.
 
     Returns:
         B x C x h x w.
     """
-    small = F.interpolate(source, size=attention.shape[-2:], mode=mode)
     # B x C x K: the mean colour of each label
     colours = torch.bmm(small.flatten(2), attention.to(small.dtype).flatten(2).transpose(1, 2))
     mixture = distribution.float().softmax(dim=1).to(colours.dtype)
-    return torch.bmm(colours, mixture.flatten(2)).view(*source.shape[:2], *distribution.shape[-2:])
+    return torch.bmm(colours, mixture.flatten(2)).view(*small.shape[:2], *distribution.shape[-2:])
 
 
 def attention_reconstruction(
     source: Tensor, target: Tensor, attention: tuple[Tensor, ...], distribution: tuple[Tensor, ...], mode: str = "nearest"
 ) -> Tensor:
     """Mean over operations of the L1 between the warped source and the target, both resized to the operation's level."""
+    here, there = at_sizes(source, _sizes(attention), mode), at_sizes(target, _sizes(distribution), mode)
     losses = []
-    for extraction, logits in zip(attention, distribution, strict=True):
-        truth = F.interpolate(target, size=logits.shape[-2:], mode=mode)
-        losses.append(F.l1_loss(warp_by_attention(source, extraction, logits, mode), truth))
+    for extraction, logits, coarse, fine in _operations(attention, distribution):
+        losses.append(F.l1_loss(warp_by_attention(here[coarse], extraction, logits), there[fine]))
     return torch.stack(losses).mean()
+
+
+def _sizes(maps: tuple[Tensor, ...]) -> list[tuple[int, int]]:
+    return [tuple(one.shape[-2:]) for one in maps]
+
+
+def _operations(attention: tuple[Tensor, ...], distribution: tuple[Tensor, ...]) -> Iterator[tuple]:
+    """Extraction, distribution, and the size of each, per operation."""
+    return zip(attention, distribution, _sizes(attention), _sizes(distribution), strict=True)
 
 
 def class_reconstruction(
@@ -117,15 +143,20 @@ def class_reconstruction(
         source, target: B x H x W int64, classes 0..15.
         attention, distribution: as in :func:`attention_reconstruction`.
     """
-    here, there = (F.one_hot(classes, CLASSES).permute(0, 3, 1, 2).float() for classes in (source, target))
+    here, there = (at_sizes(class_planes(classes), _sizes(maps)) for classes, maps in ((source, attention), (target, distribution)))
     losses = []
-    for extraction, logits in zip(attention, distribution, strict=True):
-        truth = F.interpolate(there, size=logits.shape[-2:], mode="area")
-        share = warp_by_attention(here, extraction, logits, mode="area")
+    for extraction, logits, coarse, fine in _operations(attention, distribution):
+        truth = there[fine]
+        share = warp_by_attention(here[coarse], extraction, logits)
         entropy = -(truth * (share + LEAST_SHARE).log()).sum(dim=1)
         weight = 1 + person * (1 - truth[:, 0])
         losses.append((weight * entropy).sum() / weight.sum())
     return torch.stack(losses).mean()
+
+
+def class_planes(classes: Tensor) -> Tensor:
+    """B x H x W int64 -> B x 16 x H x W float32, 1 where the class is."""
+    return (classes[:, None] == torch.arange(CLASSES, device=classes.device)[:, None, None]).float()
 
 
 def face_crop(image: Tensor, face: Tensor) -> Tensor:

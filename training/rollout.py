@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -14,10 +15,11 @@ from torch import Tensor
 from nted_step.config import NTEDStepConfig
 from nted_step.generator import Generator, Rendering, Textures
 from nted_step.schedule import degrade, ladder, start_image
-from training.data import Pairs
+from training.data import Pairs, upload
 
 RESTART_CHANCE = 0.02  # of a chain, per visit, so that chains do not march in step
 PAIRS_AT_ONCE = 64  # while chains are started
+CPU = torch.device("cpu")
 Result = TypeVar("Result")
 
 
@@ -49,14 +51,23 @@ class TrainedStep:
 
 
 def degrade_each(image: Tensor, level: Tensor, config: NTEDStepConfig) -> Tensor:
-    """``degrade`` with a level (0..steps) per sample: image B x 3 x H x W, level B."""
-    sizes = ladder(config)
-    out = image.clone()
-    for k in level.unique().tolist():
-        if sizes[k] != tuple(image.shape[-2:]):
-            chosen = level == k
-            out[chosen] = degrade(image[chosen], sizes[k])
-    return out
+    """``degrade`` with a level (0..steps) per sample: image B x 3 x H x W, level B.
+
+    Resizing is linear and separable, so every level is a matrix for each axis: one product for the whole batch, where picking
+    out the samples of each level would make a GPU wait for the CPU twice per level.
+    """
+    rows, columns = _degradations(ladder(config), image.device)
+    with torch.autocast(image.device.type, enabled=False):
+        return rows[level][:, None] @ image @ columns[level][:, None]
+
+
+@lru_cache(maxsize=4)
+def _degradations(sizes: tuple[tuple[int, int], ...], device: torch.device) -> tuple[Tensor, Tensor]:
+    """The matrices of every level: levels x H x H, to multiply from the left, and levels x W x W, from the right."""
+    height, width = sizes[-1]
+    rows = torch.stack([degrade(torch.eye(height)[None, None], (h, height))[0, 0] for h, _ in sizes])
+    columns = torch.stack([degrade(torch.eye(width)[None, None], (width, w))[0, 0] for _, w in sizes])
+    return rows.to(device), columns.to(device)
 
 
 def train_step(generator: Generator, config: NTEDStepConfig, pairs: Pairs, x_t: Tensor, t: Tensor) -> TrainedStep:
@@ -149,23 +160,26 @@ class ChainRollout(Reading):
         stride: a visit moves a chain on by 1..stride steps. Above 1 more people are seen in the same time; that is for
             early stages, where the ladder soon reaches the canvas and neighbouring steps do the same. With 1 every step is
             trained equally often.
+        device: where the chains' images are kept.
     """
 
     def __init__(
-        self, config: NTEDStepConfig, store: Store, rng: np.random.Generator, batch: int, pool: int = 1, stride: int = 1
-    ):
+        self, config: NTEDStepConfig, store: Store, rng: np.random.Generator, batch: int, pool: int = 1, stride: int = 1,
+        device: torch.device = CPU,
+    ):  # fmt: skip
         super().__init__()
         self.config, self.store, self.rng, self.batch, self.stride = config, store, rng, batch, stride
         self.people = np.zeros((batch * pool, 3), np.int64)  # names of pairs; of figures: person, source pose, target pose
         self.t = torch.full((batch * pool,), config.steps)
-        self.x = torch.zeros(batch * pool, 3, *config.size)
+        self.x = torch.zeros(batch * pool, 3, *config.size, device=device)
         self._start(np.arange(batch * pool), scattered=True)
 
     def run(self, generator: Generator, device: torch.device) -> list[TrainedStep]:
         visited = self.rng.permutation(len(self.t))[: self.batch]
+        places = upload(visited, self.x.device)
         pairs = _to(self.read(self.store.pairs, *self.people[visited].T), device)
-        step = train_step(generator, self.config, pairs, self.x[visited].to(device), self.t[visited].to(device))
-        self.x[visited] = step.rendering.image.detach().float().cpu()
+        step = train_step(generator, self.config, pairs, self.x[places].to(device), upload(self.t[visited], device))
+        self.x[places] = step.rendering.image.detach().float().to(self.x.device)
         self.t[visited] += torch.from_numpy(self.rng.integers(1, self.stride + 1, size=self.batch))
         over = (self.t[visited] >= self.config.steps).numpy() | (self.rng.random(self.batch) < RESTART_CHANCE)
         self._start(visited[over])
@@ -179,11 +193,14 @@ class ChainRollout(Reading):
         self.people[index] = self.read(self.store.choose, self.rng, len(index))
         _keep(self.store, self.people)
         for some in np.array_split(index, -(-len(index) // PAIRS_AT_ONCE)):
-            pairs = self.read(self.store.pairs, *self.people[some].T)
+            pairs = self.read(self.store.pairs, *self.people[some].T).each(lambda value: value.to(self.x.device))
             steps = self.config.steps if scattered else 1
             self.t[some] = t = torch.from_numpy(self.rng.integers(steps, size=len(some)))
             x = start_image(pairs.source, _noise(self.rng, pairs.source), self.config)
-            self.x[some] = torch.where((t > 0)[:, None, None, None], degrade_each(pairs.target, t, self.config), x)
+            if scattered:
+                t = upload(t, x.device)
+                x = torch.where((t > 0)[:, None, None, None], degrade_each(pairs.target, t, self.config), x)
+            self.x[upload(some, x.device)] = x
 
     def state(self) -> dict[str, Tensor]:
         return {"people": torch.from_numpy(self.people), "t": self.t, "x": self.x} | _store_state(self.store)
@@ -195,7 +212,8 @@ class ChainRollout(Reading):
         # A run may go on with another batch or pool, or with fewer figures: places without an old chain keep their new one.
         kept = min(len(self.t), len(state["t"]))
         places = np.flatnonzero(self.store.holds(state["people"][:kept].numpy()))
-        self.people[places], self.t[places], self.x[places] = state["people"][places].numpy(), state["t"][places], state["x"][places]
+        self.people[places], self.t[places] = state["people"][places].numpy(), state["t"][places]
+        self.x[places] = state["x"][places].to(self.x.device)
         _keep(self.store, self.people)
 
 
@@ -214,7 +232,9 @@ def _keep(store: Store, names: np.ndarray) -> None:
 
 
 def _noise(rng: np.random.Generator, like: Tensor) -> Tensor:
-    return torch.from_numpy(rng.standard_normal(like.shape, dtype=np.float32)).to(like.device)
+    if like.is_cuda:  # a core draws a sample's noise in as long as the GPU trains on it
+        return torch.randn_like(like)
+    return torch.from_numpy(rng.standard_normal(like.shape, dtype=np.float32))
 
 
 def _to(pairs: Pairs, device: torch.device) -> Pairs:

@@ -41,6 +41,7 @@ class Stage:
 
     height: int = 256  # canvas height in pixels, 16 times a power of two
     samples: int = 100_000  # training samples (one sample is one step of one pair)
+    minutes: float = 0.0  # of training, over all sittings, after which the stage ends even if samples are left; 0: no bound
     batch: int = 16  # pairs a process (GPU) handles at a time
     accumulate: int = 1  # batches whose gradients are added up for one update; effective batch = batch x accumulate x processes
     rollout: str = "chains"  # chains | window (three steps, every step trained equally often) | published (three steps, t in 0..steps-3)
@@ -63,6 +64,7 @@ class Figures:
     poses: int = 4  # poses per person
     seed: int = 0  # first person seed
     supersize: int = 128  # least height at which figures are drawn before they are averaged down to the canvas
+    live: bool = False  # rendered while training goes on, by ``workers`` processes, and kept on the training device
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,11 +72,11 @@ class Settings:
     """Everything a training run depends on."""
 
     preset: str = "lite"  # model preset of nted_step.config
-    init: str = ""  # weights folder to start from; random numbers when empty
+    init: str = ""  # weights folder to start from, of the preset's shape or of one with fewer channels; random numbers when empty
     seed: int = 0  # of initial weights, noise and data order
     steps: int = 0  # coarse-to-fine steps of the model; 0: as many as the preset has
     data: str = ""  # folder written by training.prepare; rendered figures when empty
-    workers: int = 2  # processes that read prepared data, for each training process; 0 reads in the training process itself
+    workers: int = 2  # processes that read prepared data or render live figures, for each training process; 0: the training process itself
     augment: bool = True  # prepared data: random enlarge-and-crop (1..1.1), pairs in both directions
     data_dir: str = "runs/data"  # where rendered figures are kept
     figures: Figures = Figures()

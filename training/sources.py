@@ -1,13 +1,16 @@
-"""Where the pairs of a stage come from: rendered figures, or a prepared data set."""
+"""Where the pairs of a stage come from: figures rendered before or meanwhile, or a prepared data set."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from nted_step.config import NTEDStepConfig
 from training.data import FigureStore, Pairs, figure_store
+from training.distributed import Ranks
+from training.live import LiveFigures
 from training.prepared import PreparedError, PreparedStore
 from training.settings import Settings
 from training.streamed import StreamedStore
@@ -27,12 +30,17 @@ class SomePairs:
         return self.store.pairs(person, source_pose, target_pose)
 
 
-def training_store(settings: Settings, config: NTEDStepConfig, rank: int) -> FigureStore | StreamedStore:
+def training_store(settings: Settings, config: NTEDStepConfig, ranks: Ranks, device: torch.device) -> FigureStore | LiveFigures | StreamedStore:
     """The people that a stage with this model trains on. Raises PreparedError."""
     if settings.data:
         store = PreparedStore(settings.data, config.size, "train", settings.augment)
-        return StreamedStore(store, (settings.seed, rank), settings.workers)
+        return StreamedStore(store, (settings.seed, ranks.rank), settings.workers)
     figures = settings.figures
+    if figures.live:  # every rank its own people
+        people = figures.people // ranks.count
+        size = _render_size(settings, config)
+        folder = Path(settings.data_dir) / f"live_{size[0]}x{size[1]}_{figures.poses}"
+        return LiveFigures(folder, config.size, people, figures.poses, figures.seed + people * ranks.rank, size, settings.workers, device)
     return _figures(settings, config, figures.people, figures.poses, figures.seed)
 
 
@@ -49,6 +57,9 @@ def validation_store(settings: Settings, config: NTEDStepConfig, people: int) ->
 
 
 def _figures(settings: Settings, config: NTEDStepConfig, people: int, poses: int, seed: int) -> FigureStore:
+    return figure_store(Path(settings.data_dir), config.size, people, poses, seed, _render_size(settings, config))
+
+
+def _render_size(settings: Settings, config: NTEDStepConfig) -> tuple[int, int]:
     height = max(settings.figures.supersize, config.size[0])
-    render_size = (height, height * config.size[1] // config.size[0])
-    return figure_store(Path(settings.data_dir), config.size, people, poses, seed, render_size)
+    return height, height * config.size[1] // config.size[0]

@@ -1,6 +1,7 @@
 """Losses, rollouts, growing and the loop, with the real classes at a tiny size."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,10 +17,12 @@ from training.checkpoint import load_latest, save_checkpoint
 from training.data import FigureStore, figure_store
 from training.discriminator import Discriminator, minibatch_deviation
 from training.growing import at_stage, grow, stage_config
+from training.live import LiveFigures
 from training.loop import Trainer
-from training.rollout import ChainRollout, WindowRollout
+from training.rollout import ChainRollout, WindowRollout, degrade_each
 from training.settings import LossWeights, Settings, SettingsError, Stage, load_settings
 from training.validation import masked_psnr
+from training.widening import widen
 
 CHANNELS = {64: 8, 32: 8, 16: 8, 8: 8, 4: 8}
 
@@ -159,7 +162,7 @@ def test_chains_feed_the_models_own_output(figures, tiny_generator, tiny_config)
         assert rollout.t[place].tolist() == ([t + 1] if len(place) else [])
     assert sum(len(place) for place in places) >= 3
     for k in range(5):
-        assert torch.allclose(first.target[k], degrade(first.pairs.target[k : k + 1], ladder(tiny_config)[first.t[k] + 1])[0])
+        assert torch.allclose(first.target[k], degrade(first.pairs.target[k : k + 1], ladder(tiny_config)[first.t[k] + 1])[0], atol=1e-6)
 
 
 def test_a_pool_of_chains_is_visited_at_random_and_strides(figures, tiny_generator, tiny_config):
@@ -254,6 +257,20 @@ def test_the_rate_warms_up_and_falls(settings, tmp_path):
     assert rates[2:] == pytest.approx([5.5e-3, 1e-3])
 
 
+def test_a_stage_ends_by_the_clock_and_live_figures_go_on(settings, tmp_path):
+    figures = dataclasses.replace(settings.figures, live=True)
+    short, long = (dataclasses.replace(stage, samples=10**9, minutes=minutes) for stage, minutes in zip(settings.stages, (1e-6, 1e6), strict=True))
+    changed = dataclasses.replace(settings, figures=figures, workers=0, data_dir=str(tmp_path / "data"), stages=(short, long))
+    trainer = Trainer(changed, tmp_path, torch.device("cpu"))
+    assert not trainer.run(stop=lambda: trainer.progress.stage == 1 and trainer.progress.stage_samples >= 8)
+    assert trainer.progress.finished == [4] and trainer.progress.people == 4
+    assert trainer.optimizer_g.param_groups[0]["lr"] < trainer.stage.lr  # still warming up: the minutes are far from over
+    resumed = Trainer(changed, tmp_path, torch.device("cpu"))
+    assert resumed.progress.finished == [4] and resumed.progress.stage_seconds == trainer.progress.stage_seconds
+    resumed.iterate()
+    resumed.store.close()
+
+
 def test_newest_checkpoint_wins_and_old_ones_go(tmp_path):
     for samples in (1, 2, 3):
         save_checkpoint(tmp_path, {"samples": samples}, samples)
@@ -270,6 +287,13 @@ def test_bundled_configuration_reads(tmp_path):
     settings = load_settings("training/configs/lite_figures.yaml", ["stages.0.samples=5", "figures.people=7"])
     assert settings.stages[0].samples == 5 and settings.figures.people == 7
     assert settings.stages[-1].height == 256
+
+
+@pytest.mark.parametrize("path", sorted(Path("training/configs").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_configuration_reads(path):
+    if path.stem != "ablation":
+        settings = load_settings(path)
+        assert settings.stages and preset(settings.preset)
 
 
 @pytest.mark.parametrize(
@@ -291,3 +315,47 @@ def test_a_broken_store_is_made_again(tmp_path, monkeypatch):
     (tmp_path / "figures_32x22_50_2x2.part").mkdir()
     store = figure_store(tmp_path, (32, 22), 2, 2, 50, (64, 44))
     assert isinstance(store, FigureStore) and not list(tmp_path.glob("*.part"))
+
+
+def test_degrading_by_matrices_is_degrading(tiny_config):
+    image, level = torch.rand(5, 3, *tiny_config.size), torch.tensor([0, 4, 2, 1, 2])
+    expected = torch.stack([degrade(image[i : i + 1], ladder(tiny_config)[k])[0] for i, k in enumerate(level.tolist())])
+    assert torch.allclose(degrade_each(image, level, tiny_config), expected, atol=1e-6)
+
+
+def test_areas_by_way_of_larger_ones():
+    image = torch.rand(2, 3, 32, 24)
+    resized = losses.at_sizes(image, [(8, 6), (16, 12), (32, 24), (5, 3)])
+    for size, small in resized.items():
+        assert torch.allclose(small, F.interpolate(image, size=size, mode="area"), atol=1e-6)
+    assert len(resized) == 4
+
+
+def test_widening_nearly_keeps_the_function(tiny_config):
+    torch.manual_seed(0)
+    narrow = Generator(tiny_config).eval()
+    wide = widen(narrow, dataclasses.replace(tiny_config, channels={level: count + 8 for level, count in tiny_config.channels.items()}))
+    source, skeleton = torch.rand(2, 3, *tiny_config.size), torch.rand(2, 20, *tiny_config.size)
+    with torch.no_grad():
+        (before, _), (after, _) = (one(source, source, skeleton, torch.tensor([0, 3])) for one in (narrow, wide))
+    random = Generator(wide.config)(source, source, skeleton, torch.tensor([0, 3]))[0].image
+    assert (after.image - before.image).square().mean() < 0.05 * (random - before.image).square().mean()
+    after, _ = wide(source, source, skeleton, torch.tensor([0, 3]))
+    after.image.square().mean().backward()
+    new = wide.target_image_renderer.convs[0].conv1.conv.weight.grad[narrow.config.channels[16] :]
+    assert new.abs().max() > 0, "new channels learn from the first update on"
+    with pytest.raises(ValueError, match="only channels"):
+        widen(wide, tiny_config)
+
+
+def test_figures_that_come_while_training(tmp_path):
+    store = LiveFigures(tmp_path, (64, 44), 6, 2, 50, (64, 44), 0, torch.device("cpu"), first=8)
+    store.close()
+    before = figure_store(tmp_path / "before", (64, 44), 8, 2, 50, (64, 44))
+    names = [np.array(index) for index in ([0, 5, 7], [0, 1, 0], [1, 0, 1])]
+    for mine, theirs in zip(vars(store.pairs(*names)).values(), vars(before.pairs(*names)).values(), strict=True):
+        assert torch.equal(mine, theirs)
+    assert sorted(store.there) == list(range(8)), "rounded up to whole groups"
+    assert len(list(tmp_path.glob("*.npz"))) == 2
+    chosen = store.choose(np.random.default_rng(0), 50)
+    assert store.holds(chosen).all() and not store.holds(chosen + 8).any()
