@@ -6,6 +6,7 @@ Each file ``<first seed:08d>.npz`` holds P people in M poses: uint8 arrays ``ima
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from pathlib import Path
@@ -25,32 +26,34 @@ LEAST_FIGURES = 256  # with which training begins
 class LiveFigures:
     """The figures read so far, as uint8 tensors on the training device; a thread adds what appears in the folder.
 
-    Room for ``most`` figures is taken at once; files beyond are left alone. Raises what reading a file raised at the next use.
+    Room for ``most`` figures is taken at once; files beyond are left alone. A file that cannot be used is named on standard error
+    and left out; only while training waits for its first figures does it end the run.
     """
 
     def __init__(self, folder: Path, most: int, size: tuple[int, int], device: str = "cpu"):
         self.folder, self.size = folder, size
         self.image = torch.empty(most, 3, *size, dtype=torch.uint8, device=device)
         self.maps = torch.empty(most, 2, *size, dtype=torch.uint8, device=device)
-        self.count, self.error = 0, None
+        self.count = 0
+        self.error: Exception | None = None
         self._seen: set[str] = set()
         self._closed = threading.Event()
         self._reader = threading.Thread(target=self._read_on, daemon=True)
         self._reader.start()
 
     def __len__(self) -> int:
-        if self.error is not None:
-            raise self.error
         return self.count
 
     def wait(self, least: int = LEAST_FIGURES) -> None:
-        """Until there are so many figures, or as many as there is room for."""
-        while len(self) < min(least, len(self.image)):
+        """Until there are so many figures, or as many as there is room for. Raises ValueError or OSError of a file that is no use."""
+        while self.count < min(least, len(self.image)):
+            if self.error is not None:
+                raise self.error
             time.sleep(LOOK_SECONDS / 5)
 
     def draw(self, rng: np.random.Generator, count: int, resize: tuple[int, int]) -> ParserBatch:
         """As :meth:`training.parser_data.ParserStore.draw`, of the figures read so far."""
-        rows = put(rng.choice(len(self), count, replace=False), self.image)
+        rows = put(rng.choice(self.count, count, replace=False), self.image)
         return augmented_batch(self.image[rows], self.maps[rows], rng, resize)
 
     def close(self) -> None:
@@ -59,12 +62,9 @@ class LiveFigures:
         self._reader.join()
 
     def _read_on(self) -> None:
-        try:
-            while not self._closed.is_set() and self.count < len(self.image):
-                self._read_new()
-                self._closed.wait(LOOK_SECONDS)
-        except Exception as error:  # of any kind: the trainer must hear of it
-            self.error = error
+        while not self._closed.is_set() and self.count < len(self.image):
+            self._read_new()
+            self._closed.wait(LOOK_SECONDS)
 
     def _read_new(self) -> None:
         for path in sorted(self.folder.glob("*.npz")):
@@ -73,7 +73,11 @@ class LiveFigures:
             if self._closed.is_set() or self.count == len(self.image):
                 return
             self._seen.add(path.name)
-            self._add(*read_figures(path, self.size))
+            try:
+                self._add(*read_figures(path, self.size))
+            except (ValueError, OSError) as error:
+                self.error = error
+                print(f"left out: {error}", file=sys.stderr, flush=True)
 
     def _add(self, image: Tensor, maps: Tensor) -> None:
         start, end = self.count, min(self.count + len(image), len(self.image))
@@ -88,7 +92,7 @@ def read_figures(path: Path, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
         first = int(path.stem)
         with np.load(path) as arrays:
             image, classes, instances = (arrays[name] for name in ("image", "classes", "instances"))
-    except (ValueError, KeyError, BadZipFile) as error:
+    except (ValueError, KeyError, EOFError, BadZipFile) as error:
         raise ValueError(f"{path}: no figures ({error})") from None
     kinds = {values.dtype for values in (image, classes, instances)}
     if kinds != {np.dtype(np.uint8)} or image.ndim != 5 or image.shape[2:] != (3, *size) or {classes.shape, instances.shape} != {(*image.shape[:2], *size)}:

@@ -47,7 +47,7 @@ class ParserTrainer:
         self.config, self.seconds, self.lr = config, minutes * 60, lr
         self.precision, self.device = precision, device
         self.network = build_network(config).to(device, memory_format=torch.channels_last).train()
-        self.average = build_network(config).to(device).eval().requires_grad_(False)
+        self.average = build_network(config).to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
         self.average.load_state_dict(self.network.state_dict())
         decayed = [p for p in self.network.parameters() if p.ndim > 1]
         others = [p for p in self.network.parameters() if p.ndim <= 1]
@@ -132,7 +132,10 @@ def hardware(device: str) -> str:
 
 
 def train(trainer: ParserTrainer, store: ParserStore | LiveFigures, run: Path, *, batch: int, save_minutes: float, figures: str, log=print) -> None:
-    """Until the minutes are used up; KeyboardInterrupt and SystemExit save before they pass on."""
+    """Until the minutes are used up; KeyboardInterrupt and SystemExit save before they pass on.
+
+    ``figures`` says in words what is trained on; ``{count}`` in it becomes their number at the time.
+    """
     saved = time.monotonic()
     recent: list[dict[str, Tensor]] = []
     try:
@@ -148,10 +151,10 @@ def train(trainer: ParserTrainer, store: ParserStore | LiveFigures, run: Path, *
                 )
                 recent.clear()
             if time.monotonic() - saved > save_minutes * 60:
-                trainer.save(run, figures)
+                trainer.save(run, figures.format(count=len(store)))
                 saved = time.monotonic()
     finally:
-        trainer.save(run, figures)
+        trainer.save(run, figures.format(count=len(store)))
 
 
 def trainer_batch(trainer: ParserTrainer, store: ParserStore | LiveFigures, count: int) -> ParserBatch:
@@ -184,7 +187,7 @@ def main(arguments: list[str] | None = None) -> int:
             trainer.restore(state)
             print(f"going on at {trainer.elapsed / 60:.1f} minutes", flush=True)
         store = open_store(options, device)
-        figures = f"up to {options.people} rendered people" if options.figures else f"{options.people} rendered people in {options.poses} poses"
+        figures = "{count} rendered figures" if options.figures else f"{options.people} rendered people in {options.poses} poses"
         train(trainer, store, run, batch=options.batch, save_minutes=options.save_minutes, figures=figures)
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here", file=sys.stderr)
