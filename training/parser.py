@@ -180,6 +180,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         device = str(choose_device(options.device))
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+        torch.backends.cudnn.benchmark = True  # every batch has the same shapes
         trainer = ParserTrainer(
             SMALL, minutes=options.minutes, lr=options.lr, seed=options.seed, precision=options.precision, device=device
         )
