@@ -8,15 +8,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import mmcv
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torchvision.models.detection import MaskRCNN
 from torchvision.ops import batched_nms
 
 from appearance_control.classes import CLASSES
-from appearance_control.network import STRIDES
+from appearance_control.network import PIXELS, STRIDES
 
 MEAN = np.array([123.675, 116.28, 103.53], np.float32)
 STD = np.array([58.395, 57.12, 57.375], np.float32)
@@ -26,6 +26,7 @@ MAX_LOG_RATIO = abs(math.log(16 / 1000))
 PROPOSAL_IOU = 0.7
 SCORE, BOX_IOU, MAX_INSTANCES = 0.05, 0.5, 100
 MASK_THRESHOLD = 0.5
+SUREST = 8.0  # bound of a pixel's log-odds, so that an instance's mask can always overrule them
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,8 @@ class Detections:
 
 def prepare(photo: np.ndarray, resize: tuple[int, int]) -> Prepared:
     """H x W x 3 uint8 RGB -> network input; the aspect ratio is kept, ``resize`` is (shorter, longer)."""
+    import mmcv  # here, because training takes this module's rules without it
+
     resized, scale = mmcv.imrescale(photo, resize, return_scale=True)
     normal = mmcv.imnormalize(resized, MEAN, STD, to_rgb=False)
     padded = mmcv.impad_to_multiple(normal, 32)
@@ -77,7 +80,7 @@ def decode(deltas: Tensor, anchors: Tensor, weights: tuple[float, ...], size: tu
         anchors: ... x 4 continuous boxes.
         size: (h, w) to clip to: as mmdetection counts, no corner lies beyond the last pixel.
     """
-    dx, dy, dw, dh = (deltas / deltas.new_tensor(weights)).unbind(-1)
+    dx, dy, dw, dh = (part / weight for part, weight in zip(deltas.unbind(-1), weights, strict=True))
     x1, y1, x2, y2 = anchors.unbind(-1)
     width, height = x2 - x1, y2 - y1
     centre_x, centre_y = (x1 + x2) / 2 + dx * width, (y1 + y2) / 2 + dy * height
@@ -139,9 +142,10 @@ def select(scores: Tensor, boxes: Tensor, threshold: float = SCORE) -> Detection
 
 
 @torch.no_grad()
-def detect(network: MaskRCNN, prepared: Prepared, proposals: int = 1000) -> tuple[Detections, np.ndarray]:
-    """Instances of one photo, and their masks N x H x W bool in original pixels."""
+def detect(network: MaskRCNN, prepared: Prepared, proposals: int = 1000, margin: float = 0.0) -> tuple[Detections, np.ndarray]:
+    """Instances of one photo, and their masks N x H x W bool in original pixels; ``margin`` is of ParserConfig."""
     features = {name: level.float() for name, level in network.backbone(prepared.image).items()}
+    pixels = features.pop(PIXELS, None)
     padded = [tuple(prepared.image.shape[-2:])]
     regions = propose(network, list(features.values()), prepared.size, proposals)
     heads = network.roi_heads
@@ -151,9 +155,14 @@ def detect(network: MaskRCNN, prepared: Prepared, proposals: int = 1000) -> tupl
     found = select(logits.softmax(dim=1), to_original(boxes, prepared.scale))
     if not len(found.scores):
         return found, np.zeros((0, *prepared.original), bool)
-    kept = [to_resized(found.boxes, prepared.scale)]
-    outputs = heads.mask_predictor(heads.mask_head(heads.mask_roi_pool(features, kept, padded)))
-    small = outputs[torch.arange(len(found.labels)), found.labels].sigmoid().cpu().numpy()
+    kept = to_resized(found.boxes, prepared.scale)
+    if pixels is not None:
+        kept = enlarge(kept, margin, prepared.size)
+    outputs = heads.mask_predictor(heads.mask_head(heads.mask_roi_pool(features, [kept], padded)))
+    outputs = outputs[torch.arange(len(found.labels)), found.labels]
+    if pixels is not None:
+        return found, blend(outputs, kept / prepared.scale, pixel_masks(pixels[0], found.labels, prepared)).cpu().numpy()
+    small = outputs.sigmoid().cpu().numpy()
     boxes = found.boxes.cpu().numpy()
     return found, np.stack([paste(mask, box, prepared.original) for mask, box in zip(small, boxes, strict=True)])
 
@@ -166,9 +175,46 @@ def paste(probability: np.ndarray, box: np.ndarray, size: tuple[int, int]) -> np
         box: (x1, y1, x2, y2), continuous.
         size: (H, W) of the result, bool.
     """
+    import mmcv
+
     x1, y1, x2, y2 = (int(value) for value in (box[0], box[1], box[2] - 1, box[3] - 1))
     width, height = max(x2 - x1 + 1, 1), max(y2 - y1 + 1, 1)
     inside = mmcv.imresize(probability, (width, height)) > MASK_THRESHOLD
     mask = np.zeros(size, bool)
     mask[y1 : y1 + height, x1 : x1 + width] = inside[: size[0] - y1, : size[1] - x1]
     return mask
+
+
+def enlarge(boxes: Tensor, margin: float, size: tuple[int, int]) -> Tensor:
+    """Boxes ... x 4, larger by a share of their sides on each side, within an image of ``size`` (h, w)."""
+    x1, y1, x2, y2 = boxes.unbind(-1)
+    more_x, more_y = (x2 - x1) * margin, (y2 - y1) * margin
+    h, w = size
+    return torch.stack([(x1 - more_x).clamp(min=0), (y1 - more_y).clamp(min=0), (x2 + more_x).clamp(max=w), (y2 + more_y).clamp(max=h)], dim=-1)
+
+
+def log_odds(logits: Tensor) -> Tensor:
+    """Of each label against all others, bounded: B x L x h x w logits of a softmax -> the same shape."""
+    chance = logits.softmax(dim=1)
+    return (chance.clamp(min=1e-6).log() - (1 - chance).clamp(min=1e-6).log()).clamp(-SUREST, SUREST)
+
+
+def pixel_masks(logits: Tensor, labels: Tensor, prepared: Prepared) -> Tensor:
+    """Log-odds N x H x W, at original pixels, that a pixel is of each of N labels; ``logits`` L x h x w of the padded photo."""
+    rows, columns = (math.ceil(side * logits.shape[-2] / prepared.image.shape[-2]) for side in prepared.size)
+    odds = log_odds(logits[None])[:, labels, :rows, :columns]
+    return F.interpolate(odds, size=prepared.original, mode="bilinear", align_corners=False)[0]
+
+
+def blend(logits: Tensor, boxes: Tensor, odds: Tensor) -> Tensor:
+    """Masks N x H x W bool: an instance's own logits N x m x m over its box, in pixels, plus the pixels' log-odds N x H x W.
+
+    A pixel belongs to a mask when the sum at its centre is positive and the centre lies in the box.
+    """
+    height, width = odds.shape[-2:]
+    x = (torch.arange(width, device=boxes.device) + 0.5 - boxes[:, 0:1]) / (boxes[:, 2:3] - boxes[:, 0:1]) * 2 - 1
+    y = (torch.arange(height, device=boxes.device) + 0.5 - boxes[:, 1:2]) / (boxes[:, 3:4] - boxes[:, 1:2]) * 2 - 1
+    inside = (y.abs() <= 1)[:, :, None] & (x.abs() <= 1)[:, None]
+    grid = torch.stack([x[:, None].expand_as(inside), y[:, :, None].expand_as(inside)], dim=-1)
+    own = F.grid_sample(logits[:, None], grid, mode="bilinear", padding_mode="border", align_corners=False)[:, 0]
+    return (own + odds > 0) & inside

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.detection import MaskRCNN, maskrcnn_resnet50_fpn
 from torchvision.models.detection.backbone_utils import BackboneWithFPN
@@ -21,6 +22,7 @@ from appearance_control.classes import CLASSES
 STRIDES = (4, 8, 16, 32, 64)
 RATIOS = (0.5, 1.0, 2.0)
 BACKBONES = ("resnet50", "small")
+PIXELS = "pixels"  # name of the pixel branch's logits among the features
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +38,9 @@ class ParserConfig:
         pyramid: channels of the small backbone's feature pyramid and mask head.
         hidden: units of the small box head's two layers.
         proposals: boxes kept a pyramid level, and over all levels, for the box head to judge.
+        pixels: channels of the small network's branch that labels every pixel. Where there is one, its log-odds are added to the
+            instances' masks, which are then laid on the photo to a fraction of a pixel; 0: none, and masks as in mmdetection.
+        margin: share of its sides by which a box is enlarged on each side for its mask, so that the mask can correct the box.
     """
 
     backbone: str = "resnet50"
@@ -46,6 +51,8 @@ class ParserConfig:
     pyramid: int = 256
     hidden: int = 1024
     proposals: int = 1000
+    pixels: int = 0
+    margin: float = 0.0
 
     def __post_init__(self) -> None:
         if self.backbone not in BACKBONES:
@@ -54,6 +61,8 @@ class ParserConfig:
             raise ValueError(f"a parser has more than {len(CLASSES)} labels, and a small one 4 widths")
         if min(*self.resize, self.anchor_scale, self.pyramid, self.hidden, self.proposals, *self.widths) < 1 or self.resize[0] > self.resize[1]:
             raise ValueError("sizes must be positive, and resize (shorter, longer)")
+        if self.pixels < 0 or not 0 <= self.margin <= 1 or ((self.pixels or self.margin) and self.backbone != "small"):
+            raise ValueError("pixels and margin (0 to 1) are not negative, and 0 but for a small network")
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form; :meth:`from_dict` is its inverse."""
@@ -72,8 +81,9 @@ class ParserConfig:
 
 MMFASHION = ParserConfig()
 SMALL = ParserConfig(
-    "small", labels=len(CLASSES) + 1, resize=(264, 384), anchor_scale=4, widths=(32, 64, 128, 192), pyramid=64, hidden=256, proposals=150
-)
+    "small", labels=len(CLASSES) + 1, resize=(264, 384), anchor_scale=4, widths=(48, 96, 192, 256), pyramid=96, hidden=384, proposals=150,
+    pixels=48, margin=0.1,
+)  # fmt: skip
 
 
 class Anchors(nn.Module):
@@ -105,7 +115,7 @@ class Anchors(nn.Module):
 
 
 class SmallBackbone(nn.Module):
-    """A residual network with one or two blocks a stage: B x 3 x h x w -> features at strides 4, 8, 16, 32, by name."""
+    """A residual network with two blocks a stage: B x 3 x h x w -> features at strides 4, 8, 16, 32, by name, and ``"stem"`` at 2."""
 
     def __init__(self, widths: tuple[int, ...]):
         super().__init__()
@@ -119,7 +129,8 @@ class SmallBackbone(nn.Module):
         )
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        x, features = self.stem(x), {}
+        x = self.stem(x)
+        features = {"stem": x}
         for number, stage in enumerate(self.stages):
             x = stage(x)
             features[str(number)] = x
@@ -132,12 +143,43 @@ def _block(before: int, width: int, stride: int) -> BasicBlock:
     return BasicBlock(before, width, stride, shortcut)
 
 
-class SmallFPN(BackboneWithFPN):
-    """The small backbone under torchvision's feature pyramid: what MaskRCNN asks of a backbone."""
+class PixelBranch(nn.Module):
+    """Labels every pixel at stride 2, from the pyramid's finest level (what) and the backbone's stem (where exactly)."""
 
-    def __init__(self, widths: tuple[int, ...], channels: int):
+    def __init__(self, stem: int, pyramid: int, channels: int, labels: int):
+        super().__init__()
+        self.coarse = _convolution(pyramid, channels)
+        self.fine = _convolution(stem, channels)
+        self.joined = nn.Sequential(_convolution(channels, channels), nn.Conv2d(channels, labels, 1))
+
+    def forward(self, stem: Tensor, level: Tensor) -> Tensor:
+        """Stem B x s x h x w and pyramid level B x p x h/2 x w/2 -> logits B x labels x h x w."""
+        coarse = F.interpolate(self.coarse(level), size=stem.shape[-2:], mode="bilinear", align_corners=False)
+        return self.joined(coarse + self.fine(stem))
+
+
+def _convolution(before: int, width: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(before, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True))
+
+
+class SmallFPN(BackboneWithFPN):
+    """The small backbone under torchvision's feature pyramid: what MaskRCNN asks of a backbone.
+
+    With a pixel branch its logits are one more entry, ``PIXELS``, which is to be taken out before the features go on.
+    """
+
+    def __init__(self, widths: tuple[int, ...], channels: int, pixels: int = 0, labels: int = 0):
         super().__init__(nn.ModuleDict({"0": nn.Identity()}), {"0": "0"}, list(widths), channels, LastLevelMaxPool())
         self.body = SmallBackbone(widths)
+        self.pixels = PixelBranch(widths[0], channels, pixels, labels) if pixels else None
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        features = self.body(x)
+        stem = features.pop("stem")
+        features = self.fpn(features)
+        if self.pixels is not None:
+            features[PIXELS] = self.pixels(stem, features["0"])
+        return features
 
 
 def build_network(config: ParserConfig) -> MaskRCNN:
@@ -147,7 +189,7 @@ def build_network(config: ParserConfig) -> MaskRCNN:
     else:
         channels = config.pyramid
         network = MaskRCNN(
-            SmallFPN(config.widths, channels),
+            SmallFPN(config.widths, channels, config.pixels, config.labels),
             box_head=TwoMLPHead(channels * 7 * 7, config.hidden),
             box_predictor=FastRCNNPredictor(config.hidden, config.labels),
             mask_head=MaskRCNNHeads(channels, (channels,) * 4, 1),

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from pycocotools import mask as coco_mask
 from torch import Tensor
 from torchvision.models.detection import MaskRCNN
 
@@ -51,6 +50,8 @@ class Instance:
     @cached_property
     def rle(self) -> dict[str, Any]:
         """The mask as a COCO run-length encoding, ``counts`` as text, ready for JSON."""
+        from pycocotools import mask as coco_mask  # here, because training has no use for it
+
         encoded = coco_mask.encode(np.asfortranarray(self.mask.astype(np.uint8)))
         return {"size": [int(side) for side in encoded["size"]], "counts": encoded["counts"].decode("ascii")}
 
@@ -139,7 +140,7 @@ class FashionParser:
         prepared = prepare(photo, self.config.resize)
         prepared = replace(prepared, image=prepared.image.to(self.device, memory_format=torch.channels_last))
         with self._lock:
-            found, masks = detect(self.network, prepared, self.config.proposals)
+            found, masks = detect(self.network, prepared, self.config.proposals, self.config.margin)
         rows = zip(found.labels.tolist(), found.scores.tolist(), found.boxes.tolist(), masks, strict=True)
         return Parse(photo.shape[:2], tuple(Instance(label, score, tuple(box), mask) for label, score, box, mask in rows if mask.any()))
 

@@ -1,5 +1,6 @@
 """Train the small fashion parser on rendered figures: ``python -m training.parser --output RUN --minutes M``.
 
+With ``--figures FOLDER`` the figures are those that another process writes there meanwhile; else they are rendered first.
 Ends when the minutes of training are used up, or at Ctrl+C or SIGTERM, after which the same command goes on. The weights of
 the moving average are written to ``RUN/weights`` at every checkpoint, ready for ``FashionParser.from_pretrained``.
 """
@@ -7,7 +8,9 @@ the moving average are written to ``RUN/weights`` at every checkpoint, ready for
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
+import platform
 import signal
 import sys
 import time
@@ -17,37 +20,39 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torchvision.models.detection import MaskRCNN
-from torchvision.models.detection._utils import BalancedPositiveNegativeSampler
-from torchvision.models.detection.image_list import ImageList
 
 from appearance_control.network import SMALL, ParserConfig, build_network
 from appearance_control.parser import save_parser
+from nted_step.pipeline import choose_device
 from training.checkpoint import load_latest, save_checkpoint
 from training.figures import TEST_SEED
+from training.live_parser import LiveFigures
 from training.memory import keep_freed_memory
 from training.parser_data import ParserBatch, ParserStore, parser_store
+from training.parser_losses import losses
 
 AVERAGE = 0.998  # share of the moving average that one iteration keeps, once it is under way
 WARMUP = 0.03  # share of the minutes over which the learning rate rises
 CLIP = 10.0  # bound of the gradient's norm
-RPN_SAMPLES, BOX_SAMPLES = 128, 64  # anchors and boxes an image that losses are taken from
-PROPOSALS = 300  # boxes a level before, and an image after, overlaps are dropped
+SIZE = (256, 176)  # of a figure
 
 
 class ParserTrainer:
     """The network, its optimiser and its moving average; ``elapsed`` counts seconds of training over all sittings."""
 
-    def __init__(self, config: ParserConfig, *, minutes: float, lr: float, seed: int = 0, precision: str = "bfloat16"):
+    def __init__(
+        self, config: ParserConfig, *, minutes: float, lr: float, seed: int = 0, precision: str = "bfloat16", device: str = "cpu"
+    ):
         torch.manual_seed(seed)
         self.config, self.seconds, self.lr = config, minutes * 60, lr
-        self.precision = precision
-        self.network = prepared_for_training(build_network(config)).train()
-        self.average = build_network(config).eval().requires_grad_(False)
+        self.precision, self.device = precision, device
+        self.network = build_network(config).to(device, memory_format=torch.channels_last).train()
+        self.average = build_network(config).to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
         self.average.load_state_dict(self.network.state_dict())
         decayed = [p for p in self.network.parameters() if p.ndim > 1]
         others = [p for p in self.network.parameters() if p.ndim <= 1]
-        self.optimizer = torch.optim.AdamW([{"params": decayed, "weight_decay": 0.02}, {"params": others, "weight_decay": 0.0}], lr=lr)
+        groups = [{"params": decayed, "weight_decay": 0.02}, {"params": others, "weight_decay": 0.0}]
+        self.optimizer = torch.optim.AdamW(groups, lr=lr, fused=torch.device(device).type == "cuda")
         self.iteration, self.elapsed, self.images = 0, 0.0, 0
         self.rng = np.random.default_rng([seed, 0])
 
@@ -61,31 +66,37 @@ class ParserTrainer:
         rise = min(1.0, (done + 1e-3) / WARMUP)
         return self.lr * rise * (0.02 + 0.98 * (1 + math.cos(math.pi * done)) / 2)
 
-    def step(self, batch: ParserBatch) -> dict[str, float]:
+    def step(self, batch: ParserBatch) -> dict[str, Tensor]:
         """One optimiser step; returns each loss. A gradient that is not finite changes no weight."""
+        with self.timed():
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.rate()
+            found = losses(self.network, self.config, batch, self.precision)
+            self.optimizer.zero_grad(set_to_none=True)
+            sum(found.values()).backward()
+            norm = nn.utils.clip_grad_norm_(self.network.parameters(), CLIP)
+            if torch.isfinite(norm):  # on a GPU the one place where an iteration waits for its result
+                self.optimizer.step()
+                self._average()
+            self.iteration += 1
+            self.images += len(batch.images)
+        return {name: value.detach() for name, value in found.items()}
+
+    @contextlib.contextmanager
+    def timed(self):
+        """What is done within counts as training."""
         began = time.perf_counter()
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.rate()
-        found = losses(self.network, batch, self.precision)
-        self.optimizer.zero_grad(set_to_none=True)
-        sum(found.values()).backward()
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), CLIP)
-        if torch.isfinite(norm):
-            self.optimizer.step()
-            self._average()
-        self.iteration += 1
-        self.images += len(batch.images)
+        yield
         self.elapsed += time.perf_counter() - began
-        return {name: float(value.detach()) for name, value in found.items()}
 
     @torch.no_grad()
     def _average(self) -> None:
         keep = min(AVERAGE, (1 + self.iteration) / (10 + self.iteration))
-        for mine, theirs in zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True):
-            if mine.is_floating_point():
-                mine.lerp_(theirs, 1 - keep)
-            else:
-                mine.copy_(theirs)
+        pairs = list(zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True))
+        mine, theirs = zip(*(pair for pair in pairs if pair[0].is_floating_point()), strict=True)
+        torch._foreach_lerp_(mine, theirs, 1 - keep)
+        counts = [pair for pair in pairs if not pair[0].is_floating_point()]
+        torch._foreach_copy_(*zip(*counts, strict=True))
 
     def state(self) -> dict[str, Any]:
         return {
@@ -109,54 +120,56 @@ class ParserTrainer:
     def save(self, run: Path, figures: str) -> Path:
         """A checkpoint, and the moving average as weights in half precision."""
         save_checkpoint(run, self.state(), self.images)
-        summary = f"small Mask R-CNN, {self.images} images of {figures}, {self.elapsed / 60:.0f} minutes on a CPU"
+        summary = f"small Mask R-CNN, {self.images} images of {figures}, {self.elapsed / 60:.0f} minutes on {hardware(self.device)}"
         return save_parser(run / "weights", self.average, self.config, {"summary": summary, "licence": "Apache-2.0"})
 
 
-def prepared_for_training(network: MaskRCNN) -> MaskRCNN:
-    """Fewer boxes an image than torchvision takes, which only cost time at this size."""
-    network.rpn.fg_bg_sampler = BalancedPositiveNegativeSampler(RPN_SAMPLES, 0.5)
-    network.rpn._pre_nms_top_n = {"training": PROPOSALS, "testing": PROPOSALS}
-    network.rpn._post_nms_top_n = {"training": PROPOSALS, "testing": PROPOSALS}
-    network.roi_heads.fg_bg_sampler = BalancedPositiveNegativeSampler(BOX_SAMPLES, 0.25)
-    return network
+def hardware(device: str) -> str:
+    """What a device is, in words."""
+    if torch.device(device).type == "cuda":
+        return f"one {torch.cuda.get_device_name(device)}"
+    return f"{torch.get_num_threads()} threads of a CPU ({platform.machine()})"
 
 
-def losses(network: MaskRCNN, batch: ParserBatch, precision: str = "float32") -> dict[str, Tensor]:
-    """The five losses of Mask R-CNN. Convolutions of the backbone run in ``precision``, all else in float32."""
-    images = batch.images.contiguous(memory_format=torch.channels_last)
-    with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
-        features = network.backbone(images)
-    features = {name: level.float() for name, level in features.items()}
-    listed = ImageList(batch.images, [batch.size] * len(batch.images))
-    proposals, first = network.rpn(listed, features, batch.targets)
-    padded = [tuple(batch.images.shape[-2:])] * len(batch.images)
-    _, second = network.roi_heads(features, proposals, padded, batch.targets)
-    return {**first, **second}
+def train(trainer: ParserTrainer, store: ParserStore | LiveFigures, run: Path, *, batch: int, save_minutes: float, figures: str, log=print) -> None:
+    """Until the minutes are used up; KeyboardInterrupt and SystemExit save before they pass on.
 
-
-def train(trainer: ParserTrainer, store: ParserStore, run: Path, *, batch: int, save_minutes: float, figures: str, log=print) -> None:
-    """Until the minutes are used up; KeyboardInterrupt and SystemExit save before they pass on."""
+    ``figures`` says in words what is trained on; ``{count}`` in it becomes their number at the time.
+    """
     saved = time.monotonic()
-    recent: list[dict[str, float]] = []
+    recent: list[dict[str, Tensor]] = []
     try:
         while not trainer.finished:
             recent.append(trainer.step(trainer_batch(trainer, store, batch)))
             if trainer.iteration % 50 == 0:
-                means = {name.removeprefix("loss_"): np.mean([row[name] for row in recent]) for name in recent[0]}
+                means = {name.removeprefix("loss_"): float(torch.stack([row[name] for row in recent]).mean()) for name in recent[0]}
                 text = " ".join(f"{name} {value:.3f}" for name, value in means.items())
-                log(f"{trainer.elapsed / 60:6.1f} min  {trainer.images:7d} images  {trainer.images / trainer.elapsed:5.1f}/s  {text}", flush=True)
+                log(
+                    f"{trainer.elapsed / 60:6.1f} min  {trainer.images:7d} images  {trainer.images / trainer.elapsed:5.1f}/s  "
+                    f"of {len(store)}  {text}",
+                    flush=True,
+                )
                 recent.clear()
             if time.monotonic() - saved > save_minutes * 60:
-                trainer.save(run, figures)
+                trainer.save(run, figures.format(count=len(store)))
                 saved = time.monotonic()
     finally:
-        trainer.save(run, figures)
+        trainer.save(run, figures.format(count=len(store)))
 
 
-def trainer_batch(trainer: ParserTrainer, store: ParserStore, count: int) -> ParserBatch:
+def trainer_batch(trainer: ParserTrainer, store: ParserStore | LiveFigures, count: int) -> ParserBatch:
     """The trainer's next batch."""
-    return store.draw(trainer.rng, min(count, len(store)), trainer.config.resize)
+    with trainer.timed():
+        return store.draw(trainer.rng, min(count, len(store)), trainer.config.resize)
+
+
+def open_store(options: argparse.Namespace, device: str) -> ParserStore | LiveFigures:
+    """The figures to train on; those of a folder that is being filled are waited for until there are enough to begin."""
+    if options.figures is None:
+        return parser_store(Path(options.data), options.people, options.poses, options.people_seed, SIZE, device)
+    store = LiveFigures(Path(options.figures), options.people * options.poses, SIZE, device)
+    store.wait()
+    return store
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -165,13 +178,17 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     run = Path(options.output)
     try:
-        trainer = ParserTrainer(SMALL, minutes=options.minutes, lr=options.lr, seed=options.seed, precision=options.precision)
+        device = str(choose_device(options.device))
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+        torch.backends.cudnn.benchmark = True  # every batch has the same shapes
+        trainer = ParserTrainer(
+            SMALL, minutes=options.minutes, lr=options.lr, seed=options.seed, precision=options.precision, device=device
+        )
         if (state := load_latest(run)) is not None:
             trainer.restore(state)
             print(f"going on at {trainer.elapsed / 60:.1f} minutes", flush=True)
-        size = (256, 176)
-        store = parser_store(Path(options.data), options.people, options.poses, options.people_seed, size)
-        figures = f"{options.people} rendered people in {options.poses} poses"
+        store = open_store(options, device)
+        figures = "{count} rendered figures" if options.figures else f"{options.people} rendered people in {options.poses} poses"
         train(trainer, store, run, batch=options.batch, save_minutes=options.save_minutes, figures=figures)
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here", file=sys.stderr)
@@ -191,6 +208,8 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--poses", type=int, default=4, help="images of each")
     parser.add_argument("--people-seed", type=int, default=0, help="seed of the first person")
     parser.add_argument("--data", default="runs/data", help="folder in which rendered people are kept")
+    parser.add_argument("--figures", help="folder that another process fills with figures; --people times --poses are read at most")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--lr", type=float, default=1e-3, help="largest learning rate (AdamW)")
     parser.add_argument("--seed", type=int, default=0, help="of initial weights and data order")

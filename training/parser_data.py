@@ -1,4 +1,6 @@
-"""Figures with instance maps on disk, read through memory maps, and batches of them for Mask R-CNN."""
+"""Figures with instance maps on disk, read through memory maps, and batches of them for Mask R-CNN.
+
+All work on a batch is done where its arrays are, on a GPU as on the CPU, and asks for no result in between."""
 
 from __future__ import annotations
 
@@ -14,10 +16,11 @@ from numpy.lib.format import open_memmap
 from torch import Tensor
 from tqdm import tqdm
 
-from appearance_control.detection import MEAN, STD
+from appearance_control.detection import MEAN, STD, to_resized
 from training.figures.workers import render_groups
 
-LEAST_PIXELS = 12  # of an instance that is asked for: below, it cannot be told from its neighbours
+LEAST_PIXELS = 4  # of an instance that is asked for: below, it cannot be told from its neighbours
+MOST_INSTANCES = 16  # of one figure
 SOFT_SHARE = 0.35  # of the images are softened, because renderings in a pose are parsed too
 SOFTEST = (0.12, 0.7)  # of the image's size that they keep
 PIECES = ("image", "classes", "instances")
@@ -30,34 +33,55 @@ class ParserBatch:
     Attributes:
         images: B x 3 x h x w float32, normalised, zero-padded to a multiple of 32.
         size: (h, w) before the padding.
-        targets: per image ``boxes`` n x 4 continuous, ``labels`` n int64, ``masks`` n x h x w uint8 on the padded canvas.
+        scale: of the resized images over the figures.
+        boxes: B x MOST_INSTANCES x 4 in pixels of the resized images, as the network gives them; 0 where there is no instance.
+        labels: B x MOST_INSTANCES int64, 0 where there is no instance; instance k of the map is number k - 1 here.
+        classes: B x H x W uint8, the class of each pixel of the figures as they were before resizing.
+        instances: B x H x W uint8, the same of instances.
     """
 
     images: Tensor
     size: tuple[int, int]
-    targets: list[dict[str, Tensor]]
+    scale: float
+    boxes: Tensor
+    labels: Tensor
+    classes: Tensor
+    instances: Tensor
+
+    def masks(self) -> Tensor:
+        """B x MOST_INSTANCES x H x W bool, at the figures' own pixels."""
+        return masks_of(self.instances)
 
 
 class ParserStore:
-    """uint8 arrays of N figures: ``image`` N x 3 x H x W, ``classes`` and ``instances`` N x H x W."""
+    """uint8 arrays of N figures: ``image`` N x 3 x H x W, ``classes`` and ``instances`` N x H x W. Batches come on ``device``."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, device: str = "cpu"):
         self.image, self.classes, self.instances = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in PIECES)
+        self.device = device
 
     def __len__(self) -> int:
         return len(self.image)
 
     def draw(self, rng: np.random.Generator, count: int, resize: tuple[int, int]) -> ParserBatch:
         """``count`` different figures, mirrored half of the time, softened and in changed light, resized as at inference."""
-        images, maps = [], []
-        for index in np.sort(rng.choice(len(self), count, replace=False)):
-            image = torch.from_numpy(self.image[index].astype(np.float32))
-            pair = torch.from_numpy(np.stack([self.classes[index], self.instances[index]]))
-            if rng.random() < 0.5:
-                image, pair = image.flip(-1), pair.flip(-1)
-            images.append(relight(soften(image, rng), rng))
-            maps.append(pair)
-        return make_batch(torch.stack(images), torch.stack(maps), resize)
+        rows = np.sort(rng.choice(len(self), count, replace=False))
+        images, classes, instances = (torch.from_numpy(values[rows]).to(self.device) for values in (self.image, self.classes, self.instances))
+        return augmented_batch(images, torch.stack([classes, instances], 1), rng, resize)
+
+
+def augmented_batch(images: Tensor, maps: Tensor, rng: np.random.Generator, resize: tuple[int, int]) -> ParserBatch:
+    """Figures B x 3 x H x W and maps B x 2 x H x W (class, instance), both uint8, as training sees them."""
+    mirrored = put(rng.random(len(images)) < 0.5, images)[:, None, None, None]
+    images, maps = torch.where(mirrored, images.flip(-1), images).float(), torch.where(mirrored, maps.flip(-1), maps)
+    images = relight(torch.stack([soften(image, rng) for image in images]), rng)
+    return make_batch(images, maps, resize)
+
+
+def put(values: np.ndarray, near: Tensor) -> Tensor:
+    """An array on another tensor's device, without waiting for what is under way there."""
+    tensor = torch.from_numpy(values)
+    return tensor.pin_memory().to(near.device, non_blocking=True) if near.is_cuda else tensor
 
 
 def soften(image: Tensor, rng: np.random.Generator) -> Tensor:
@@ -70,44 +94,63 @@ def soften(image: Tensor, rng: np.random.Generator) -> Tensor:
     return F.interpolate(small, size=image.shape[-2:], mode="bilinear")[0].clamp(0, 255)
 
 
-def relight(image: Tensor, rng: np.random.Generator) -> Tensor:
-    """Brightness, contrast, tint and sensor noise of one 3 x H x W image in 0..255."""
-    tint = torch.from_numpy(rng.uniform(0.85, 1.15, (3, 1, 1)).astype(np.float32)) * rng.uniform(0.8, 1.2)
-    middle = image.mean()
-    noise = torch.from_numpy(rng.standard_normal(image.shape, np.float32)) * rng.uniform(0, 6)
-    return (((image - middle) * rng.uniform(0.8, 1.2) + middle) * tint + noise).clamp(0, 255)
+def relight(images: Tensor, rng: np.random.Generator) -> Tensor:
+    """Brightness, contrast, tint and sensor noise of B x 3 x H x W images in 0..255."""
+    shape = (len(images), 1, 1, 1)
+    tint = rng.uniform(0.85, 1.15, (len(images), 3, 1, 1)) * rng.uniform(0.8, 1.2, shape)
+    contrast, grain = rng.uniform(0.8, 1.2, shape), rng.uniform(0, 6, shape)
+    values = put(np.concatenate([tint, contrast, grain], axis=1).astype(np.float32), images)
+    middle = images.mean((1, 2, 3), keepdim=True)
+    lit = ((images - middle) * values[:, 3:4] + middle) * values[:, :3]
+    return (lit + torch.randn_like(images) * values[:, 4:5]).clamp(0, 255)
 
 
 def make_batch(images: Tensor, maps: Tensor, resize: tuple[int, int]) -> ParserBatch:
-    """Images B x 3 x H x W in 0..255 and maps B x 2 x H x W (class, instance) at the network's size."""
+    """Images B x 3 x H x W in 0..255 and maps B x 2 x H x W uint8 (class, instance) at the network's size."""
     height, width = images.shape[-2:]
     scale = min(resize[1] / max(height, width), resize[0] / min(height, width))
     size = (int(height * scale + 0.5), int(width * scale + 0.5))
-    mean, std = (torch.from_numpy(value).view(3, 1, 1) for value in (MEAN, STD))
-    images = (F.interpolate(images, size=size, mode="bilinear", align_corners=False) - mean) / std
-    padding = (0, -size[1] % 32, 0, -size[0] % 32)
-    maps = F.pad(F.interpolate(maps.float(), size=size, mode="nearest-exact").to(torch.uint8), padding)
-    return ParserBatch(F.pad(images, padding), size, [instances_of(*pair) for pair in maps])
+    images = F.interpolate(images, size=size, mode="bilinear", align_corners=False)
+    images = torch.stack([(images[:, k] - float(MEAN[k])) / float(STD[k]) for k in range(3)], dim=1)
+    images = F.pad(images, (0, -size[1] % 32, 0, -size[0] % 32))
+    classes, instances = maps.unbind(1)
+    boxes, labels = instances_of(classes, instances)
+    boxes = to_resized(boxes, scale) * (labels > 0)[..., None]
+    return ParserBatch(images, size, scale, boxes, labels, classes, instances)
 
 
-def instances_of(classes: Tensor, instances: Tensor, least: int = LEAST_PIXELS) -> dict[str, Tensor]:
-    """The instances of one H x W pair of maps, as torchvision takes them."""
-    masks, labels, boxes = [], [], []
-    for number in instances.unique().tolist():
-        mask = instances == number
-        rows, columns = mask.any(1).nonzero()[:, 0], mask.any(0).nonzero()[:, 0]
-        if number and int(mask.sum()) >= least:
-            masks.append(mask)
-            labels.append(int(classes[mask][0]))
-            boxes.append([int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1])
-    return {
-        "boxes": torch.tensor(boxes, dtype=torch.float32).view(-1, 4),
-        "labels": torch.tensor(labels, dtype=torch.int64),
-        "masks": torch.stack(masks).to(torch.uint8) if masks else classes.new_zeros(0, *classes.shape),
-    }
+def masks_of(instances: Tensor) -> Tensor:
+    """B x H x W instance maps -> B x MOST_INSTANCES x H x W bool."""
+    return instances[:, None] == torch.arange(1, MOST_INSTANCES + 1, device=instances.device, dtype=torch.uint8)[:, None, None]
 
 
-def parser_store(root: Path, people: int, poses: int, seed: int, size: tuple[int, int]) -> ParserStore:
+def instances_of(classes: Tensor, instances: Tensor, least: int = LEAST_PIXELS) -> tuple[Tensor, Tensor]:
+    """The instances of B x H x W maps.
+
+    Returns:
+        Boxes B x MOST_INSTANCES x 4 (x1, y1, x2, y2), float32 in pixels, x2 and y2 one beyond the last; labels
+        B x MOST_INSTANCES int64. Both are 0 where there is no instance of that number with ``least`` pixels.
+    """
+    masks = masks_of(instances)
+    shown = masks.sum((2, 3), dtype=torch.int32) >= least
+    labels = (masks * classes[:, None]).amax((2, 3)).long() * shown
+    ends = [end for filled in (masks.any(2), masks.any(3)) for end in _ends(filled)]  # x1, x2, y1, y2
+    boxes = torch.stack([ends[0], ends[2], ends[1], ends[3]], dim=-1).float()
+    return boxes * shown[..., None], labels
+
+
+def _ends(filled: Tensor) -> tuple[Tensor, Tensor]:
+    """The first true place of ... x n, and one beyond the last."""
+    return filled.byte().argmax(-1), filled.shape[-1] - filled.flip(-1).byte().argmax(-1)
+
+
+def check_instances(instances: np.ndarray) -> None:
+    """Raises ValueError when a figure has more instances than a batch has places for."""
+    if instances.max(initial=0) > MOST_INSTANCES:
+        raise ValueError(f"a figure has {instances.max()} instances; at most {MOST_INSTANCES} are trained on")
+
+
+def parser_store(root: Path, people: int, poses: int, seed: int, size: tuple[int, int], device: str = "cpu") -> ParserStore:
     """Open the store of figures ``seed .. seed + people - 1``, rendering it first if it is not there."""
     folder = root / f"parser_{size[0]}x{size[1]}_{seed}_{people}x{poses}"
     if not folder.is_dir():
@@ -116,7 +159,7 @@ def parser_store(root: Path, people: int, poses: int, seed: int, size: tuple[int
         beside.mkdir(parents=True)
         _render(beside, people, poses, seed, size)
         beside.rename(folder)  # last, so that a folder of that name is whole
-    return ParserStore(folder)
+    return ParserStore(folder, device)
 
 
 def _render(folder: Path, people: int, poses: int, seed: int, size: tuple[int, int]) -> None:
@@ -125,6 +168,7 @@ def _render(folder: Path, people: int, poses: int, seed: int, size: tuple[int, i
     stored = {name: open_memmap(folder / f"{name}.npy", mode="w+", dtype=np.uint8, shape=shape) for name, shape in shapes.items()}
     for part in tqdm(_parts(people, poses, seed, size), total=(people + 3) // 4, desc="figures", unit="group"):
         rows = slice(done, done + len(part["image"]))
+        check_instances(part["instances"])
         for name, values in part.items():
             stored[name][rows] = values
         done = rows.stop

@@ -1,6 +1,10 @@
 """Training of the parser on figures, at a tiny size."""
 
 import dataclasses
+import subprocess
+import sys
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -8,13 +12,16 @@ import torch
 
 from appearance_control.parser import FashionParser, Instance, Parse
 from tests.appearance_control.conftest import TINY_PARSER
+from appearance_control.detection import RPN_WEIGHTS, decode, to_original
 from training.figures import render_people
-from training.parser import ParserTrainer, losses, main, train, trainer_batch
-from training.parser_data import instances_of, make_batch, parser_store, soften
+from training.live_parser import LiveFigures
+from training.parser import ParserTrainer, main, train, trainer_batch
+from training.parser_data import MOST_INSTANCES, instances_of, make_batch, parser_store, soften
 from training.parser_evaluate import evaluate
+from training.parser_losses import choose_boxes, encode, losses, overlap, sample, without_overlaps
 
 SIZE = (64, 44)
-CONFIG = dataclasses.replace(TINY_PARSER, widths=(16, 16, 16, 16), pyramid=16, hidden=32)
+CONFIG = dataclasses.replace(TINY_PARSER, widths=(16, 16, 16, 16), pyramid=16, hidden=32, pixels=8, margin=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -29,14 +36,33 @@ def test_store_holds_what_was_rendered(store):
 
 
 def test_targets_are_exact():
-    classes, instances = torch.zeros(2, 10, 12, dtype=torch.uint8)
-    instances[2:6, 3:9], classes[2:6, 3:9] = 4, 7
-    instances[9, 0] = 5  # a single pixel is not asked for
-    target = instances_of(classes, instances)
-    assert target["boxes"].tolist() == [[3, 2, 9, 6]] and target["labels"].tolist() == [7]
-    assert target["masks"].sum() == 24 and target["masks"].shape == (1, 10, 12)
-    empty = instances_of(classes, torch.zeros_like(instances))
-    assert empty["boxes"].shape == (0, 4) and empty["masks"].shape == (0, 10, 12)
+    classes, instances = torch.zeros(2, 2, 10, 12, dtype=torch.uint8)
+    instances[0, 2:6, 3:9], classes[0, 2:6, 3:9] = 4, 7
+    instances[0, 9, 0], classes[0, 9, 0] = 5, 3  # a single pixel is not asked for
+    boxes, labels = instances_of(classes, instances)
+    assert boxes.shape == (2, MOST_INSTANCES, 4) and boxes[0, 3].tolist() == [3, 2, 9, 6]
+    assert labels[0].nonzero()[:, 0].tolist() == [3] and labels[0, 3] == 7
+    assert (boxes.abs().sum(2) > 0).sum() == 1 and (labels[1] == 0).all()
+
+
+def test_targets_of_figures_are_those_found_one_by_one():
+    figures = render_people(range(4), 2, SIZE)
+    boxes, labels = instances_of(figures.class_map, figures.instance_map, least=1)
+    for k, (classes, instances) in enumerate(zip(figures.class_map, figures.instance_map, strict=True)):
+        numbers = [n for n in instances.unique().tolist() if n]
+        assert labels[k].nonzero()[:, 0].tolist() == [n - 1 for n in numbers]
+        for n in numbers:
+            rows, columns = torch.where(instances == n)
+            assert boxes[k, n - 1].tolist() == [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+            assert set(classes[instances == n].tolist()) == {int(labels[k, n - 1])}
+
+
+def test_boxes_come_back_from_the_networks_size(store):
+    batch = store.draw(np.random.default_rng(0), 4, (66, 96))
+    boxes, labels = instances_of(batch.classes, batch.instances)
+    shown = labels > 0
+    assert shown.any() and torch.allclose(to_original(batch.boxes, batch.scale)[shown], boxes[shown], atol=1e-4)
+    assert (batch.boxes[~shown] == 0).all() and batch.masks().sum() == (batch.instances > 0).sum()
 
 
 def test_batch_is_prepared_as_at_inference():
@@ -62,10 +88,10 @@ def test_softening_removes_detail_and_keeps_the_colours():
 
 def test_training_learns_stops_and_goes_on(store, tmp_path):
     trainer = ParserTrainer(CONFIG, minutes=5, lr=3e-3, precision="float32")
-    first = np.mean([sum(trainer.step(trainer_batch(trainer, store, 4)).values()) for _ in range(5)])
+    first = np.mean([float(sum(trainer.step(trainer_batch(trainer, store, 4)).values())) for _ in range(5)])
     for _ in range(50):
         trainer.step(trainer_batch(trainer, store, 4))
-    last = np.mean([sum(trainer.step(trainer_batch(trainer, store, 4)).values()) for _ in range(5)])
+    last = np.mean([float(sum(trainer.step(trainer_batch(trainer, store, 4)).values())) for _ in range(5)])
     assert last < 0.7 * first
     weights = trainer.save(tmp_path, "8 figures")
     assert FashionParser.from_pretrained(weights).config == CONFIG
@@ -94,7 +120,7 @@ def test_bfloat16_losses_are_near_those_of_float32(store):
     values = []
     for precision in ("float32", "bfloat16"):
         torch.manual_seed(0)
-        values.append(sum(losses(trainer.network, batch, precision).values()).item())
+        values.append(sum(losses(trainer.network, CONFIG, batch, precision).values()).item())
     assert values[1] == pytest.approx(values[0], rel=0.1)
 
 
@@ -136,3 +162,133 @@ def test_test_people_cannot_be_trained_on(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["--output", str(tmp_path), "--people-seed", "8999999", "--people", "2"])
     assert "kept for tests" in capsys.readouterr().err
+
+
+def test_a_batch_of_one_and_without_any_instance_can_be_learnt_from(store):
+    trainer = ParserTrainer(CONFIG, minutes=1, lr=1e-3, precision="float32")
+    empty = make_batch(torch.rand(1, 3, *SIZE) * 255, torch.zeros(1, 2, *SIZE, dtype=torch.uint8), CONFIG.resize)
+    found = trainer.step(empty)
+    assert all(torch.isfinite(value) for value in found.values()) and trainer.iteration == 1
+    assert found["loss_mask"] == 0 and found["loss_box_reg"] == 0 and found["loss_rpn_box_reg"] == 0 and found["loss_objectness"] > 0
+
+
+def test_encoding_is_what_decoding_undoes():
+    rng = np.random.default_rng(0)
+    corner, side = torch.from_numpy(rng.uniform(5, 40, (2, 20, 2))), torch.from_numpy(rng.uniform(4, 20, (2, 20, 2)))
+    boxes, anchors = torch.cat([corner, corner + side], dim=-1)
+    for weights in (RPN_WEIGHTS, (10.0, 10.0, 5.0, 5.0)):
+        assert torch.allclose(decode(encode(boxes, anchors, weights), anchors, weights, (80, 80)), boxes)
+
+
+def test_overlaps_are_dropped_as_torchvision_does():
+    from torchvision.ops import box_iou, nms
+
+    rng = np.random.default_rng(0)
+    corner, side = rng.uniform(0, 30, (3, 60, 2)), rng.uniform(10, 30, (3, 60, 2))
+    boxes = torch.from_numpy(np.concatenate([corner, corner + side], axis=-1).astype(np.float32))
+    stays = without_overlaps(boxes)
+    assert torch.allclose(overlap(boxes, boxes)[1], box_iou(boxes[1], boxes[1]), atol=1e-6)
+    for mine, box in zip(stays, boxes, strict=True):
+        theirs = nms(box, torch.arange(60, 0, -1).float(), 0.7)
+        assert len(theirs) < 60 and mine.nonzero()[:, 0].tolist() == sorted(theirs.tolist())
+
+
+def test_places_are_taken_of_each_kind_and_no_more_than_there_are():
+    positive = torch.zeros(2, 50, dtype=torch.bool)
+    positive[0, [3, 7]] = positive[1, 10:40] = True
+    negative = ~positive & (torch.arange(50) >= 5)
+    taken = sample(positive, negative, (4, 8))
+    assert sorted(taken.places[0][taken.positive[0]].tolist()) == [3, 7] and taken.positive.sum(1).tolist() == [2, 4]
+    assert taken.valid.sum(1).tolist() == [10, 12]
+    assert positive.gather(1, taken.places)[taken.positive].all() and negative.gather(1, taken.places)[taken.valid & ~taken.positive].all()
+    assert all(len(set(row[valid].tolist())) == valid.sum() for row, valid in zip(taken.places, taken.valid, strict=True))
+
+
+def test_true_boxes_are_proposals_too_and_carry_their_label(store):
+    batch = store.draw(np.random.default_rng(0), 2, CONFIG.resize)
+    far = torch.tensor([0.0, 0.0, 1.0, 1.0]).expand(2, 30, 4)
+    boxes, labels, owners, taken = choose_boxes(far, torch.ones(2, 30, dtype=torch.bool), batch)
+    assert taken.positive.sum(1).tolist() == (batch.labels > 0).sum(1).tolist()
+    for k in range(2):
+        mine = taken.positive[k]
+        assert torch.equal(boxes[k][mine], batch.boxes[k][owners[k][mine]]) and torch.equal(labels[k][mine], batch.labels[k][owners[k][mine]])
+        assert (labels[k][taken.valid[k] & ~mine] == 0).all() and (labels[k][~taken.valid[k]] == -1).all()
+
+
+def write_figures(folder, first):
+    figures = render_people(range(first, first + 4), 2, SIZE)
+    arrays = {"image": figures.image, "classes": figures.class_map, "instances": figures.instance_map, "joints": figures.joints}
+    part = folder / f".{first:08d}.part.npz"
+    np.savez(part, **{name: values.numpy().reshape(4, 2, *values.shape[1:]) for name, values in arrays.items()})
+    part.rename(folder / f"{first:08d}.npz")
+    return figures
+
+
+def test_figures_that_appear_while_training_runs_are_taken(tmp_path):
+    store = LiveFigures(tmp_path, 12, SIZE)
+    assert len(store) == 0
+    threading.Timer(0.2, write_figures, (tmp_path, 0)).start()
+    store.wait(8)
+    first = store.draw(np.random.default_rng(0), 8, CONFIG.resize)
+    truth = render_people(range(4), 2, SIZE)
+    assert torch.equal(store.image[:8], truth.image) and torch.equal(store.maps[:8, 1], truth.instance_map)
+    assert first.images.shape[0] == 8 and (first.labels > 0).any()
+    write_figures(tmp_path, 4)
+    store.wait()  # there is room for four of the eight
+    assert len(store) == 12 and store.error is None and torch.equal(store.maps[8:, 0], render_people([4, 5], 2, SIZE).class_map)
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "arrays", "message"),
+    [
+        ("00000000.npz", {"image": np.zeros((1, 2, 3, 8, 8), np.uint8)}, "no figures"),
+        ("00000000.npz", dict.fromkeys(("image", "classes", "instances"), np.zeros((1, 2, 3, 8, 8), np.uint8)), "64 x 44"),
+        ("08999999.npz", {"image": np.zeros((2, 1, 3, *SIZE), np.uint8), **dict.fromkeys(("classes", "instances"), np.zeros((2, 1, *SIZE), np.uint8))}, "kept for tests"),
+        ("00000000.npz", {"image": np.zeros((1, 1, 3, *SIZE), np.uint8), **dict.fromkeys(("classes", "instances"), np.full((1, 1, *SIZE), 99, np.uint8))}, "99 instances"),
+    ],
+)  # fmt: skip
+def test_files_that_cannot_be_trained_on_end_the_wait(tmp_path, name, arrays, message):
+    np.savez(tmp_path / name, **arrays)
+    store = LiveFigures(tmp_path, 300, SIZE)
+    with pytest.raises(ValueError, match=message):
+        store.wait()
+    store.close()
+
+
+def test_a_file_that_cannot_be_used_is_left_out_once_there_are_figures(tmp_path, capsys):
+    write_figures(tmp_path, 0)
+    (tmp_path / "00000004.npz").write_bytes(b"no archive")
+    write_figures(tmp_path, 8)
+    store = LiveFigures(tmp_path, 16, SIZE)
+    limit = time.monotonic() + 20
+    while len(store) < 16 and time.monotonic() < limit:
+        time.sleep(0.05)
+    store.close()
+    assert len(store) == 16 and "left out" in capsys.readouterr().err
+    assert store.draw(np.random.default_rng(0), 16, CONFIG.resize).images.shape[0] == 16
+
+
+def test_training_from_a_folder_saves_when_it_is_stopped(tmp_path):
+    """The whole command, on 8 figures of full size, without what only evaluation needs."""
+    figures = render_people(range(2), 2)
+    folder = tmp_path / "figures"
+    folder.mkdir()
+    arrays = {"image": figures.image, "classes": figures.class_map, "instances": figures.instance_map}
+    np.savez(folder / "00000000.npz", **{name: values.numpy().reshape(2, 2, *values.shape[1:]) for name, values in arrays.items()})
+    code = (
+        "import sys\n"
+        "sys.modules.update(dict.fromkeys(('mmcv', 'pycocotools', 'gradio')))\n"  # importing them fails
+        "from training.parser import main\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", code, "--output", str(tmp_path / "run"), "--figures", str(folder), "--people", "2", "--poses", "2"]
+    process = subprocess.Popen([*command, "--batch", "2", "--minutes", "60", "--save-minutes", "0.02", "--device", "cpu"])
+    weights = tmp_path / "run" / "weights" / "config.json"
+    limit = time.monotonic() + 120
+    while not weights.is_file() and time.monotonic() < limit and process.poll() is None:
+        time.sleep(0.2)
+    process.terminate()
+    assert process.wait(60) == 143
+    trained = FashionParser.from_pretrained(weights.parent)
+    assert trained.config.pixels and "images of 4 rendered figures" in weights.read_text() and "CPU" in weights.read_text()
