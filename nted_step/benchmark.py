@@ -21,11 +21,11 @@ from nted_step.plain import plain, plain_steps
 from nted_step.pose import Pose, skeleton_map
 from nted_step.sampler import sample, step
 from nted_step.schedule import seeded_noise, start_image
+from nted_step.timing import TIMING_SECONDS, fastest_call, synchronise
 
 MATRIX_SIDE = {"cuda": 8192}  # of the peak's square matrices; elsewhere 1024
 DTYPES = ("float32", "bfloat16")
 CHAIN_SECONDS = 30.0  # after which the chain that bf16 is compared on is cut short; many CPUs only emulate bf16
-TIMING_SECONDS = 10.0  # after which a timing is not repeated again
 
 
 def benchmark(
@@ -48,7 +48,9 @@ def benchmark(
         ``best`` is the faster dtype and ``peak_fraction`` its fraction; compared, ``plain`` is the plain loop's seconds per
         step, ``cold_speedup`` and ``warm_speedup`` how many times faster the best dtype is, and ``psnr_plain`` how near its
         float32 images are. ``images_per_second`` maps a batch size to whole images (all steps, textures included) a second in the
-        best dtype; ``peak_memory`` is the GPU's in bytes, None elsewhere.
+        best dtype; ``peak_memory`` is the GPU's in bytes, None elsewhere. ``load`` and ``first`` are the seconds that it took to
+        prepare the model and to compute the first chain. On a GPU also ``peak_reserved``, with what graphs and caches hold, and
+        ``gpu``, see ``nted_step.benchmark_gpu``.
     """
     where = choose_device(device)
     torch.manual_seed(0)
@@ -64,9 +66,12 @@ def benchmark(
         for dtype in DTYPES:
             generator = Generator(preset(name))
             generator.load_state_dict(state)
-            pipeline = pipelines[dtype] = NTEDStepPipeline(generator, device=where.type, dtype=dtype)
+            began = time.perf_counter()
+            pipeline = pipelines[dtype] = NTEDStepPipeline(generator, device=str(where), dtype=dtype)
+            loaded = time.perf_counter()
             person = pipeline.encode(photo)
             chains[dtype] = _chain(pipeline, person, pose)
+            first = time.perf_counter()
             progress.update()
             cold = _fastest(lambda p=pipeline: _run(p, p.encode(photo), pose, steps), steps, repeats, progress)
             warm = _fastest(lambda p=pipeline, who=person: _run(p, who, pose, steps), steps, repeats, progress)
@@ -74,7 +79,7 @@ def benchmark(
             flop = _flop(pipeline, person, pose)
             report[dtype] = {
                 "cold": cold, "warm": warm, "peak": peak, "fraction": flop["warm"] / warm / peak, "gflop_cold": flop["cold"],
-                "gflop_warm": flop["warm"],
+                "gflop_warm": flop["warm"], "load": loaded - began, "first": first - loaded,
             }  # fmt: skip
     last = min(len(images) for images in chains.values()) - 1
     error = (chains["float32"][last] - chains["bfloat16"][last]).square().mean().item()
@@ -83,6 +88,11 @@ def benchmark(
     report["peak_fraction"] = best["fraction"]
     report["images_per_second"] = {count: throughput(pipelines[report["best"]], photo, pose, count, repeats) for count in batches}
     report["peak_memory"] = torch.cuda.max_memory_allocated(where) if where.type == "cuda" else None
+    if where.type == "cuda":
+        from nted_step.benchmark_gpu import gpu_report
+
+        report["peak_reserved"] = torch.cuda.max_memory_reserved(where)
+        report["gpu"] = gpu_report(pipelines[report["best"]], photo, pose, best["gflop_warm"], best["peak"], repeats)
     if compare_plain:
         seconds, images = _plain_loop(state, name, photo, pose, where, steps, repeats)
         report |= {
@@ -95,19 +105,21 @@ def benchmark(
 @torch.no_grad()
 def throughput(pipeline: NTEDStepPipeline, photo: torch.Tensor, pose: Pose, count: int, repeats: int) -> float:
     """Whole images a second when ``count`` people are computed at once, as evaluation does."""
-    generator, size = pipeline.generator, pipeline.config.size
+    generator, graphs, size = pipeline.generator, pipeline.graphs, pipeline.config.size
     source = photo[None].expand(count, -1, -1, -1).to(pipeline.device, pipeline.dtype, memory_format=torch.channels_last)
     skeleton = skeleton_map(pose, size)[None].to(source).expand(count, -1, -1, -1)
     start = start_image(source.float(), seeded_noise(0, size).to(pipeline.device), pipeline.config)
 
     def images() -> None:
         def textures(t: int) -> Textures:
+            if graphs:
+                return graphs.textures(source, t)
             return generator.encode_reference(source, torch.full((count,), t, device=pipeline.device))
 
-        for _ in sample(generator, textures, skeleton, start):
+        for _ in sample(generator, textures, skeleton, start, advance=graphs.step if graphs else None):
             pass
 
-    return count / _fastest_call(pipeline.device, images, repeats)
+    return count / fastest_call(pipeline.device, images, repeats)
 
 
 def _plain_loop(
@@ -121,7 +133,7 @@ def _plain_loop(
     start = start_image(source, seeded_noise(0, size).to(device), generator.config)
     best, images = float("inf"), []
     for _ in tqdm(range(repeats), desc="plain loop", unit="run"):
-        _synchronise(device)
+        synchronise(device)
         began = time.perf_counter()
         images = [image[0].cpu() for image in islice(plain_steps(twin, source, skeleton, start), steps)]
         best = min(best, time.perf_counter() - began)
@@ -142,20 +154,7 @@ def matrix_peak(device: torch.device, dtype: torch.dtype, repeats: int = 8) -> f
     a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
     image = a.t().reshape(1, side, side // 32, 32).to(memory_format=torch.channels_last)
     products = (lambda: F.conv2d(image, b[:, :, None, None]), lambda: a @ b)
-    return 2 * side**3 / min(_fastest_call(device, product, repeats) for product in products) / 1e9
-
-
-def _fastest_call(device: torch.device, call: Callable[[], Any], repeats: int) -> float:
-    best, start = float("inf"), time.perf_counter()
-    for _ in range(repeats):
-        _synchronise(device)
-        began = time.perf_counter()
-        call()
-        _synchronise(device)
-        best = min(best, time.perf_counter() - began)
-        if time.perf_counter() - start > TIMING_SECONDS:
-            break
-    return best
+    return 2 * side**3 / min(fastest_call(device, product, repeats) for product in products) / 1e9
 
 
 def format_report(report: dict[str, Any]) -> str:
@@ -177,6 +176,11 @@ def format_report(report: dict[str, Any]) -> str:
             f"cold, {report['warm_speedup']:.1f} warm; float32 images agree to {report['psnr_plain']:.0f} dB"
         )
     lines += [f"batch {count}: {rate:.2f} images/s, textures included" for count, rate in report["images_per_second"].items()]
+    if "gpu" in report:
+        from nted_step.benchmark_gpu import format_gpu
+
+        lines += format_gpu(report["gpu"])
+        lines.append(f"peak GPU memory {report['peak_memory'] / 1e9:.2f} GB in tensors, {report['peak_reserved'] / 1e9:.2f} GB reserved")
     lines.append(f"bfloat16 against float32 at step {report['psnr_step']}: {report['psnr_bf16']:.1f} dB")
     return "\n".join(lines)
 
@@ -225,12 +229,7 @@ def _standing_pose(size: tuple[int, int]) -> Pose:
     return Pose(xy, [True] * 18).scaled((256, 176), size)
 
 
-def _synchronise(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
 def device_name(device: torch.device) -> str:
     if device.type == "cuda":
-        return torch.cuda.getdevice_name(device)
+        return torch.cuda.get_device_name(device)
     return f"{device.type} ({torch.backends.cpu.get_cpu_capability()})" if device.type == "cpu" else device.type

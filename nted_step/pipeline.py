@@ -13,6 +13,7 @@ from torch import Tensor
 from nted_step.config import NTEDStepConfig
 from nted_step.folding import fold
 from nted_step.generator import Generator, Textures
+from nted_step.graphs import accelerate
 from nted_step.packing import can_pack, pack
 from nted_step.pose import Pose, skeleton_map
 from nted_step.sampler import StepOutput, sample, step
@@ -32,9 +33,10 @@ class Person:
         source: 1 x 3 x H x W float32 in [-1, 1] on the pipeline's device.
     """
 
-    def __init__(self, source: Tensor, encode: Callable[[Tensor, int], Textures]):
+    def __init__(self, source: Tensor, encode: Callable[[Tensor, int], Textures], values: Callable[[Tensor, int], Textures] | None = None):
+        """``encode`` (photo, step) -> Textures; ``values`` the same without the maps, where there is a quicker way to those."""
         self.source = source
-        self._encode = encode
+        self._encode, self._values = encode, values or encode
         self._known: dict[int, Textures] = {}
         self._lock = threading.Lock()
 
@@ -42,7 +44,7 @@ class Person:
         """The texture values of step t (0..steps-1), without the extraction maps, which would take most of the memory."""
         with self._lock:
             if t not in self._known:
-                self._known[t] = Textures(self._encode(self.source, t).values)
+                self._known[t] = Textures(self._values(self.source, t).values)
             return self._known[t]
 
     def extraction(self, t: int) -> Textures:
@@ -65,13 +67,17 @@ class NTEDStepPipeline:
     ...     show(output.step, output.size, output.image)
     """
 
-    def __init__(self, generator: Generator, *, device: str = "auto", dtype: str = "auto", weights: Weights | None = None):
+    def __init__(
+        self, generator: Generator, *, device: str = "auto", dtype: str = "auto", weights: Weights | None = None, graphs: bool = True
+    ):
+        """``graphs``: on a CUDA device, record the steps once and repeat the recording; a process too short-lived for that says False."""
         self.device = choose_device(device)
         self.dtype = choose_dtype(dtype, self.device)
         self.generator = fold(generator.eval().requires_grad_(False))
         self.generator.to(self.device, self.dtype, memory_format=torch.channels_last)
         if can_pack(self.device, self.dtype):
             pack(self.generator)
+        self.graphs = accelerate(self.generator) if graphs and self.device.type == "cuda" else None
         self.ladder = ladder(generator.config)
         self.origin = weights.origin if weights else "weights in memory"
         self.training: Mapping[str, Any] = weights.training if weights else {}
@@ -102,7 +108,7 @@ class NTEDStepPipeline:
         """Photo 3 x H x W in [-1, 1] at the canvas size -> a Person. Cheap: textures are computed when a step needs them."""
         if tuple(photo.shape) != (3, *self.config.size):
             raise ValueError(f"the photo must be 3x{self.config.size[0]}x{self.config.size[1]}, not {'x'.join(map(str, photo.shape))}")
-        return Person(photo[None].to(self.device, torch.float32), self._encode)
+        return Person(photo[None].to(self.device, torch.float32), self._encode, self._recorded_values if self.graphs else None)
 
     def generate(
         self, person: Person, pose: Pose, *, seed: int = 0, steps: int | None = None, start: StepOutput | None = None
@@ -126,7 +132,8 @@ class NTEDStepPipeline:
             x, first = start_image(person.source, noise, self.config), 0
         else:
             x, first = start.image.to(self.device).view(1, 3, *self.config.size), start.step
-        for output in sample(self.generator, person.textures, skeleton, x, first=first, last=last):
+        advance = self.graphs.step if self.graphs else None
+        for output in sample(self.generator, person.textures, skeleton, x, first=first, last=last, advance=advance):
             yield StepOutput(output.step, output.size, output.image[0], output.seconds)
 
     @torch.no_grad()
@@ -157,6 +164,10 @@ class NTEDStepPipeline:
     def _encode(self, source: Tensor, t: int) -> Textures:
         source = source.to(self.dtype, memory_format=torch.channels_last)
         return self.generator.encode_reference(source, torch.tensor([t], device=self.device))
+
+    @torch.no_grad()
+    def _recorded_values(self, source: Tensor, t: int) -> Textures:
+        return self.graphs.textures(source.to(self.dtype), t)
 
 
 def choose_device(name: str) -> torch.device:

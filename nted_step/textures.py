@@ -36,9 +36,11 @@ class Extraction(nn.Module):
         """value_conv(features) A^T.
 
         The value convolution is linear and A sums to one, so it can also be applied to the k x k neighbourhoods averaged by A.
-        With K << C that is a fraction of the arithmetic; with few channels the convolution itself is the quicker way.
+        With K << C that is a fraction of the arithmetic; with few channels the convolution itself is the quicker way. On a GPU it
+        always is: the neighbourhoods' kernels are launched for every sample anew, and are the lean shapes (K rows) of a weight gradient,
+        which leave most of its multipliers idle, while the convolution is one launch for the whole batch.
         """
-        if self.direct:
+        if self.direct or features.is_cuda:
             values = self.value_conv(features)
             return torch.bmm(_positions_first(values).transpose(1, 2), _positions_first(attention))
         means = AttendedNeighbourhoods.apply(attention, features, self.kernel)

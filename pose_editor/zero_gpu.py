@@ -39,7 +39,8 @@ class LentPipeline(NTEDStepPipeline):
     """
 
     def __init__(self, generator: Generator, *, device: str = "auto", dtype: str = "auto", weights: Any = None) -> None:
-        self.far = NTEDStepPipeline(copy.deepcopy(generator), **FAR, weights=weights)
+        # Every process that gets the GPU would have to record the steps anew, which takes longer than a run.
+        self.far = NTEDStepPipeline(copy.deepcopy(generator), **FAR, weights=weights, graphs=False)
         super().__init__(generator, device="cpu", dtype=dtype, weights=weights)
         self.run = spaces.GPU(duration=SECONDS)(self.far_steps)
 

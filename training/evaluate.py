@@ -27,6 +27,7 @@ from tqdm import tqdm
 
 from nted_step.folding import fold
 from nted_step.generator import Generator
+from nted_step.graphs import accelerate
 from nted_step.pipeline import choose_device
 from nted_step.schedule import ladder
 from nted_step.weights import Weights, load_weights, write_atomically
@@ -105,9 +106,10 @@ def sample_all(generator: Generator, pairs: SomePairs, measured: list[int], devi
 
     source, target, mask, steps = room("source"), room("target"), room("mask", 1), {k: room(f"step{k}") for k in measured}
     shown, shown_steps = None, []
+    graphs = accelerate(generator) if device.type == "cuda" else None
     for index in tqdm(torch.arange(len(pairs)).split(CPU_BATCH if device.type == "cpu" else GPU_BATCH), desc="sampling", unit="batch"):
         some = pairs.select(index)
-        outputs = chain(generator, some, device)
+        outputs = chain(generator, some, device, graphs=graphs)
         source[index], target[index], mask[index] = to_bytes(some.source), to_bytes(some.target), (some.mask >= 0.5).to(torch.uint8)
         for k, images in steps.items():
             images[index] = to_bytes(outputs[k])

@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from nted_step.generator import Generator, Textures
+from nted_step.graphs import Graphs
 from nted_step.image import to_uint8
 from nted_step.sampler import sample
 from nted_step.schedule import degrade, ladder, seeded_noise, start_image
@@ -64,8 +65,12 @@ def validate(
     return Validation(loss, last, copied, sheet)
 
 
-def chain(generator: Generator, pairs: Pairs, device: torch.device, batch: int = 12) -> list[Tensor]:
-    """All steps 0..steps of every pair, from the noise of seed 0; each N x 3 x H x W on the CPU."""
+@torch.no_grad()
+def chain(generator: Generator, pairs: Pairs, device: torch.device, batch: int = 12, graphs: Graphs | None = None) -> list[Tensor]:
+    """All steps 0..steps of every pair, from the noise of seed 0; each N x 3 x H x W on the CPU.
+
+    ``graphs`` of the generator, where there are any, do the same sooner.
+    """
     parts = []
     for index in torch.arange(len(pairs)).split(batch):
         some = pairs.select(index)
@@ -73,9 +78,12 @@ def chain(generator: Generator, pairs: Pairs, device: torch.device, batch: int =
         start = start_image(source, seeded_noise(0, generator.config.size).to(device), generator.config)
 
         def textures(t: int, source: Tensor = source) -> Textures:
+            if graphs:
+                return graphs.textures(source, t)
             return generator.encode_reference(source, torch.full((len(source),), t, device=device))
 
-        parts.append([output.image.cpu() for output in sample(generator, textures, skeleton, start)])
+        outputs = sample(generator, textures, skeleton, start, advance=graphs.step if graphs else None)
+        parts.append([output.image.cpu() for output in outputs])
     return [torch.cat(step) for step in zip(*parts, strict=True)]
 
 

@@ -1,0 +1,192 @@
+"""What the benchmark adds on a CUDA device: a whole chain's milliseconds, the floor that the device sets, and where the time could go."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nted_step.filters import filter_seconds, inputs_of, searching_algorithms
+from nted_step.generator import DownLevel, Generator, StyledConv
+from nted_step.graphs import CudaRecorder, Graphs
+from nted_step.layers import Blur, EqualConv2d, Upsample
+from nted_step.pipeline import NTEDStepPipeline, Person
+from nted_step.pose import Pose, skeleton_map
+from nted_step.sampler import Advance, step
+from nted_step.schedule import seeded_noise, start_image
+from nted_step.timing import device_seconds, fastest_call
+
+COPIED = 2**30  # bytes that are copied to measure the memory's bandwidth: more than any cache holds
+
+
+@torch.no_grad()
+def gpu_report(pipeline: NTEDStepPipeline, photo: Tensor, pose: Pose, gflop: float, peak: float, repeats: int) -> dict[str, Any]:
+    """Measure a pipeline that has recorded graphs.
+
+    Args:
+        gflop: operations of a step with known textures, in 1e9.
+        peak: rate of matrix products, in 1e9 operations a second.
+
+    Returns:
+        ``new_pose_ms``: milliseconds of all steps of a known person, by the host's clock, waited for once at the end
+        (``queued``), or after every step and with the drawing of the pose, as a caller of ``generate`` has it (``streamed``);
+        beside them the same without graphs (``eager``) and with algorithms that cuDNN guessed (``guessed``).
+        ``pose_map_ms``: the drawing of the pose alone. ``new_person_ms``: ``streamed`` with textures.
+        ``floor``: see :func:`floor`. ``blurs``: see :func:`blur_report`.
+    """
+    device, person, generator = pipeline.device, pipeline.encode(photo), pipeline.generator
+    chain = _Chain(pipeline, person, pose)
+
+    def seconds(call: Callable[[], Any]) -> float:
+        call()  # textures, and whatever is recorded
+        return fastest_call(device, call, repeats)
+
+    queued = seconds(lambda: chain.run(pipeline.graphs.step))
+    new_pose = {
+        "queued": queued,
+        "streamed": seconds(lambda: list(pipeline.generate(person, pose))),
+        "eager": seconds(lambda: chain.run(lambda *inputs: step(generator, *inputs).image)),
+        "guessed": _elsewhere(lambda: seconds(lambda graphs=_guessing(pipeline): chain.run(graphs.step))),
+    }
+    return {
+        "new_pose_ms": {name: value * 1000 for name, value in new_pose.items()},
+        "pose_map_ms": seconds(lambda: skeleton_map(pose, pipeline.config.size)) * 1000,
+        "new_person_ms": seconds(lambda: list(pipeline.generate(pipeline.encode(photo), pose))) * 1000,
+        "floor": floor(pipeline, chain.inputs(0), gflop, peak, queued / pipeline.config.steps),
+        "blurs": blur_report(generator),
+    }
+
+
+class _Chain:
+    """All steps of one person in one pose, of which nothing is waited for."""
+
+    def __init__(self, pipeline: NTEDStepPipeline, person: Person, pose: Pose):
+        size, device = pipeline.config.size, pipeline.device
+        self.person, self.steps = person, pipeline.config.steps
+        self.skeleton = skeleton_map(pose, size)[None].to(device, pipeline.dtype, memory_format=torch.channels_last)
+        self.start = start_image(person.source, seeded_noise(0, size).to(device), pipeline.config)
+
+    @torch.no_grad()
+    def run(self, advance: Advance) -> Tensor:
+        x = self.start
+        for t in range(self.steps):
+            x = advance(self.person.textures(t), x, self.skeleton, t)
+        return x
+
+    def inputs(self, t: int) -> tuple[Any, ...]:
+        return self.person.textures(t), self.start, self.skeleton, t
+
+
+def _guessing(pipeline: NTEDStepPipeline) -> Graphs:
+    return Graphs(pipeline.generator, CudaRecorder(pipeline.device, search=False))
+
+
+def _elsewhere(call: Callable[[], float]) -> float:
+    """In a thread of its own, since what cuDNN found to be the quickest is kept for a thread."""
+    found: list[float] = []
+    thread = threading.Thread(target=lambda: found.append(call()))
+    thread.start()
+    thread.join()
+    return found[0] if found else float("nan")
+
+
+def floor(pipeline: NTEDStepPipeline, inputs: tuple[Any, ...], gflop: float, peak: float, seconds: float) -> dict[str, float]:
+    """What a step could take at least on this device, were only its arithmetic or only its memory traffic to be paid for.
+
+    Returns milliseconds of a step: ``operations_ms`` at the rate of matrix products, ``bytes_ms`` at the rate of a copy,
+    ``step_ms`` measured, ``share``: the larger of the two over the measured. Beside them ``gbytes`` and ``gbytes_per_second``.
+    """
+    traffic, rate = step_bytes(pipeline.generator, inputs), copy_bandwidth(pipeline.device)
+    least = {"operations_ms": gflop / peak * 1000, "bytes_ms": traffic / rate * 1000}
+    return least | {
+        "step_ms": seconds * 1000, "share": max(least.values()) / (seconds * 1000), "gbytes": traffic / 1e9,
+        "gbytes_per_second": rate / 1e9,
+    }  # fmt: skip
+
+
+def step_bytes(generator: Generator, inputs: tuple[Any, ...]) -> int:
+    """Bytes of a step with known textures: its weights once, and the input and output of each of its convolutions once."""
+    halves = (generator.skeleton_encoder, generator.target_image_renderer)
+    total = sum(weight.nbytes for half in halves for weight in half.parameters())
+
+    def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal total
+        total += inputs[0].nbytes + output.nbytes
+
+    kinds = (EqualConv2d, Blur, Upsample)
+    hooks = [module.register_forward_hook(count) for half in halves for module in half.modules() if isinstance(module, kinds)]
+    try:
+        step(generator, *inputs)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return total
+
+
+def copy_bandwidth(device: torch.device) -> float:
+    """Bytes a second, read and written, of the fastest of some large copies."""
+    source, target = (torch.empty(COPIED, dtype=torch.uint8, device=device) for _ in range(2))
+    return 2 * COPIED / fastest_call(device, lambda: target.copy_(source), repeats=8)
+
+
+@torch.no_grad()
+def blur_report(generator: Generator) -> list[dict[str, Any]]:
+    """Of each smoothing: its place and size, microseconds of every way to compute it, and which is taken.
+
+    ``apart`` is the smoothing as it is taken and the stride-2 convolution next to it; ``fused`` what both would take as one 6x6
+    convolution, which has four times the operations.
+    """
+    places = {module: name for name, module in generator.named_modules()}
+    rows = []
+    with torch.cuda.device(next(generator.parameters()).device), searching_algorithms():
+        insides = inputs_of(generator, Blur)
+        for module, x in inputs_of(generator, (DownLevel, StyledConv)).items():
+            if module.blur is None:
+                continue
+            ways = filter_seconds(module.blur, insides[module.blur])
+            pair = {"apart": device_seconds(_apart(module, x)), "fused": device_seconds(_fused(module, x))}
+            rows.append({
+                "place": places[module], "size": list(insides[module.blur].shape), "taken": module.blur.way,
+                **{name: value * 1e6 for name, value in (ways | pair).items()},
+            })  # fmt: skip
+    return rows
+
+
+def _apart(module: DownLevel | StyledConv, x: Tensor) -> Callable[[], Tensor]:
+    if isinstance(module, DownLevel):
+        return lambda: module.conv(module.blur(x))
+    return lambda: module.blur(module.conv(x))
+
+
+def _fused(module: DownLevel | StyledConv, x: Tensor) -> Callable[[], Tensor]:
+    """Of the right shape; the speed does not depend on the weights."""
+    out_channels, in_channels = module.conv.weight.shape[:2]
+    if isinstance(module, DownLevel):
+        weight = _zeros(x, out_channels, in_channels)
+        return lambda: F.conv2d(x, weight, stride=2, padding=2)
+    weight = _zeros(x, in_channels, out_channels)
+    return lambda: F.conv_transpose2d(x, weight, stride=2, padding=2)
+
+
+def _zeros(x: Tensor, *channels: int) -> Tensor:
+    return x.new_zeros(*channels, 6, 6).contiguous(memory_format=torch.channels_last)
+
+
+def format_gpu(report: dict[str, Any]) -> list[str]:
+    """Lines for people."""
+    pose, least = report["new_pose_ms"], report["floor"]
+    return [
+        f"all steps of a new pose: {pose['queued']:.1f} ms queued, {pose['streamed']:.1f} ms streamed with the pose's map "
+        f"({report['pose_map_ms']:.1f} ms); {pose['eager']:.1f} ms without graphs, {pose['guessed']:.1f} ms with guessed algorithms",
+        f"all steps of a new person: {report['new_person_ms']:.1f} ms streamed",
+        f"a step: {least['step_ms']:.3f} ms; its operations alone {least['operations_ms']:.3f} ms, its {least['gbytes']:.3f} GB alone "
+        f"{least['bytes_ms']:.3f} ms at {least['gbytes_per_second']:.0f} GB/s: {least['share']:.0%} of the floor's speed",
+        *(
+            f"{row['place']:44}{row['taken']:>10}" + "".join(f"  {name} {row[name]:.0f} us" for name in row if isinstance(row[name], float))
+            for row in report["blurs"]
+        ),
+    ]

@@ -1,0 +1,75 @@
+"""Which way of smoothing is the quickest on a GPU: libraries differ by an order of magnitude in filters of single channels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nted_step.generator import Generator
+from nted_step.layers import FILTERS, Blur
+from nted_step.timing import device_seconds
+
+MARGIN = 0.9  # another way must take less than this share of the usual one's time: a tie is no reason to round differently
+
+
+@torch.no_grad()
+def choose_filters(generator: Generator) -> None:
+    """Give every Blur of a generator on a CUDA device the way that is quickest there for a single image, by timing."""
+    known: dict[tuple, str] = {}
+    with torch.cuda.device(next(generator.parameters()).device), searching_algorithms():
+        for blur, x in inputs_of(generator, Blur).items():
+            key = (tuple(x.shape), blur.padding, blur.bias is None)
+            if key not in known:
+                known[key] = _quickest(filter_seconds(blur, x))
+            blur.way = known[key]
+
+
+def filter_seconds(blur: Blur, x: Tensor) -> dict[str, float]:
+    """Way -> seconds on the device for x, B x C x H x W."""
+    return {name: device_seconds(lambda way=way: way(x, blur)) for name, way in FILTERS.items()}
+
+
+def _quickest(seconds: dict[str, float]) -> str:
+    usual = next(iter(FILTERS))
+    best = min(seconds, key=seconds.__getitem__)
+    return best if seconds[best] < MARGIN * seconds[usual] else usual
+
+
+@torch.no_grad()
+def inputs_of(generator: Generator, kind: type | tuple[type, ...]) -> dict[Any, Tensor]:
+    """Module -> its input, for all modules of a kind, from one step of a single image of zeros."""
+    found: dict[Any, Tensor] = {}
+    hooks = [
+        module.register_forward_pre_hook(lambda module, inputs: found.update({module: inputs[0]}))
+        for module in generator.modules()
+        if isinstance(module, kind)
+    ]
+    try:
+        run_once(generator)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return found
+
+
+def run_once(generator: Generator) -> None:
+    """Both halves of one step, of a single image of zeros."""
+    weight, size = next(generator.parameters()), generator.config.size
+    image, skeleton = (weight.new_zeros(1, channels, *size) for channels in (3, generator.config.pose_channels))
+    layout = {"memory_format": torch.channels_last}
+    generator(image.contiguous(**layout), image.contiguous(**layout), skeleton.contiguous(**layout), image.new_zeros(1, dtype=torch.int64))
+
+
+@contextmanager
+def searching_algorithms(search: bool = True) -> Iterator[None]:
+    """cuDNN times its algorithms for every convolution that this thread has not met yet, and keeps the quickest for the thread."""
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = search
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before
