@@ -85,7 +85,8 @@ def run_benchmark(options: argparse.Namespace) -> None:
     """Seconds per step here."""
     from nted_step.benchmark import benchmark, format_report
 
-    report = benchmark(options.preset, options.device, compare_plain=options.compare == "plain", batches=options.batches)
+    compared = {"compare_plain": options.compare == "plain", "search": options.search}
+    report = benchmark(options.preset, options.device, batches=options.batches, **compared)
     print(json.dumps(report, indent=2) if options.json else format_report(report))
 
 
@@ -165,6 +166,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--preset", default="lite", help=", ".join(PRESETS))
     command.add_argument("--device", default="auto", help=", ".join(DEVICES))
     command.add_argument("--compare", choices=("plain",), help="also time the loop as research code runs it, and print the ratios")
+    command.add_argument("--search", action="store_true", help="on a GPU, also with algorithms that cuDNN searched (may take a minute)")
     command.add_argument("--json", action="store_true", help="print JSON")
     command.add_argument("--batches", type=int, nargs="+", default=[], metavar="N", help="also images a second at these batch sizes")
     command.set_defaults(run=run_benchmark)

@@ -29,7 +29,13 @@ CHAIN_SECONDS = 30.0  # after which the chain that bf16 is compared on is cut sh
 
 
 def benchmark(
-    name: str, device: str = "auto", steps: int = 3, repeats: int = 3, compare_plain: bool = False, batches: Sequence[int] = ()
+    name: str,
+    device: str = "auto",
+    steps: int = 3,
+    repeats: int = 3,
+    compare_plain: bool = False,
+    batches: Sequence[int] = (),
+    search: bool = False,
 ) -> dict[str, Any]:
     """Measure a preset with random weights (speed does not depend on them).
 
@@ -40,6 +46,7 @@ def benchmark(
         repeats: how often.
         compare_plain: also time the loop of ``nted_step.plain`` in this run.
         batches: also measure images a second, every one of another person, at these batch sizes.
+        search: on a GPU, also measure with algorithms that cuDNN searched.
 
     Returns:
         Per dtype: ``cold`` and ``warm`` seconds per step, GFLOP per step of each, the machine's ``peak`` in GFLOP/s for
@@ -92,7 +99,7 @@ def benchmark(
         from nted_step.benchmark_gpu import gpu_report
 
         report["peak_reserved"] = torch.cuda.max_memory_reserved(where)
-        report["gpu"] = gpu_report(pipelines[report["best"]], photo, pose, best["gflop_warm"], best["peak"], repeats)
+        report["gpu"] = gpu_report(pipelines[report["best"]], photo, pose, best["gflop_warm"], best["peak"], repeats, search)
     if compare_plain:
         seconds, images = _plain_loop(state, name, photo, pose, where, steps, repeats)
         report |= {

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nted_step.filters import filter_seconds, inputs_of, searching_algorithms
+from nted_step.filters import algorithms, filter_seconds, inputs_of
 from nted_step.generator import DownLevel, Generator, StyledConv
 from nted_step.graphs import CudaRecorder, Graphs
 from nted_step.layers import Blur, EqualConv2d, Upsample
@@ -24,17 +24,20 @@ COPIED = 2**30  # bytes that are copied to measure the memory's bandwidth: more 
 
 
 @torch.no_grad()
-def gpu_report(pipeline: NTEDStepPipeline, photo: Tensor, pose: Pose, gflop: float, peak: float, repeats: int) -> dict[str, Any]:
+def gpu_report(
+    pipeline: NTEDStepPipeline, photo: Tensor, pose: Pose, gflop: float, peak: float, repeats: int, search: bool = False
+) -> dict[str, Any]:
     """Measure a pipeline that has recorded graphs.
 
     Args:
         gflop: operations of a step with known textures, in 1e9.
         peak: rate of matrix products, in 1e9 operations a second.
+        search: also measure with cuDNN's search of algorithms, which may take a minute.
 
     Returns:
         ``new_pose_ms``: milliseconds of all steps of a known person, by the host's clock, waited for once at the end
         (``queued``), or after every step and with the drawing of the pose, as a caller of ``generate`` has it (``streamed``);
-        beside them the same without graphs (``eager``) and with algorithms that cuDNN guessed (``guessed``).
+        beside them the same as ``queued`` without graphs (``eager``), and with algorithms that cuDNN searched (``searched``).
         ``pose_map_ms``: the drawing of the pose alone. ``new_person_ms``: ``streamed`` with textures.
         ``floor``: see :func:`floor`. ``blurs``: see :func:`blur_report`.
     """
@@ -50,8 +53,9 @@ def gpu_report(pipeline: NTEDStepPipeline, photo: Tensor, pose: Pose, gflop: flo
         "queued": queued,
         "streamed": seconds(lambda: list(pipeline.generate(person, pose))),
         "eager": seconds(lambda: chain.run(lambda *inputs: step(generator, *inputs).image)),
-        "guessed": _elsewhere(lambda: seconds(lambda graphs=_guessing(pipeline): chain.run(graphs.step))),
     }
+    if search:
+        new_pose["searched"] = _elsewhere(lambda: seconds(lambda graphs=_searching(pipeline): chain.run(graphs.step)))
     return {
         "new_pose_ms": {name: value * 1000 for name, value in new_pose.items()},
         "pose_map_ms": seconds(lambda: skeleton_map(pose, pipeline.config.size)) * 1000,
@@ -81,17 +85,14 @@ class _Chain:
         return self.person.textures(t), self.start, self.skeleton, t
 
 
-def _guessing(pipeline: NTEDStepPipeline) -> Graphs:
-    return Graphs(pipeline.generator, CudaRecorder(pipeline.device, search=False))
+def _searching(pipeline: NTEDStepPipeline) -> Graphs:
+    return Graphs(pipeline.generator, CudaRecorder(pipeline.device, search=True))
 
 
 def _elsewhere(call: Callable[[], float]) -> float:
-    """In a thread of its own, since what cuDNN found to be the quickest is kept for a thread."""
-    found: list[float] = []
-    thread = threading.Thread(target=lambda: found.append(call()))
-    thread.start()
-    thread.join()
-    return found[0] if found else float("nan")
+    """In a thread of its own, since cuDNN keeps for a thread what it chose first."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(call).result()
 
 
 def floor(pipeline: NTEDStepPipeline, inputs: tuple[Any, ...], gflop: float, peak: float, seconds: float) -> dict[str, float]:
@@ -142,7 +143,7 @@ def blur_report(generator: Generator) -> list[dict[str, Any]]:
     """
     places = {module: name for name, module in generator.named_modules()}
     rows = []
-    with torch.cuda.device(next(generator.parameters()).device), searching_algorithms():
+    with torch.cuda.device(next(generator.parameters()).device), algorithms():
         insides = inputs_of(generator, Blur)
         for module, x in inputs_of(generator, (DownLevel, StyledConv)).items():
             if module.blur is None:
@@ -164,7 +165,7 @@ def _apart(module: DownLevel | StyledConv, x: Tensor) -> Callable[[], Tensor]:
 
 def _fused(module: DownLevel | StyledConv, x: Tensor) -> Callable[[], Tensor]:
     """Of the right shape; the speed does not depend on the weights."""
-    out_channels, in_channels = module.conv.weight.shape[:2]
+    out_channels, in_channels = next(module.conv.parameters()).shape[:2]  # the weight's, in whatever it is wrapped
     if isinstance(module, DownLevel):
         weight = _zeros(x, out_channels, in_channels)
         return lambda: F.conv2d(x, weight, stride=2, padding=2)
@@ -181,7 +182,8 @@ def format_gpu(report: dict[str, Any]) -> list[str]:
     pose, least = report["new_pose_ms"], report["floor"]
     return [
         f"all steps of a new pose: {pose['queued']:.1f} ms queued, {pose['streamed']:.1f} ms streamed with the pose's map "
-        f"({report['pose_map_ms']:.1f} ms); {pose['eager']:.1f} ms without graphs, {pose['guessed']:.1f} ms with guessed algorithms",
+        f"({report['pose_map_ms']:.1f} ms); {pose['eager']:.1f} ms without graphs"
+        + (f", {pose['searched']:.1f} ms with searched algorithms" if "searched" in pose else ""),
         f"all steps of a new person: {report['new_person_ms']:.1f} ms streamed",
         f"a step: {least['step_ms']:.3f} ms; its operations alone {least['operations_ms']:.3f} ms, its {least['gbytes']:.3f} GB alone "
         f"{least['bytes_ms']:.3f} ms at {least['gbytes_per_second']:.0f} GB/s: {least['share']:.0%} of the floor's speed",

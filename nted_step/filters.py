@@ -20,7 +20,7 @@ MARGIN = 0.9  # another way must take less than this share of the usual one's ti
 def choose_filters(generator: Generator) -> None:
     """Give every Blur of a generator on a CUDA device the way that is quickest there for a single image, by timing."""
     known: dict[tuple, str] = {}
-    with torch.cuda.device(next(generator.parameters()).device), searching_algorithms():
+    with torch.cuda.device(next(generator.parameters()).device), algorithms():
         for blur, x in inputs_of(generator, Blur).items():
             key = (tuple(x.shape), blur.padding, blur.bias is None)
             if key not in known:
@@ -58,18 +58,23 @@ def inputs_of(generator: Generator, kind: type | tuple[type, ...]) -> dict[Any, 
 
 def run_once(generator: Generator) -> None:
     """Both halves of one step, of a single image of zeros."""
-    weight, size = next(generator.parameters()), generator.config.size
+    weight, size = next(generator.target_image_renderer.parameters()), generator.config.size
     image, skeleton = (weight.new_zeros(1, channels, *size) for channels in (3, generator.config.pose_channels))
     layout = {"memory_format": torch.channels_last}
     generator(image.contiguous(**layout), image.contiguous(**layout), skeleton.contiguous(**layout), image.new_zeros(1, dtype=torch.int64))
 
 
 @contextmanager
-def searching_algorithms(search: bool = True) -> Iterator[None]:
-    """cuDNN times its algorithms for every convolution that this thread has not met yet, and keeps the quickest for the thread."""
-    before = torch.backends.cudnn.benchmark
-    torch.backends.cudnn.benchmark = search
+def algorithms(*, search: bool = False) -> Iterator[None]:
+    """cuDNN takes algorithms that give the same result every time, as the same seed must.
+
+    With ``search`` it builds and times all of them, for every convolution that this thread has not met yet, and the thread keeps the
+    quickest; otherwise it takes what its heuristics say, which costs no time.
+    """
+    cudnn = torch.backends.cudnn
+    before = cudnn.benchmark, cudnn.deterministic
+    cudnn.benchmark, cudnn.deterministic = search, True
     try:
         yield
     finally:
-        torch.backends.cudnn.benchmark = before
+        cudnn.benchmark, cudnn.deterministic = before

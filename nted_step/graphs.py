@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from nted_step.filters import choose_filters, searching_algorithms
+from nted_step.filters import algorithms, choose_filters
 from nted_step.generator import Generator, Textures
 from nted_step.sampler import step
 
@@ -119,8 +119,8 @@ class CudaRecorder:
     The pool can be shared because inputs lie outside it and results are copied out of it before another graph runs.
     """
 
-    def __init__(self, device: torch.device, *, search: bool = True):
-        """``search`` has cuDNN time its algorithms instead of guessing the quickest."""
+    def __init__(self, device: torch.device, *, search: bool = False):
+        """``search``: see :func:`nted_step.filters.algorithms`."""
         self.device, self.search = device, search
         self.stream, self.pool = torch.cuda.Stream(device), torch.cuda.graph_pool_handle()
 
@@ -129,14 +129,15 @@ class CudaRecorder:
             self._warm_up(call)
             graph = torch.cuda.CUDAGraph()
             # "thread_local": other threads go on allocating memory and reading results, of which none concerns this stream.
-            with torch.cuda.graph(graph, pool=self.pool, stream=self.stream, capture_error_mode="thread_local"):
+            recording = torch.cuda.graph(graph, pool=self.pool, stream=self.stream, capture_error_mode="thread_local")
+            with algorithms(), recording:  # a search is over by then, and cannot be recorded
                 results = call()
         return graph.replay, results
 
     def _warm_up(self, call: Call) -> None:
         current = torch.cuda.current_stream()
         self.stream.wait_stream(current)
-        with torch.cuda.stream(self.stream), searching_algorithms(self.search):
+        with torch.cuda.stream(self.stream), algorithms(search=self.search):
             for _ in range(WARM_UP):
                 call()
         current.wait_stream(self.stream)
