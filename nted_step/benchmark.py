@@ -55,9 +55,9 @@ def benchmark(
         ``best`` is the faster dtype and ``peak_fraction`` its fraction; compared, ``plain`` is the plain loop's seconds per
         step, ``cold_speedup`` and ``warm_speedup`` how many times faster the best dtype is, and ``psnr_plain`` how near its
         float32 images are. ``images_per_second`` maps a batch size to whole images (all steps, textures included) a second in the
-        best dtype; ``peak_memory`` is the GPU's in bytes, None elsewhere. ``load`` and ``first`` are the seconds that it took to
-        prepare the model and to compute the first chain. On a GPU also ``peak_reserved``, with what graphs and caches hold, and
-        ``gpu``, see ``nted_step.benchmark_gpu``.
+        best dtype; ``peak_memory`` is the GPU's in bytes, None elsewhere. On a GPU also ``peak_reserved``, with what graphs and
+        caches hold, per dtype the seconds to prepare the model (``load``) and of the first chain (``first``), and ``gpu``, see
+        ``nted_step.benchmark_gpu``.
     """
     where = choose_device(device)
     torch.manual_seed(0)
@@ -86,20 +86,28 @@ def benchmark(
             flop = _flop(pipeline, person, pose)
             report[dtype] = {
                 "cold": cold, "warm": warm, "peak": peak, "fraction": flop["warm"] / warm / peak, "gflop_cold": flop["cold"],
-                "gflop_warm": flop["warm"], "load": loaded - began, "first": first - loaded,
+                "gflop_warm": flop["warm"],
             }  # fmt: skip
+            if where.type == "cuda":
+                report[dtype] |= {"load": loaded - began, "first": first - loaded}
     last = min(len(images) for images in chains.values()) - 1
     error = (chains["float32"][last] - chains["bfloat16"][last]).square().mean().item()
     report |= {"psnr_bf16": _decibels(error), "psnr_step": last, "best": min(DTYPES, key=lambda dtype: report[dtype]["warm"])}
     best = report[report["best"]]
     report["peak_fraction"] = best["fraction"]
-    report["images_per_second"] = {count: throughput(pipelines[report["best"]], photo, pose, count, repeats) for count in batches}
+    pipeline = pipelines[report["best"]]
+    if where.type == "cuda":  # the memory of running the best dtype, without the other one's and that of the matrices
+        pipelines.clear()
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(where)
+        _chain(pipeline, pipeline.encode(photo), pose)
+    report["images_per_second"] = {count: throughput(pipeline, photo, pose, count, repeats) for count in batches}
     report["peak_memory"] = torch.cuda.max_memory_allocated(where) if where.type == "cuda" else None
     if where.type == "cuda":
         from nted_step.benchmark_gpu import gpu_report
 
         report["peak_reserved"] = torch.cuda.max_memory_reserved(where)
-        report["gpu"] = gpu_report(pipelines[report["best"]], photo, pose, best["gflop_warm"], best["peak"], repeats, search)
+        report["gpu"] = gpu_report(pipeline, photo, pose, best["gflop_warm"], best["peak"], repeats, search)
     if compare_plain:
         seconds, images = _plain_loop(state, name, photo, pose, where, steps, repeats)
         report |= {

@@ -97,7 +97,7 @@ class _Recorded:
     def __init__(self, half: Callable[..., Sequence[Tensor]], image: Tensor, t: int, others: Sequence[Tensor], record: Record):
         self.image = torch.empty_like(image, memory_format=torch.channels_last)
         self.times = torch.empty(len(image), dtype=torch.int64, device=image.device)
-        self.others = [torch.empty_like(other) for other in others]
+        self.others = [torch.empty_like(other, memory_format=_layout(other)) for other in others]
         self._copy_in(image, t, others)  # the warm-up then computes with real numbers
         self.repeat, self.results = record(lambda: half(self.image, self.times, *self.others))
 
@@ -111,6 +111,10 @@ class _Recorded:
         self.times.fill_(t)
         if others:  # apart from the image, which is of another dtype: a list of one dtype is copied by one kernel
             torch._foreach_copy_(self.others, list(others))
+
+
+def _layout(tensor: Tensor) -> torch.memory_format:
+    return torch.channels_last if tensor.dim() == 4 else torch.contiguous_format
 
 
 class CudaRecorder:

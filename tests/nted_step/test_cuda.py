@@ -136,12 +136,10 @@ def test_float32_equals_the_processor(people, poses):
 def test_gradients_reach_the_textures(pipeline, people, poses):
     """Refining a garment swap needs them; the recorded steps know none."""
     generator, skeleton, t = pipeline.generator, drawn(pipeline, poses[0]), 19
-    grads = []
+    source, times, grads = people[0].source, torch.tensor([t], device=pipeline.device), []
     for render in (
-        lambda values: pipeline.graphs.step(Textures(values), people[0].source, skeleton, t),
-        lambda values: generator.render(
-            generator.encode_pose(people[0].source.to(pipeline.dtype), skeleton, torch.tensor([t], device=skeleton.device)), Textures(values)
-        ).image,
+        lambda values: pipeline.graphs.step(Textures(values), source, skeleton, t),
+        lambda values: generator.render(generator.encode_pose(source.to(pipeline.dtype), skeleton, times), Textures(values)).image,
     ):
         values = tuple(value.clone().requires_grad_() for value in people[0].textures(t).values)
         render(values).float().square().mean().backward()

@@ -12,8 +12,8 @@ from nted_step.filters import inputs_of
 from nted_step.folding import fold
 from nted_step.generator import Textures
 from nted_step.graphs import Graphs
-from nted_step.layers import FILTERS, Blur
-from nted_step.precision import Widened, lower
+from nted_step.layers import FILTERS, Blur, EqualConvTranspose2d
+from nted_step.precision import Widened, lower, turn_transposed
 from nted_step.sampler import sample, step
 
 
@@ -111,6 +111,15 @@ def test_gradients_take_the_generator_itself(folded, inputs):
 def test_only_a_generator_in_evaluation_mode_is_recorded(tiny_generator):
     with pytest.raises(ValueError, match="evaluation mode"):
         Graphs(tiny_generator.train())
+
+
+def test_transposed_weights_are_turned_once_and_stay_the_same(folded, inputs):
+    source, skeleton = inputs(1, 0)
+    before = expected(folded, source, skeleton, 1)[1]
+    turn_transposed(folded)
+    turned = [module.weight.transpose(0, 1) for module in folded.modules() if isinstance(module, EqualConvTranspose2d)]
+    assert turned and all(weight.is_contiguous(memory_format=torch.channels_last) for weight in turned)
+    assert torch.allclose(expected(folded, source, skeleton, 1)[1], before, atol=1e-5)
 
 
 @pytest.mark.parametrize(("padding", "gain"), [(1, 4.0), (2, 1.0)])
