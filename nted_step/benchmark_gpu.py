@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nted_step.filters import algorithms, filter_seconds, inputs_of
+from nted_step.filters import FusedConv
 from nted_step.generator import DownLevel, Generator, StyledConv
 from nted_step.graphs import CudaRecorder, Graphs
 from nted_step.layers import Blur, EqualConv2d, Upsample
@@ -18,7 +18,7 @@ from nted_step.pipeline import NTEDStepPipeline, Person
 from nted_step.pose import Pose, skeleton_map
 from nted_step.sampler import Advance, step
 from nted_step.schedule import seeded_noise, start_image
-from nted_step.timing import device_seconds, fastest_call
+from nted_step.timing import fastest_call
 
 COPIED = 2**30  # bytes that are copied to measure the memory's bandwidth: more than any cache holds
 
@@ -118,7 +118,7 @@ def step_bytes(generator: Generator, inputs: tuple[Any, ...]) -> int:
         nonlocal total
         total += inputs[0].nbytes + output.nbytes
 
-    kinds = (EqualConv2d, Blur, Upsample)
+    kinds = (EqualConv2d, FusedConv, Blur, Upsample)
     hooks = [module.register_forward_hook(count) for half in halves for module in half.modules() if isinstance(module, kinds)]
     try:
         step(generator, *inputs)
@@ -135,46 +135,11 @@ def copy_bandwidth(device: torch.device) -> float:
 
 
 @torch.no_grad()
-def blur_report(generator: Generator) -> list[dict[str, Any]]:
-    """Of each smoothing: its place and size, microseconds of every way to compute it, and which is taken.
-
-    ``apart`` is the smoothing as it is taken and the stride-2 convolution next to it; ``fused`` what both would take as one 6x6
-    convolution, which has four times the operations.
-    """
-    places = {module: name for name, module in generator.named_modules()}
-    rows = []
-    with torch.cuda.device(next(generator.parameters()).device), algorithms():
-        insides = inputs_of(generator, Blur)
-        for module, x in inputs_of(generator, (DownLevel, StyledConv)).items():
-            if module.blur is None:
-                continue
-            ways = filter_seconds(module.blur, insides[module.blur])
-            pair = {"apart": device_seconds(_apart(module, x)), "fused": device_seconds(_fused(module, x))}
-            rows.append({
-                "place": places[module], "size": list(insides[module.blur].shape), "taken": module.blur.way,
-                **{name: value * 1e6 for name, value in (ways | pair).items()},
-            })  # fmt: skip
-    return rows
-
-
-def _apart(module: DownLevel | StyledConv, x: Tensor) -> Callable[[], Tensor]:
-    if isinstance(module, DownLevel):
-        return lambda: module.conv(module.blur(x))
-    return lambda: module.blur(module.conv(x))
-
-
-def _fused(module: DownLevel | StyledConv, x: Tensor) -> Callable[[], Tensor]:
-    """Of the right shape; the speed does not depend on the weights."""
-    out_channels, in_channels = next(module.conv.parameters()).shape[:2]  # the weight's, in whatever it is wrapped
-    if isinstance(module, DownLevel):
-        weight = _zeros(x, out_channels, in_channels)
-        return lambda: F.conv2d(x, weight, stride=2, padding=2)
-    weight = _zeros(x, in_channels, out_channels)
-    return lambda: F.conv_transpose2d(x, weight, stride=2, padding=2)
-
-
-def _zeros(x: Tensor, *channels: int) -> Tensor:
-    return x.new_zeros(*channels, 6, 6).contiguous(memory_format=torch.channels_last)
+def blur_report(generator: Generator) -> dict[str, str]:
+    """Place of each smoothing -> which way is taken, in :func:`nted_step.filters.choose_filters`."""
+    places = ((name, module) for name, module in generator.named_modules() if isinstance(module, (DownLevel, StyledConv)))
+    taken = {name: "fused" if isinstance(module.conv, FusedConv) else getattr(module.blur, "way", "") for name, module in places}
+    return {name: way for name, way in taken.items() if way}
 
 
 def format_gpu(report: dict[str, Any]) -> list[str]:
@@ -187,8 +152,5 @@ def format_gpu(report: dict[str, Any]) -> list[str]:
         f"all steps of a new person: {report['new_person_ms']:.1f} ms streamed",
         f"a step: {least['step_ms']:.3f} ms; its operations alone {least['operations_ms']:.3f} ms, its {least['gbytes']:.3f} GB alone "
         f"{least['bytes_ms']:.3f} ms at {least['gbytes_per_second']:.0f} GB/s: {least['share']:.0%} of the floor's speed",
-        *(
-            f"{row['place']:44}{row['taken']:>10}" + "".join(f"  {name} {row[name]:.0f} us" for name in row if isinstance(row[name], float))
-            for row in report["blurs"]
-        ),
+        "smoothing: " + ", ".join(f"{count} {way}" for way, count in Counter(report["blurs"].values()).items()),
     ]

@@ -1,4 +1,7 @@
-"""Which way of smoothing is the quickest on a GPU: libraries differ by an order of magnitude in filters of single channels."""
+"""Which way of smoothing is the quickest on a GPU: libraries differ by an order of magnitude in filters of single channels.
+
+Mostly it is none of its own: as part of the stride-2 convolution next to it, at four times the operations, which the GPU has to spare.
+"""
 
 from __future__ import annotations
 
@@ -7,25 +10,54 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
-from nted_step.generator import Generator
-from nted_step.layers import FILTERS, Blur
+from nted_step.generator import DownLevel, Generator, StyledConv
+from nted_step.layers import FILTERS, Blur, EqualConv2d, EqualConvTranspose2d, smoothed
 from nted_step.timing import device_seconds
 
 MARGIN = 0.9  # another way must take less than this share of the usual one's time: a tie is no reason to round differently
 
 
+class FusedConv(nn.Module):
+    """A folded stride-2 convolution and the smoothing before it, or a transposed one and the smoothing behind it, as one."""
+
+    def __init__(self, place: DownLevel | StyledConv):
+        super().__init__()
+        conv, blur = place.conv, place.blur
+        self.transposed = isinstance(conv, EqualConvTranspose2d)
+        weight = smoothed(conv.scaled_weight().float(), blur.kernel.float()).to(conv.weight.dtype)
+        weight = weight.transpose(0, 1) if self.transposed else weight
+        self.weight = nn.Parameter(weight.contiguous(memory_format=torch.channels_last), requires_grad=False)
+        self.bias = blur.bias if self.transposed else conv.bias
+        self.padding = 3 - blur.padding if self.transposed else blur.padding
+
+    def forward(self, x: Tensor) -> Tensor:
+        convolve = F.conv_transpose2d if self.transposed else F.conv2d
+        return convolve(x, self.weight, self.bias, stride=2, padding=self.padding)
+
+
 @torch.no_grad()
 def choose_filters(generator: Generator) -> None:
-    """Give every Blur of a generator on a CUDA device the way that is quickest there for a single image, by timing."""
-    known: dict[tuple, str] = {}
+    """Smooth everywhere in a folded generator on a CUDA device in the way that is quickest there for a single image, by timing."""
     with torch.cuda.device(next(generator.parameters()).device), algorithms():
+        known: dict[tuple, str] = {}
         for blur, x in inputs_of(generator, Blur).items():
             key = (tuple(x.shape), blur.padding, blur.bias is None)
             if key not in known:
                 known[key] = _quickest(filter_seconds(blur, x))
             blur.way = known[key]
+        for place, x in inputs_of(generator, (DownLevel, StyledConv)).items():
+            if isinstance(place.conv, EqualConv2d) and place.blur is not None:
+                fused = FusedConv(place)
+                if device_seconds(lambda f=fused, x=x: f(x)) < MARGIN * device_seconds(lambda p=place, x=x: apart(p, x)):
+                    place.conv, place.blur = fused, nn.Identity() if isinstance(place, DownLevel) else None
+
+
+def apart(place: DownLevel | StyledConv, x: Tensor) -> Tensor:
+    """The two operations one after the other."""
+    return place.conv(place.blur(x)) if isinstance(place, DownLevel) else place.blur(place.conv(x))
 
 
 def filter_seconds(blur: Blur, x: Tensor) -> dict[str, float]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nted_step.config import NTEDStepConfig
-from nted_step.layers import BiasedLeakyReLU, Blur, EqualConv2d, EqualConvTranspose2d, Upsample
+from nted_step.layers import BiasedLeakyReLU, Blur, EqualConv2d, EqualConvTranspose2d, Upsample, blur_convolve, convolve_blur
 from nted_step.textures import Distribution, Extraction
 
 
@@ -81,7 +81,7 @@ class DownLevel(nn.Module):
             self.extraction_operations = nn.ModuleList(Extraction(out_channels, labels, kernel) for _ in range(2))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.activate(self.conv(self.blur(x)))
+        return self.activate(blur_convolve(x, self.blur, self.conv))
 
 
 class Encoder(nn.Module):
@@ -126,9 +126,7 @@ class StyledConv(nn.Module):
         self.activate = BiasedLeakyReLU(out_channels)
 
     def forward(self, x: Tensor, textures: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        x = self.conv(x)
-        if self.blur is not None:
-            x = self.blur(x)
+        x = self.conv(x) if self.blur is None else convolve_blur(x, self.conv, self.blur)
         logits = None
         if self.distribution_operation is not None:
             x, logits = self.distribution_operation(x, textures)

@@ -84,7 +84,8 @@ def binomial_kernel(gain: float = 1.0) -> Tensor:
 class Blur(nn.Module):
     """Zero-pad by ``padding`` (1 or 2) on every side, then the 4x4 binomial filter on each channel.
 
-    ``gain`` is 4 after a zero-inserting upsampling, which spreads each pixel over four. ``way`` is which of FILTERS computes it.
+    ``gain`` is 4 after a zero-inserting upsampling, which spreads each pixel over four. ``way`` is which of FILTERS computes it, or
+    ``"fused"`` where it is done by the convolution next to it (:func:`blur_convolve`, :func:`convolve_blur`).
     """
 
     def __init__(self, padding: int, gain: float = 1.0):
@@ -107,6 +108,46 @@ class Upsample(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.conv_transpose2d(x, depthwise(self.kernel, x), stride=2, padding=1, groups=x.shape[1])
+
+
+def blur_convolve(x: Tensor, blur: Blur, conv: EqualConv2d) -> Tensor:
+    """``conv(blur(x))``, of a convolution that does not pad."""
+    if not _fused(blur):
+        return conv(blur(x))
+    return F.conv2d(x, smoothed(conv.scaled_weight(), blur.kernel), conv.bias, conv.stride, blur.padding)
+
+
+def convolve_blur(x: Tensor, conv: EqualConvTranspose2d, blur: Blur) -> Tensor:
+    """``blur(conv(x))``, of a transposed convolution without bias."""
+    if not _fused(blur):
+        return blur(conv(x))
+    weight = smoothed(conv.scaled_weight(), blur.kernel).transpose(0, 1)
+    return F.conv_transpose2d(x, weight, blur.bias, stride=2, padding=3 - blur.padding)
+
+
+def smooth_by_convolutions(*networks: nn.Module) -> None:
+    """Let every Blur be done by the convolution next to it."""
+    for network in networks:
+        for module in network.modules():
+            if isinstance(module, Blur):
+                module.way = "fused"
+
+
+def _fused(blur: nn.Module) -> bool:
+    return isinstance(blur, Blur) and blur.way == "fused"  # for inference something else may stand in its place
+
+
+def smoothed(weight: Tensor, kernel: Tensor) -> Tensor:
+    """The weight of a convolution and the 4x4 filter next to it in one: out x in x k x k -> out x in x (k+3) x (k+3).
+
+    Four times the operations for k = 3, but dense ones, and one pass over memory in place of three: for GPUs.
+    """
+    side = weight.shape[-1]
+    with torch.autocast(weight.device.type, enabled=False):
+        places = torch.eye(side**2, dtype=weight.dtype, device=weight.device).view(-1, 1, side, side)
+        spread = F.conv_transpose2d(places, kernel.to(weight.dtype)[None, None])  # the filter, at every place of the weight
+        out = weight.flatten(2) @ spread.flatten(1)
+    return out.view(*weight.shape[:2], side + 3, side + 3)
 
 
 def depthwise(kernel: Tensor, x: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nted_step.layers import GAIN, BiasedLeakyReLU, Blur, EqualConv2d, EqualLinear
+from nted_step.layers import GAIN, BiasedLeakyReLU, Blur, EqualConv2d, EqualLinear, blur_convolve
 
 COARSEST = 4  # feature height at which the residual blocks end
 
@@ -41,7 +41,8 @@ class ResBlock(nn.Module):
         self.skip = nn.Sequential(Blur(padding=1), EqualConv2d(in_channels, out_channels, 1, stride=2, bias=False))
 
     def forward(self, x: Tensor) -> Tensor:
-        return (self.conv2(self.conv1(x)) + self.skip(x)) / GAIN
+        (blur, conv, activate), (skip_blur, skip_conv) = self.conv2, self.skip
+        return (activate(blur_convolve(self.conv1(x), blur, conv)) + blur_convolve(x, skip_blur, skip_conv)) / GAIN
 
 
 class Discriminator(nn.Module):

@@ -10,6 +10,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -53,12 +54,16 @@ class LiveFigures(PersonPairs):
         groups_of = _Groups(folder, groups, seed, poses, render_size, size)
         context = {"multiprocessing_context": "spawn", "prefetch_factor": 1} if workers else {}  # a process that uses CUDA cannot be forked
         self.loader = DataLoader(groups_of, batch_size=None, num_workers=workers, in_order=False, **context)
-        self.closed = False
+        self.closed, self.moving = False, threading.Lock()
         self.thread = threading.Thread(target=self._fill, name="live figures", daemon=True)
         self.thread.start()
         while len(self.there) < min(first, self.people):
             self._check()
             time.sleep(POLL)
+
+    def still(self) -> AbstractContextManager:
+        """A context in which nothing is moved to the device."""
+        return self.moving
 
     def close(self) -> None:
         """Render no more, and end the workers; who is there stays."""
@@ -80,8 +85,9 @@ class LiveFigures(PersonPairs):
         try:
             for group, arrays in self.loader:
                 rows = slice(GROUP * group, GROUP * (group + 1))
-                for name, values in arrays.items():
-                    self.tensors[name][rows].copy_(values.view(GROUP, self.poses, *values.shape[1:]))
+                with self.moving:
+                    for name, values in arrays.items():
+                        self.tensors[name][rows].copy_(values.view(GROUP, self.poses, *values.shape[1:]))
                 self.there = np.append(self.there, np.arange(rows.start, rows.stop))
                 if self.closed:
                     return

@@ -19,10 +19,12 @@ from torch import Tensor
 
 from nted_step.config import NTEDStepConfig, preset
 from nted_step.generator import Generator
+from nted_step.layers import smooth_by_convolutions
 from nted_step.weights import load_weights
 from training.checkpoint import load_latest, save_checkpoint
 from training.discriminator import COARSEST, Discriminator
 from training.distributed import Ranks, without_averaging
+from training.graphed import GraphedGenerator
 from training.growing import at_stage, stage_config
 from training.live import LiveFigures
 from training.metrics import NotAvailable
@@ -72,6 +74,7 @@ class Trainer:
 
     def __init__(self, settings: Settings, run: Path, device: torch.device, ranks: Ranks | None = None):
         _check(settings)
+        _check_graphs(settings, device, ranks or Ranks())
         self.settings, self.run_dir, self.device, self.ranks = settings, run, device, ranks or Ranks()
         self.final = model_config(settings)
         self.progress = Progress()
@@ -149,6 +152,8 @@ class Trainer:
         self.discriminator = Discriminator(config.size, self._d_channels(config.size[0]), config.steps)
         self.discriminator.to(self.device, memory_format=layout)
         self.ranks.same(self.discriminator)
+        if self.device.type == "cuda":
+            smooth_by_convolutions(self.generator, self.discriminator)
         if self.settings.compile and generator._compiled_call_impl is None:
             generator.compile()
         self.wrapped_g, self.wrapped_d = (self.ranks.wrap(module, self.device) for module in (self.generator, self.discriminator))
@@ -163,12 +168,20 @@ class Trainer:
             self._open_store(config)
             self.validation = validation_store(self.settings, config, self.settings.validation_people) if self.ranks.first else None
         self.rollout = self._rollout(config)
+        if self.settings.graphs:
+            self._record()
         if self.ranks.first:
             print(
                 f"stage {self.progress.stage}: {config.size[0]}x{config.size[1]}, {self.stage.rollout}, effective batch {self.effective_batch} = "
                 f"{self.stage.batch} pairs x {self.stage.accumulate} accumulated x {self.ranks.count} processes",
                 flush=True,
             )
+
+    def _record(self) -> None:
+        """Call the generator as CUDA graphs from now on; nothing else may use the device while they are recorded."""
+        autocast = torch.autocast("cuda", torch.bfloat16, self.settings.precision == "bfloat16", cache_enabled=False)
+        with self.store.still() if isinstance(self.store, LiveFigures) else nullcontext():
+            self.wrapped_g = GraphedGenerator(self.generator, self.stage.batch, autocast)
 
     def _open_store(self, config: NTEDStepConfig) -> None:
         """Another canvas needs another store; live figures are then rendered no more at the old one."""
@@ -420,3 +433,13 @@ def _check(settings: Settings) -> None:
             raise ValueError("batch and accumulate must be at least 1")
     if settings.compile and settings.time_ramp:
         raise ValueError("compile and time_ramp exclude each other: every new share would compile anew; compile after the ramp")
+
+
+def _check_graphs(settings: Settings, device: torch.device, ranks: Ranks) -> None:
+    """Raises ValueError for what recorded graphs cannot do."""
+    if not settings.graphs:
+        return
+    if device.type != "cuda" or ranks.count > 1:
+        raise ValueError("graphs need one process and a CUDA device")
+    if settings.compile or settings.time_ramp or any(stage.rollout != "chains" or stage.accumulate > 1 for stage in settings.stages):
+        raise ValueError("graphs repeat one recorded call: they need rollout chains and accumulate 1, without compile and time_ramp")

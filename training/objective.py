@@ -100,14 +100,17 @@ class Objective:
         t, runs = _times(steps), _runs(steps)
         real_images = target.detach().requires_grad_(regularise)
         with self.autocast(enabled=not regularise):  # the penalty is a second derivative: float32
-            real, fake = discriminator(real_images, runs), discriminator(output.detach(), runs)
+            # In one batch, but with statistics of their own.
+            verdict = discriminator(torch.cat([real_images, output.detach()]), 2 * runs)
+        real, fake = verdict.logit.chunk(2)
+        real_step, fake_step = verdict.step_logprob.chunk(2)
         parts = {
-            "d_gan": losses.discriminator_gan(real.logit, fake.logit),
-            "d_step": losses.step_prediction(real.step_logprob, t) + losses.step_prediction(fake.step_logprob, t),
+            "d_gan": losses.discriminator_gan(real, fake),
+            "d_step": losses.step_prediction(real_step, t) + losses.step_prediction(fake_step, t),
         }
         total = self.weights.gan * parts["d_gan"] + self.weights.step * parts["d_step"]
         if regularise:  # summed with the other losses into one backward, as distributed training needs
-            penalty = losses.r1_penalty(real.logit, real_images) + losses.r1_penalty(real.step_logprob, real_images)
+            penalty = losses.r1_penalty(real, real_images) + losses.r1_penalty(real_step, real_images)
             parts["r1"] = penalty
             total = total + self.weights.r1 / 2 * self.settings.r1_every * penalty
         return total, parts

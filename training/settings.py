@@ -89,6 +89,7 @@ class Settings:
     beta2: float = 0.99  # Adam's second moment decay, G
     beta2_d: float = 0.0  # and D; 0: as G
     compile: bool = False  # compile G's forward and backward (never D: R1 is a second derivative)
+    graphs: bool = False  # record G's forward and backward as CUDA graphs: one process, chains, no accumulation
     time_ramp: int = 0  # samples over which a warm start's time embedding rises to its full share (init of a one-step model)
     extraction_lr: float = 10.0  # factor on the learning rate of the extraction filters (see Trainer._parameter_groups)
     r1_every: int = 16  # optimizer steps of D between two R1 penalties
