@@ -33,6 +33,7 @@ from pose_editor import PoseEditor, endpoints, journal, tempfiles, weights_choic
 from pose_editor.browser import about
 from pose_editor.cropper import Cropper
 from pose_editor.gate import Gate
+from pose_editor.kept import line as told_kept
 from pose_editor.mixer import Mixer
 from pose_editor.own_photo import FITS, OwnPhoto
 from pose_editor.people import Session
@@ -41,7 +42,7 @@ from pose_editor.runbar import Download, RunBar
 from pose_editor.studio import Studio
 from pose_editor.tour import Tour
 from pose_editor.viewer import StepViewer
-from pose_editor.wiring import Parts, wire
+from pose_editor.wiring import Parts, tell_kept, wire
 
 ROOT = Path(__file__).parent
 WEIGHTS = ROOT / "assets" / "weights" / "lite"
@@ -79,10 +80,12 @@ def build(studio: Studio, private: bool = False, parser: Path = PARSER) -> gr.Bl
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Pose", id="pose"):
                 parts = pose_tab(studio, message)
-                wire(studio, own, parts)
+                opening = wire(studio, own, parts)
             with gr.Tab("Garments", id="garments") as tab:
-                desk = garment_tab.add(studio, tabs, tab, parts, own, parser, PHOTO_SECONDS)
+                desk, visit, dressing = garment_tab.add(studio, tabs, tab, parts, own, parser, PHOTO_SECONDS)
         line = gr.HTML(html.escape(about(studio.pipeline)), elem_id="about")
+        kept = gr.HTML(told_kept(Session().kept, Session().kept), elem_id="kept")
+        tell_kept(kept, [parts.session, visit], [*opening, *dressing])
         if private:
             weights_choice.add(studio, str(WEIGHTS), line, parts.viewer, page)
         pose, seed = endpoints.add(studio)

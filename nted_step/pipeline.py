@@ -52,10 +52,16 @@ class Person:
         """Texture values and extraction maps of step t, computed anew at every call."""
         return self._encode(self.source, t)
 
+    def forget(self) -> None:
+        """Give the memory of the textures back. Whoever asks for them again has them computed again."""
+        with self._lock:
+            self._known.clear()
+
     @property
     def nbytes(self) -> int:
         """Bytes held by the photo and the textures known so far."""
-        tensors = [self.source, *(value for known in self._known.values() for value in known.values)]
+        known = list(self._known.values())  # at one moment: a run beside this one may add to them
+        tensors = [self.source, *(value for textures in known for value in textures.values)]
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 

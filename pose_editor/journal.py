@@ -16,6 +16,8 @@ from typing import Any
 
 import gradio as gr
 
+from pose_editor.streams import WholeUpdates
+
 LOG = logging.getLogger("nted_step.page")
 FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 MOST_OF_ONE = 20
@@ -48,7 +50,7 @@ class Asked:
         LOG.log(self.level, "%s", line)
 
 
-class Page(gr.Blocks):
+class Page(WholeUpdates):
     """Blocks that keep the log, and tell a visitor in one line when something went wrong inside."""
 
     def __init__(self, **arguments: Any) -> None:

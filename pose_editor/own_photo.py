@@ -64,7 +64,7 @@ class OwnPhoto:
     ) -> Opening:
         studio = self.studio
         try:
-            session.upload = studio.upload(*file, fit)
+            session.upload = studio.upload(*file, session.kept, fit)
         except ImageError as error:
             yield studio.only(message=notice(sentence(error), "error"))
             return

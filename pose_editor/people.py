@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nted_step.image import Fit
 from nted_step.pipeline import NTEDStepPipeline, Person
 from nted_step.pose import Pose
 from nted_step.sampler import StepOutput
 from pose_editor import saving
+from pose_editor.kept import KeptPeople
 
 # The numbers of the runs of one edit, larger wins: EDIT * edit + PREVIEW or STEPS, then whatever goes on from its result.
 EDIT, PREVIEW, STEPS = 1000, 1, 2
@@ -65,6 +66,7 @@ class Mixed:
 class Session:
     """What the server keeps for one visitor."""
 
+    kept: KeptPeople = field(default_factory=KeptPeople)  # all photos given in this tab, as the model knows them
     upload: Subject | None = None
     file: tuple[str, str] | None = None  # path and name of the uploaded photo, to fit it another way
     fit: Fit = "auto"  # how it is fitted

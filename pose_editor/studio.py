@@ -24,6 +24,7 @@ from pose_editor import formats, presets, saving, tracing
 from pose_editor.browser import about, data_url, frame, notice
 from pose_editor.component import PoseEditor, sentence
 from pose_editor.endpoints import whole
+from pose_editor.kept import KeptPeople
 from pose_editor.mixer import OWN, Mixer, Mixture
 from pose_editor.people import EDIT, PREVIEW, STEPS, Mixed, Result, Session, Subject
 from pose_editor.reel import Reel
@@ -67,16 +68,16 @@ class Studio:
     def _example(self, folder: Path, entry: dict[str, str]) -> Subject:
         photo = load_photo(folder / f"{entry['name']}.png", self.canvas)
         pose = load_pose_text(folder / f"{entry['name']}.txt", self.canvas)
-        return self._subject(entry["title"], photo, pose)
+        return self._subject(entry["title"], photo, pose, self.pipeline.encode(photo.image))
 
-    def _subject(self, title: str, photo: FittedPhoto, pose: Pose) -> Subject:
-        person = self.pipeline.encode(photo.image)
+    def _subject(self, title: str, photo: FittedPhoto, pose: Pose, person: Person) -> Subject:
         return Subject(title, data_url(to_pil(photo.image)), pose, person, self.pipeline, photo.content(), photo.window())
 
-    def upload(self, source: str | bytes, name: str, fit: Fit = "auto") -> Subject:
+    def upload(self, source: str | bytes, name: str, kept: KeptPeople, fit: Fit = "auto") -> Subject:
         """A visitor's photo, with a standing pose fitted to where the photo is on the canvas. Raises ImageError."""
         photo = load_photo(source, self.canvas, fit, name)
-        return self._subject("Your photo", photo, presets.standing(self.canvas, photo.content()))  # a saved file does not tell its name
+        pose, person = presets.standing(self.canvas, photo.content()), kept.encode(self.pipeline, photo.image)
+        return self._subject("Your photo", photo, pose, person)  # a saved file does not tell its name
 
     def subject(self, chosen: str | None, session: Session) -> Subject:
         """The person on the visitor's page: the chosen example, or else the uploaded photo."""
@@ -84,14 +85,15 @@ class Studio:
             return self.examples[chosen]
         if session.upload is None:
             raise gr.Error("Photos are kept for an hour, and this one is forgotten. Please choose it again.", print_exception=False)
-        session.upload = self.current(session.upload)
+        session.upload = self.current(session.upload, session.kept)
         return session.upload
 
-    def current(self, subject: Subject) -> Subject:
+    def current(self, subject: Subject, kept: KeptPeople) -> Subject:
         """The same photo as the weights in use see it, which may have been changed meanwhile."""
         if subject.pipeline is self.pipeline:
+            kept.use(self.pipeline, subject.person)
             return subject
-        return replace(subject, person=self.pipeline.encode(subject.person.source[0].cpu()), pipeline=self.pipeline)
+        return replace(subject, person=kept.encode(self.pipeline, subject.person.source[0].cpu()), pipeline=self.pipeline)
 
     def cast(self, subject: Subject, owners: list[str], session: Session) -> list[Subject]:
         """Whose textures each step takes: the person's own, except where another one was painted."""
@@ -308,7 +310,7 @@ class Studio:
         head, _, data = (kept["photo"] or "").partition(",")
         if not head.startswith("data:image/webp;base64"):
             raise ValueError("no photo was kept")
-        session.upload = self.upload(base64.b64decode(data), "Your photo")
+        session.upload = self.upload(base64.b64decode(data), "Your photo", session.kept)
         return session.upload
 
     def open_example(self, chosen: str | None, session: Session, settings: dict[str, Any], owners: list[str]) -> Iterator[tuple[Any, ...]]:

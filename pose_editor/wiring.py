@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from pose_editor import zero_gpu
+from pose_editor.kept import line
 from pose_editor.own_photo import OwnPhoto
 from pose_editor.people import Session
 
@@ -39,8 +40,8 @@ AT_ONCE = QUIET | {"queue": False, "trigger_mode": "multiple"}
 SEARCH = QUIET | {"concurrency_id": "search", "concurrency_limit": 1}  # beside the runs, which must not wait for a download
 
 
-def wire(studio: Any, own: OwnPhoto, on: Parts) -> None:
-    """Only the newest pose of a visitor is worked on; see Studio.claim."""
+def wire(studio: Any, own: OwnPhoto, on: Parts) -> list[Any]:
+    """Only the newest pose of a visitor is worked on; see Studio.claim. Returns the events that bring an own photo."""
     wanted = [on.editor, on.picker, on.session, on.bar, on.mixer]
     opened = [on.editor, on.picker, on.message, on.viewer, on.mixer]
     if not zero_gpu.LENT:  # a GPU is lent for a run, and would be for every preview
@@ -58,21 +59,22 @@ def wire(studio: Any, own: OwnPhoto, on: Parts) -> None:
     # it: with a second listener of its own the bar would be read when what it had to restore is gone.
     for giving in (given, restored):
         giving.then(_same, [on.session], [on.session], **AT_ONCE)
-    _wire_own_photo(own, on, opened, given, (chosen, restored))
+    return [restored, *_wire_own_photo(own, on, opened, given, (chosen, restored))]
 
 
 def _same(session: Session) -> Session:
     return session
 
 
-def _wire_own_photo(own: OwnPhoto, on: Parts, opened: list[Any], uploaded: Any, others: tuple[Any, ...]) -> None:
+def _wire_own_photo(own: OwnPhoto, on: Parts, opened: list[Any], uploaded: Any, others: tuple[Any, ...]) -> list[Any]:
     given = [on.session, on.bar, on.mixer]
     tools = {"fn": own.tools, "inputs": [on.picker, on.session], "outputs": [on.fit, on.crop, on.find]} | AT_ONCE
-    for opening in (
+    openings = [
         uploaded,
         on.fit.input(own.refit, [on.fit, *given], opened, **RUN),
         on.cropper.crop(own.crop, [on.cropper, *given], opened, **RUN),
-    ):
+    ]
+    for opening in openings:
         opening.then(**tools).then(own.find_at_once, given, opened, **SEARCH)
     on.picker.too_large(own.too_large, None, on.message, **AT_ONCE)
     on.picker.select(**tools)
@@ -80,3 +82,14 @@ def _wire_own_photo(own: OwnPhoto, on: Parts, opened: list[Any], uploaded: Any, 
         opening.then(**tools)  # once more for somebody just chosen, in case answers overtook each other
     on.crop.click(own.choose_window, [on.session], on.cropper, **AT_ONCE)
     on.find.click(own.find, [on.picker, *given], opened, **SEARCH)
+    return openings
+
+
+def tell_kept(page_line: gr.HTML, states: list[gr.State], events: list[Any]) -> None:
+    """Keep the line about the visitor's photos up to date; ``states`` are those of the tabs, ``events`` what may bring a photo."""
+
+    def kept(*visits: Session) -> str:
+        return line(*(visit.kept for visit in visits))
+
+    for event in events:
+        event.then(kept, states, page_line, **AT_ONCE)

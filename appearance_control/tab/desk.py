@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -31,7 +32,7 @@ from pose_editor.viewer import StepViewer
 if TYPE_CHECKING:
     from appearance_control.swap import GarmentSwap
 
-PHOTOS = ("@1", "@2", "@3", "@4")  # names of a visitor's own photos; a fifth takes the place of the first
+PHOTOS = ("@1", "@2", "@3", "@4")  # names of a visitor's own photos; a fifth takes the place of the one least recently used
 ITERATIONS = 100  # of a refinement that nobody stops
 NO_PARSER = "There are no parser weights here, so no garment is recognised by itself: press Paint… and paint it."
 REUSES = 8  # swaps that share what was rendered of people, before it is forgotten
@@ -62,16 +63,17 @@ class Fitting:
 class Visit(Session):
     """What the server keeps for one visitor of this tab."""
 
-    photos: dict[str, Subject] = field(default_factory=dict)
+    photos: OrderedDict[str, Subject] = field(default_factory=OrderedDict)  # the newest in use is the last
     given: int = 0  # photos, forgotten ones too
     working: int = 0  # the run that people are rendered for
     fitting: Fitting | None = None
 
     def keep(self, subject: Subject) -> str:
-        """The photo's name."""
-        name = PHOTOS[self.given % len(PHOTOS)]
+        """The photo's name, that of the photo least recently used where all are taken."""
+        name = PHOTOS[len(self.photos)] if len(self.photos) < len(PHOTOS) else next(iter(self.photos))
         self.given += 1
         self.photos[name] = subject
+        self.photos.move_to_end(name)
         return name
 
 
@@ -97,7 +99,8 @@ class GarmentDesk:
             return self.studio.examples[name]
         if name not in visit.photos:
             raise gr.Error("Photos are kept for an hour, and these are forgotten. Please choose somebody.", print_exception=False)
-        found = visit.photos[name] = self.studio.current(visit.photos[name])
+        found = visit.photos[name] = self.studio.current(visit.photos[name], visit.kept)
+        visit.photos.move_to_end(name)
         return found
 
     def people(self, visit: Visit) -> list[dict[str, str]]:
@@ -120,7 +123,7 @@ class GarmentDesk:
 
     def photo_of_wearer(self, path: str | None, wanted: tuple[list[Wanted], int], settings: dict[str, Any], visit: Visit) -> Iterator:
         yield self.only()
-        subject, says = self._photo(path)
+        subject, says = self._photo(path, visit)
         if subject is None:
             yield self.only(says=says)
             return
@@ -136,7 +139,7 @@ class GarmentDesk:
 
     def photo_of_garment(self, path: str | None, wanted: tuple[list[Wanted], int], visit: Visit) -> tuple[Any, ...]:
         """A photo for the row that asked for one. The page answers by sending its pose again."""
-        subject, says = self._photo(path)
+        subject, says = self._photo(path, visit)
         if subject is None:
             return self.only(says=says)
         name = visit.keep(subject)
@@ -144,9 +147,9 @@ class GarmentDesk:
         put = {"into": wanted[1], "person": name, "n": visit.given}
         return self.only(picker=PhotoPicker(choices=people), wardrobe=Wardrobe(people=people, put=put))
 
-    def _photo(self, path: str | None) -> tuple[Subject | None, str]:
+    def _photo(self, path: str | None, visit: Visit) -> tuple[Subject | None, str]:
         try:
-            return self.studio.upload(path or b"", Path(path or "the photo").name), ""
+            return self.studio.upload(path or b"", Path(path or "the photo").name, visit.kept), ""
         except ImageError as error:
             return None, notice(sentence(error), "error")
 
@@ -172,7 +175,8 @@ class GarmentDesk:
             return
         run, studio = visit.last.run, self.studio
         photo = to_tensor(run.images[-1])
-        session.upload = Subject("Dressed", data_url(run.images[-1]), run.pose, studio.pipeline.encode(photo), studio.pipeline, run.crop)
+        person = session.kept.encode(studio.pipeline, photo)
+        session.upload = Subject("Dressed", data_url(run.images[-1]), run.pose, person, studio.pipeline, run.crop)
         session.file, session.fit, session.opened = None, "auto", 0
         message = notice("This is the result from the garment tab, as a photo to be posed.")
         tabs = gr.Tabs(selected="pose")

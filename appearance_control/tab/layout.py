@@ -24,8 +24,9 @@ GIVER = 2  # the example whose garment the first visitor sees, from behind: the 
 REFINE = QUIET | {"trigger_mode": "multiple", "concurrency_id": "refine", "concurrency_limit": 4}  # long, and it leaves the model to others
 
 
-def add(studio: Studio, tabs: gr.Tabs, tab: gr.Tab, pose: Parts, own: OwnPhoto, parser: Path, idle: int) -> GarmentDesk:
-    """Fill the tab that is being built.
+def add(studio: Studio, tabs: gr.Tabs, tab: gr.Tab, pose: Parts, own: OwnPhoto, parser: Path, idle: int) -> tuple[GarmentDesk, gr.State, list[Any]]:
+    """Fill the tab that is being built. Returns what its events do, the visitor's state, and the events after
+    which other photos, or more textures, may be kept.
 
     Args:
         pose, own: the parts of the pose tab.
@@ -69,19 +70,19 @@ def add(studio: Studio, tabs: gr.Tabs, tab: gr.Tab, pose: Parts, own: OwnPhoto, 
     wanted = [editor, picker, wardrobe, bar, visit]
     tab.select(desk.enter, wanted, mine, **RUN)
     editor.drag(desk.preview, wanted, viewer, **PREVIEW)
-    editor.release(desk.render, wanted, mine, **RUN)
+    dressed = editor.release(desk.render, wanted, mine, **RUN)
     editor.release(desk.released, [editor, visit], None, **AT_ONCE)
     picker.select(desk.choosing, [visit], None, **AT_ONCE)
     picker.select(desk.wear, [picker, wardrobe, bar, visit], mine, **RUN)
     picker.too_large(own.too_large, None, says, **AT_ONCE)
-    photo.upload(desk.photo_of_wearer, [photo, wardrobe, bar, visit], mine, **RUN)
-    given.upload(desk.photo_of_garment, [given, wardrobe, visit], mine, **RUN)
+    worn = photo.upload(desk.photo_of_wearer, [photo, wardrobe, bar, visit], mine, **RUN)
+    taken = given.upload(desk.photo_of_garment, [given, wardrobe, visit], mine, **RUN)
     viewer.stop(desk.stop, [visit], None, **AT_ONCE)
     refine.refine(desk.refine, [editor, visit], mine, **REFINE)
     refine.stop(desk.stop, [visit], None, **AT_ONCE)
     bar.save(desk.save, [editor, picker, visit, bar], download, **SAVE)
-    fetch.click(desk.fetch, [pose.editor, pose.picker, pose.session, wardrobe, bar, visit], mine, **RUN)
+    fetched = fetch.click(desk.fetch, [pose.editor, pose.picker, pose.session, wardrobe, bar, visit], mine, **RUN)
     opened: list[Any] = [pose.editor, pose.picker, pose.message, pose.viewer, pose.mixer]
     sent = send.click(desk.send, [visit, pose.session, pose.bar, pose.mixer], [*opened, tabs, says], **RUN)
     sent.then(own.tools, [pose.picker, pose.session], [pose.fit, pose.crop, pose.find], **AT_ONCE)
-    return desk
+    return desk, visit, [worn, taken, fetched, sent, dressed]

@@ -21,16 +21,19 @@ from tests.e2e.visitor import DESKTOP, LEFT_WRIST, centre, edit, wait_done, wait
 AIMS = {"pointer-move to preview": 200, "pointer-up to step 1": 150, "pointer-up to step 20": 1500}  # ms
 MOVES, PAUSE_MS, HELD_MS = 12, 16, 1000  # a drag: moves at the pace of a screen, then the joint is held still, then let go
 
-# Notes when the pointer moved and was let go, and when which picture was there. One clock, the browser's.
+# Notes when the pointer moved and was let go, and when which picture was there. One clock, the browser's. A step whose picture the preview
+# of the same pose has left on screen is there as soon as the viewer says so: nothing is loaded then.
 WATCH = """() => {
   const root = document.querySelector('.sv-root'), image = document.querySelector('.sv-image');
   const watch = window.watch = { moved: 0, released: 0, shown: [] };
   addEventListener('pointermove', (event) => { if (event.buttons) watch.moved = event.timeStamp; }, true);
   addEventListener('pointerup', (event) => { watch.released = event.timeStamp; }, true);
-  image.addEventListener('load', () => {
+  const note = () => {
     const { edit, state, step } = root.dataset;
-    watch.shown.push({ at: performance.now(), edit: +edit, preview: state === 'preview', step: +step });
-  });
+    if (image.complete) watch.shown.push({ at: performance.now(), edit: +edit, preview: state === 'preview', step: +step });
+  };
+  image.addEventListener('load', note);
+  new MutationObserver(note).observe(root, { attributeFilter: ['data-edit', 'data-state', 'data-step'] });
 }"""
 
 

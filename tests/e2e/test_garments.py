@@ -39,6 +39,13 @@ def wait_done(page, after: int = -1) -> None:
     )  # fmt: skip
 
 
+def wait_photo(page, where: str, url: str) -> None:
+    """Until the pose editor of that part of the page shows a photo."""
+    page.wait_for_function(
+        "([where, url]) => document.querySelector(`${where} .pe-photo`).getAttribute('href') === url", arg=[where, url], timeout=SECONDS_30
+    )
+
+
 def stroke(page, *shares: tuple[float, float]) -> None:
     """One stroke of the mouse over the painter's stage, through points in shares of it."""
     box = page.locator(".wa-stage").bounding_box()
@@ -123,17 +130,18 @@ def test_paint_refine_stop_save_and_pose_on(open_quick) -> None:
         with Image.open(download.value.path()) as image:
             assert getattr(image, "n_frames", 1) == frames and not image.getexif()
 
+    worn = picture(page)
     page.click("#to-pose")
     page.wait_for_selector('#tabs [role="tab"][aria-selected="true"]:has-text("Pose")')
     page.wait_for_selector('.notice:has-text("from the garment tab")', timeout=SECONDS_30)
-    assert page.locator('#people .pp-item[aria-checked="true"]').count() == 0
-    photo = page.locator("#source .pe-photo").first.get_attribute("href")
+    page.wait_for_selector('#people .pp-item[aria-checked="true"]', state="detached", timeout=SECONDS_30)
+    wait_photo(page, "#source", worn)
     open_tab(page)
     before = edit(page)
     page.click("#from-pose")
     wait_done(page, after=before)
-    assert page.locator("#garments .pe-photo").first.get_attribute("href") == photo
-    assert page.locator('#wearers .pp-item[aria-checked="true"]').get_attribute("data-name") == "@1"
+    wait_photo(page, "#garments", worn)
+    page.wait_for_selector('#wearers [data-name="@1"][aria-checked="true"]')
 
 
 @needs_parser

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -160,6 +161,27 @@ def test_an_arrow_key_held_down_on_the_people(open_quick) -> None:
     )
     wait_done(page, after=0)
     assert last.get_attribute("aria-checked") == "true", "no earlier answer came late"
+
+
+def test_answers_that_come_all_at_once(open_quick) -> None:
+    """A film keeps the connection open, and all answers to a choice are there before the browser knows what they answer."""
+    page = open_quick()
+    page.select_option(".rb-save", "film-gif")
+    page.keyboard.type("60")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".rb-note >> text=of 60 poses")
+
+    def late(route) -> None:
+        answer = route.fetch()
+        time.sleep(2)
+        route.fulfill(response=answer)
+
+    page.route("**/queue/join*", late)
+    chosen = page.locator(".pp-item >> nth=3")
+    chosen.click()
+    wait_done(page, after=0)
+    page.wait_for_function("photo => document.querySelector('.pe-photo').getAttribute('href') === photo", arg=chosen.locator("img").get_attribute("src"))
+    assert page.locator(".pe-root").get_attribute("data-edit") == "1" and page.locator('[data-do="reset"]').is_disabled()
 
 
 def test_own_photo_and_photos_that_cannot_be_used(open_quick, tmp_path: Path) -> None:

@@ -93,6 +93,7 @@ def test_an_own_photo_is_cropped_and_mixed(open_quick, tmp_path: Path) -> None:
     page.set_input_files("#people input[type=file]", tmp_path / "wide.png")
     wait_done(page, after=0)
     # The tests ask for nothing to be fetched, so a standing pose it is, and one line says why.
+    page.wait_for_selector('#kept :text("1 encoded photo, ")')
     page.wait_for_selector('.notice:has-text("could not be fetched"):has-text("only rendered figures")')
     assert page.locator("#source .block.part-title").is_hidden(), "the tools of an own photo take its place"
     filled, before = page.locator(".pe-photo").first.get_attribute("href"), edit(page)
@@ -118,9 +119,14 @@ def test_an_own_photo_is_cropped_and_mixed(open_quick, tmp_path: Path) -> None:
     page.click("#fit >> text=Whole")
     wait_done(page, after=before)
     assert page.locator(".pe-photo").first.get_attribute("href") not in (filled, cropped)
+    page.wait_for_selector('#kept :text("3 encoded photos")')  # as it was fitted at first, cropped, and whole
+    page.click("#fit >> text=Auto")
+    page.wait_for_function("photo => document.querySelector('.pe-photo').getAttribute('href') === photo", arg=filled)
+    wait_done(page, after=before + 1)
+    assert "3 encoded photos" in page.locator("#kept").inner_text(), "it was known"
 
     page.click(".pp-item >> nth=0")
-    wait_done(page, after=before + 1)
+    wait_done(page, after=before + 2)
     for tool in ("#crop", "#find", "#fit"):
         page.wait_for_selector(tool, state="hidden")
     assert page.locator("#source .block.part-title").is_visible()

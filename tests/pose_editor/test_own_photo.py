@@ -64,7 +64,7 @@ class Desk:
     def __init__(self) -> None:
         self.opened = []
 
-    def upload(self, path: str, name: str, fit: object) -> Subject:
+    def upload(self, path: str, name: str, kept: object, fit: object) -> Subject:
         photo = load_photo(path, SIZE, fit, name)
         person = SimpleNamespace(source=photo.image[None])
         return Subject(name, "data:,", presets.standing(SIZE, photo.content()), person, None, photo.content(), photo.window())
