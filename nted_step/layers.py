@@ -125,14 +125,6 @@ def convolve_blur(x: Tensor, conv: EqualConvTranspose2d, blur: Blur) -> Tensor:
     return F.conv_transpose2d(x, weight, blur.bias, stride=2, padding=3 - blur.padding)
 
 
-def smooth_by_convolutions(*networks: nn.Module) -> None:
-    """Let every Blur be done by the convolution next to it."""
-    for network in networks:
-        for module in network.modules():
-            if isinstance(module, Blur):
-                module.way = "fused"
-
-
 def _fused(blur: nn.Module) -> bool:
     return isinstance(blur, Blur) and blur.way == "fused"  # for inference something else may stand in its place
 

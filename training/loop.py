@@ -19,7 +19,6 @@ from torch import Tensor
 
 from nted_step.config import NTEDStepConfig, preset
 from nted_step.generator import Generator
-from nted_step.layers import smooth_by_convolutions
 from nted_step.weights import load_weights
 from training.checkpoint import load_latest, save_checkpoint
 from training.discriminator import COARSEST, Discriminator
@@ -33,6 +32,7 @@ from training.perceptual import VGGFeatures, open_vgg
 from training.progress import Iteration, Reporter
 from training.rollout import ChainRollout, WindowRollout
 from training.settings import LossWeights, Settings, Stage, to_document
+from training.smoothing import smooth_on_gpu
 from training.sources import training_store, validation_store
 from training.validation import validate
 from training.widening import can_widen, widen
@@ -106,10 +106,9 @@ class Trainer:
         self.time_scale = weights.config.time_scale
         if self.time_scale < 1 and not self.settings.time_ramp:
             raise ValueError(f"{self.settings.init}: a one-step model; say with time_ramp over how many samples its time embedding rises")
-        generator = weights.build()
-        if generator.config.channels != self.final.channels:
-            generator = widen(generator, dataclasses.replace(self.final, time_scale=self.time_scale))
-        return generator if height == self.final.size[0] else at_stage(generator, self.final, height)
+        generator = at_stage(weights.build(), weights.config, height)
+        target = dataclasses.replace(stage_config(self.final, height), time_scale=self.time_scale)
+        return generator if generator.config == target else widen(generator, target)
 
     def _open_vgg(self) -> VGGFeatures | None:
         """The perceptual network, on all ranks or on none; None also where no stage asks for it."""
@@ -153,7 +152,7 @@ class Trainer:
         self.discriminator.to(self.device, memory_format=layout)
         self.ranks.same(self.discriminator)
         if self.device.type == "cuda":
-            smooth_by_convolutions(self.generator, self.discriminator)
+            smooth_on_gpu(self.generator, self.discriminator)
         if self.settings.compile and generator._compiled_call_impl is None:
             generator.compile()
         self.wrapped_g, self.wrapped_d = (self.ranks.wrap(module, self.device) for module in (self.generator, self.discriminator))

@@ -98,10 +98,8 @@ class Objective:
         """As :meth:`generator`; ``regularise`` adds R1 on both heads, in the same graph."""
         output, target = _joined(steps)
         t, runs = _times(steps), _runs(steps)
-        real_images = target.detach().requires_grad_(regularise)
-        with self.autocast(enabled=not regularise):  # the penalty is a second derivative: float32
-            # In one batch, but with statistics of their own.
-            verdict = discriminator(torch.cat([real_images, output.detach()]), 2 * runs)
+        with self.autocast():  # in one batch, but with statistics of their own
+            verdict = discriminator(torch.cat([target, output.detach()]), 2 * runs)
         real, fake = verdict.logit.chunk(2)
         real_step, fake_step = verdict.step_logprob.chunk(2)
         parts = {
@@ -110,10 +108,18 @@ class Objective:
         }
         total = self.weights.gan * parts["d_gan"] + self.weights.step * parts["d_step"]
         if regularise:  # summed with the other losses into one backward, as distributed training needs
-            penalty = losses.r1_penalty(real, real_images) + losses.r1_penalty(real_step, real_images)
-            parts["r1"] = penalty
-            total = total + self.weights.r1 / 2 * self.settings.r1_every * penalty
+            parts["r1"] = self._penalty(target, runs, discriminator)
+            total = total + self.weights.r1 / 2 * self.settings.r1_every * parts["r1"]
         return total, parts
+
+    def _penalty(self, target: Tensor, runs: int, discriminator: nn.Module) -> Tensor:
+        """R1 on both heads, in float32, as it is a second derivative."""
+        if self.settings.r1_images:
+            target, runs = target[: self.settings.r1_images], 1
+        images = target.detach().requires_grad_()
+        with self.autocast(enabled=False):
+            verdict = discriminator(images, runs)
+            return losses.r1_penalty(verdict.logit, images) + losses.r1_penalty(verdict.step_logprob, images)
 
     def emphasis(self, pairs: Pairs) -> Tensor:
         """How much every pixel counts in the pixel loss, B x 1 x h x w."""

@@ -93,6 +93,7 @@ class Settings:
     time_ramp: int = 0  # samples over which a warm start's time embedding rises to its full share (init of a one-step model)
     extraction_lr: float = 10.0  # factor on the learning rate of the extraction filters (see Trainer._parameter_groups)
     r1_every: int = 16  # optimizer steps of D between two R1 penalties
+    r1_images: int = 0  # real images of a batch that a penalty looks at; 0: all
     ema_samples: int = 6000  # samples after which an old weight counts half in the exponential moving average
     save_minutes: float = 5.0  # minutes between checkpoints
     sheet_minutes: float = 10.0  # minutes between validations, each with a sheet

@@ -57,7 +57,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _train(settings: Settings, run: Path, device: torch.device, ranks: Ranks) -> int:
-    torch.backends.cudnn.benchmark = True  # shapes do not change within a stage
     trainer = Trainer(settings, run, device, ranks)
     try:
         finished = trainer.run(stop_requested())
