@@ -55,6 +55,14 @@ def choose_filters(generator: Generator) -> None:
                     place.conv, place.blur = fused, nn.Identity() if isinstance(place, DownLevel) else None
 
 
+@torch.no_grad()
+def turn_transposed(generator: Generator) -> None:
+    """Lay the weights of transposed convolutions out as they are used, inputs first; they would be turned at every call."""
+    for module in generator.modules():
+        if isinstance(module, EqualConvTranspose2d):
+            module.weight.data = module.weight.transpose(0, 1).contiguous(memory_format=torch.channels_last).transpose(0, 1)
+
+
 def apart(place: DownLevel | StyledConv, x: Tensor) -> Tensor:
     """The two operations one after the other."""
     return place.conv(place.blur(x)) if isinstance(place, DownLevel) else place.blur(place.conv(x))

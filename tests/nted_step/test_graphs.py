@@ -1,6 +1,5 @@
 """What surrounds recorded steps, on any device: copying in and out, room, turns; and the ways of smoothing, which are one function."""
 
-import copy
 import threading
 
 import pytest
@@ -8,12 +7,11 @@ import torch
 
 from nted_step import graphs as recorded
 from nted_step.benchmark_gpu import step_bytes
-from nted_step.filters import inputs_of
+from nted_step.filters import FusedConv, inputs_of, turn_transposed
 from nted_step.folding import fold
-from nted_step.generator import Textures
+from nted_step.generator import DownLevel, StyledConv, Textures
 from nted_step.graphs import Graphs
 from nted_step.layers import FILTERS, Blur, EqualConvTranspose2d
-from nted_step.precision import Widened, lower, turn_transposed
 from nted_step.sampler import sample, step
 
 
@@ -154,10 +152,16 @@ def test_bytes_of_a_step_are_its_weights_and_what_each_person_adds(folded, input
     assert counted(3) - counted(2) == counted(2) - counted(1) == counted(1) - weights > 0
 
 
-def test_the_encoders_entrance_keeps_its_precision_on_cuda_alone(folded):
-    """The layers there, without a GPU: between bf16 layers they compute with the weights as they were."""
-    conv = folded.skeleton_encoder.first.conv
-    x, exact = torch.randn(1, 23, 8, 6), copy.deepcopy(conv)
-    assert torch.equal(Widened(exact)(x.bfloat16()), exact(x.bfloat16().float()).bfloat16())
-    lower(folded, torch.device("cpu"), torch.bfloat16)
-    assert {weight.dtype for weight in folded.parameters()} == {torch.bfloat16}
+@torch.no_grad()
+def test_a_smoothing_and_its_convolution_are_one_convolution(folded, inputs):
+    """Both as inference puts it in their place and as training does it."""
+    source, skeleton = inputs(2, 0)
+    before = expected(folded, source, skeleton, 1)[1]
+    for blur in folded.modules():
+        if isinstance(blur, Blur):
+            blur.way = "fused"
+    assert torch.allclose(expected(folded, source, skeleton, 1)[1], before, atol=1e-5)
+    for place in folded.modules():
+        if isinstance(place, (DownLevel, StyledConv)) and place.blur is not None:
+            place.conv, place.blur = FusedConv(place), torch.nn.Identity() if isinstance(place, DownLevel) else None
+    assert torch.allclose(expected(folded, source, skeleton, 1)[1], before, atol=1e-5)
