@@ -19,6 +19,9 @@ from nted_step.textures import Extraction
 NEEDED = ("_convolution_pointwise", "_convolution_transpose_pointwise", "_reorder_convolution_transpose_weight")
 
 
+PHASES_FROM = 128  # input channels
+
+
 def can_pack(device: torch.device, dtype: torch.dtype) -> bool:
     """Whether this PyTorch and processor have what packed convolutions need."""
     here = device.type == "cpu" and platform.machine().lower() in ("x86_64", "amd64") and torch.backends.mkldnn.is_available()
@@ -35,8 +38,15 @@ def pack(generator: Generator) -> Generator:
     for module in list(generator.modules()):
         for name, child in list(module.named_children()):
             if isinstance(child, (EqualConv2d, Blur, Upsample)) and not _multiplied_otherwise(module, name):
-                setattr(module, name, PackedConv(child))
+                setattr(module, name, PackedPhases(child) if _quicker_in_phases(child) else PackedConv(child))
     return generator
+
+
+def _quicker_in_phases(plain: nn.Module) -> bool:
+    """Where there is AMX, oneDNN has far better kernels for ordinary convolutions than for transposed ones; with few channels they tie."""
+    if not isinstance(plain, EqualConvTranspose2d) or plain.weight.shape[1] < PHASES_FROM:
+        return False
+    return plain.weight.dtype == torch.bfloat16 and torch.cpu._is_amx_tile_supported()
 
 
 def _pack_before_activation(module: PixelConv | DownLevel | StyledConv) -> None:
@@ -48,7 +58,7 @@ def _pack_before_activation(module: PixelConv | DownLevel | StyledConv) -> None:
 
 
 def _multiplied_otherwise(module: nn.Module, name: str) -> bool:
-    return isinstance(module, PackedConv) or (isinstance(module, Extraction) and name == "value_conv" and not module.direct)
+    return isinstance(module, (PackedConv, PackedPhases)) or (isinstance(module, Extraction) and name == "value_conv" and not module.direct)
 
 
 class PackedConv(nn.Module):
@@ -88,3 +98,33 @@ class PackedConv(nn.Module):
             return torch.ops.mkldnn._reorder_convolution_transpose_weight(weight, padding, [0, 0], stride, [1, 1], groups, list(x.shape))
         reorder = torch._C._nn.mkldnn_reorder_conv2d_weight
         return reorder(weight.contiguous().to_mkldnn(), padding, stride, [1, 1], groups, list(x.shape))
+
+
+class PackedPhases(nn.Module):
+    """A stride-2 transposed 3x3 convolution as four ordinary ones, each for the rows and columns of one parity.
+
+    Output row 2q + a is the sum over i = a, a + 2, ... of weight row i times input row q - (i - a) / 2.
+    """
+
+    def __init__(self, plain: EqualConvTranspose2d):
+        super().__init__()
+        self.plain = plain
+        self.packed: list[tuple[int, int, list[int], Tensor]] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        if torch.is_grad_enabled():
+            return self.plain(x)
+        if not self.packed:
+            self.packed = [self._pack(x, a, b) for a in (0, 1) for b in (0, 1)]
+        height, width = x.shape[-2:]
+        shape = (len(x), len(self.plain.weight), 2 * height + 1, 2 * width + 1)
+        out = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
+        for a, b, padding, weight in self.packed:
+            phase = torch.ops.mkldnn._convolution_pointwise(x, weight, None, padding, [1, 1], [1, 1], 1, "none", [], "")
+            out[:, :, a::2, b::2] = phase
+        return out
+
+    def _pack(self, x: Tensor, a: int, b: int) -> tuple[int, int, list[int], Tensor]:
+        weight, padding = self.plain.scaled_weight().detach()[:, :, a::2, b::2].flip(2, 3).contiguous(), [1 - a, 1 - b]
+        reorder = torch._C._nn.mkldnn_reorder_conv2d_weight
+        return a, b, padding, reorder(weight.to_mkldnn(), padding, [1, 1], [1, 1], 1, list(x.shape))

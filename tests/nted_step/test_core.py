@@ -12,8 +12,8 @@ from nted_step.benchmark import benchmark, format_report
 from nted_step.config import PRESETS, NTEDStepConfig, preset
 from nted_step.folding import fold
 from nted_step.generator import Generator, Textures
-from nted_step.layers import GAIN, BiasedLeakyReLU
-from nted_step.packing import can_pack, pack
+from nted_step.layers import GAIN, BiasedLeakyReLU, EqualConvTranspose2d
+from nted_step.packing import PackedPhases, can_pack, pack
 from nted_step.pipeline import NTEDStepPipeline
 from nted_step.plain import plain
 from nted_step.pose import PoseError
@@ -159,6 +159,16 @@ def test_work_stops_when_nobody_asks(tiny_generator, tiny_config):
     next(stream), next(stream)
     stream.close()
     assert asked == [0]
+
+
+@torch.no_grad()
+@pytest.mark.skipif(not can_pack(torch.device("cpu"), torch.float32), reason="needs oneDNN on an x86 processor")
+def test_a_transposed_convolution_is_four_phases():
+    plain, x = EqualConvTranspose2d(5, 7, 3, bias=False), torch.randn(2, 5, 6, 9).to(memory_format=torch.channels_last)
+    phases = PackedPhases(plain)
+    for other in (x, x.flip(0)):
+        assert torch.allclose(phases(other), plain(other), atol=1e-5)
+    assert phases(x).is_contiguous(memory_format=torch.channels_last) and len(phases.packed) == 4
 
 
 def test_folded_packed_and_plain_models_compute_the_same(tiny_generator, tiny_config):
