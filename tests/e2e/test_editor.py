@@ -9,8 +9,21 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.visitor import (
-    LEFT_ANKLE, LEFT_ELBOW, LEFT_HIP, LEFT_KNEE, LEFT_SHOULDER, LEFT_WRIST, NECK, RIGHT_WRIST, centre, drag, edit, joints,
-    picture, state, wait_done,
+    LEFT_ANKLE,
+    LEFT_ELBOW,
+    LEFT_HIP,
+    LEFT_KNEE,
+    LEFT_SHOULDER,
+    LEFT_WRIST,
+    NECK,
+    RIGHT_WRIST,
+    centre,
+    drag,
+    edit,
+    joints,
+    picture,
+    state,
+    wait_done,
 )  # fmt: skip
 
 

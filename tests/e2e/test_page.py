@@ -13,8 +13,21 @@ from nted_step.config import preset
 from nted_step.schedule import ladder
 from tests.e2e.conftest import free_port
 from tests.e2e.visitor import (
-    LEFT_WRIST, RIGHT_ANKLE, SECONDS_30, centre, drag, edit, joints, natural_size, picture, scrub, state, step, tab_to,
-    wait_done, wait_running,
+    LEFT_WRIST,
+    RIGHT_ANKLE,
+    SECONDS_30,
+    centre,
+    drag,
+    edit,
+    joints,
+    natural_size,
+    picture,
+    scrub,
+    state,
+    step,
+    tab_to,
+    wait_done,
+    wait_running,
 )  # fmt: skip
 
 ROOT = Path(__file__).parents[2]

@@ -8,11 +8,11 @@ import torch
 from pycocotools import mask as coco_mask
 
 from training.figures import CLASSES, TEST_SEED, named_poses, render_people
-from training.figures.workers import render_groups
 from training.figures.dataset import image_name, parse_pose, pose_text, write_dataset, write_whole
 from training.figures.person import sample_person, with_garments
 from training.figures.poses import base_pose, rotations
 from training.figures.render import pose_of
+from training.figures.workers import render_groups
 
 SMALL = (128, 88)
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from appearance_control.detection import RPN_WEIGHTS, decode, to_original
 from appearance_control.parser import FashionParser, Instance, Parse
 from tests.appearance_control.conftest import TINY_PARSER
-from appearance_control.detection import RPN_WEIGHTS, decode, to_original
 from training.figures import render_people
 from training.live_parser import LiveFigures
 from training.parser import ParserTrainer, main, train, trainer_batch

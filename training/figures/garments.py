@@ -7,8 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from .body import (ARM_AXIS, BONE, BONES, HANGING, HEAD, HIP, LEG_AXIS, PIVOTS, SHAPES, WRIST, Template, skin_weights,
-                   step, template)
+from .body import ARM_AXIS, BONE, BONES, HANGING, HEAD, HIP, LEG_AXIS, PIVOTS, SHAPES, WRIST, Template, skin_weights, step, template
 from .hair import hair_mesh
 from .person import LABEL, Garment, Material, Person
 from .pieces import Piece, bone_weight, compact, grid_faces, rounded_box, simple, tube, vertex_normals
