@@ -80,7 +80,6 @@ class Trainer:
         self.progress = Progress()
         self.vgg = self._open_vgg()
         self.time_scale = 1.0  # that the generator started with
-        self.share = 0.0  # of the stage, at the newest iteration
         torch.manual_seed(settings.seed)
         self.rng = np.random.default_rng(self._seed())
         self.timed: Callable[[str], AbstractContextManager] = lambda part: nullcontext()  # around each part of an iteration
@@ -319,7 +318,7 @@ class Trainer:
         return min(share, 1.0)
 
     def _set_learning_rate(self) -> None:
-        self.share = share = self._share()
+        share = self._share()
         rate = self.stage.lr_end + (self.stage.lr - self.stage.lr_end) * (1 + math.cos(math.pi * share)) / 2
         rate *= min(1.0, (self.progress.stage_samples + self.effective_batch) / max(self.stage.warmup, 1))
         for group in self.optimizer_g.param_groups:
@@ -341,11 +340,12 @@ class Trainer:
     def _report(self, iteration: Iteration, steps_per_image: float) -> None:
         self.progress.seconds += iteration.seconds
         self.progress.stage_seconds += iteration.seconds
+        share = self._share()  # asked of every rank, of which the first alone reports
         if self.reporter is None:
             return
         height, width = self.generator.config.size
         done = self.progress.stage_samples
-        left = done * (1 - self.share) / max(self.share, 1e-6)
+        left = done * (1 - share) / share
         text = f"stage {self.progress.stage} {height}x{width}  {done}/{done + left:.0f} samples"
         rates = {"g": self.optimizer_g.param_groups[0]["lr"], "d": self.optimizer_d.param_groups[0]["lr"]}
         self.reporter.add(iteration, self.progress.total_samples, text, left / steps_per_image, rates)
