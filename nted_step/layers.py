@@ -92,7 +92,7 @@ class Blur(nn.Module):
         super().__init__()
         self.register_buffer("kernel", binomial_kernel(gain))
         self.bias: Tensor | None = None  # of the activation behind it, folded in for inference
-        self.padding, self.gain = padding, gain
+        self.padding = padding
         self.way = "depthwise"
 
     def forward(self, x: Tensor) -> Tensor:
@@ -157,12 +157,4 @@ def _by_planes(x: Tensor, blur: Blur) -> Tensor:
     return _by_depthwise(x.contiguous(), blur).contiguous(memory_format=torch.channels_last)
 
 
-def _by_boxes(x: Tensor, blur: Blur) -> Tensor:
-    """[1, 3, 3, 1] is [1, 1] three times, so three 2x2 means are the filter; what a pass pads with is what it would find there."""
-    x = F.avg_pool2d(x, 2, 1, padding=1, divisor_override=4)
-    x = F.avg_pool2d(x, 2, 1, padding=blur.padding - 1, divisor_override=4)
-    x = F.avg_pool2d(x, 2, 1, divisor_override=round(4 / blur.gain))
-    return x if blur.bias is None else x + blur.bias.view(-1, 1, 1)
-
-
-FILTERS: dict[str, Callable[[Tensor, Blur], Tensor]] = {"depthwise": _by_depthwise, "planes": _by_planes, "boxes": _by_boxes}
+FILTERS: dict[str, Callable[[Tensor, Blur], Tensor]] = {"depthwise": _by_depthwise, "planes": _by_planes}

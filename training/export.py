@@ -87,7 +87,7 @@ def export(
     generator = _grown(state["ema"], settings, progress["stage"], state.get("time_scale", 1.0))
     training = {
         "summary": f"{'a prepared data set' if settings.data else 'rendered figures only'}, {progress['total_samples']:,} samples, {progress['seconds'] / 3600:.1f} h on {where}",
-        **({"data": settings.data} if settings.data else {"data": "training/figures", "people": people_of(settings, progress), "poses": settings.figures.poses}),
+        **({"data": settings.data} if settings.data else {"data": "training/figures", "people": _people_of(settings, progress), "poses": settings.figures.poses}),
         "samples": progress["total_samples"],
         "hours": round(progress["seconds"] / 3600, 2),
         "hardware": where,
@@ -110,7 +110,7 @@ def _settings(state: dict[str, Any], checkpoint: Path) -> Settings:
     return from_document(state["settings"], str(checkpoint))
 
 
-def people_of(settings: Settings, progress: dict[str, Any]) -> int:
+def _people_of(settings: Settings, progress: dict[str, Any]) -> int:
     """How many rendered people the run trained on."""
     return progress.get("people") or settings.figures.people
 
@@ -154,7 +154,7 @@ def _card(
     generator: Generator, settings: Settings, state: dict[str, Any], report: dict[str, Any] | None, where: str, note: str, dtype: torch.dtype
 ) -> str:
     config, figures, progress = generator.config, settings.figures, state["progress"]
-    people = people_of(settings, progress)
+    people = _people_of(settings, progress)
     seeds = {"people": people, "poses": figures.poses, "first": figures.seed, "last": figures.seed + people - 1}
     data = PREPARED.format(folder=settings.data) if settings.data else FIGURES.format(**seeds)
     finished = progress.get("finished") or [stage.samples for stage in settings.stages]  # older checkpoints have no such list

@@ -83,13 +83,13 @@ def _grow_renderer(small: Generator, large: Generator) -> None:
 
 
 @torch.no_grad()
-def shrink(large: Generator, config: NTEDStepConfig) -> Generator:
+def shrink(large: Generator, config: NTEDStepConfig, *, lose: bool = False) -> Generator:
     """The inverse of :func:`grow`, for a generator whose finest level was never trained.
 
     So a run can go on, on its small canvas, from weights that were exported at the full one. Raises ValueError when the
-    finest level has learned something, which shrinking would lose.
+    finest level has learned something, which shrinking would lose, unless ``lose`` says that it may.
     """
-    if large.target_image_renderer.convs[-1].to_rgb.conv.weight.any():
+    if not lose and large.target_image_renderer.convs[-1].to_rgb.conv.weight.any():
         raise ValueError(f"the level {large.config.size[0]} of these weights is trained; start at that canvas height")
     small = Generator(config)
     for old, new in ((large.reference_encoder, small.reference_encoder), (large.skeleton_encoder, small.skeleton_encoder)):
@@ -108,10 +108,10 @@ def shrink(large: Generator, config: NTEDStepConfig) -> Generator:
     return small
 
 
-def at_stage(generator: Generator, final: NTEDStepConfig, height: int) -> Generator:
-    """A generator of the final configuration, or of one of its stages, brought to the stage with canvas ``height``."""
+def at_stage(generator: Generator, final: NTEDStepConfig, height: int, *, lose: bool = False) -> Generator:
+    """A generator of the final configuration, or of one of its stages, brought to the stage with canvas ``height``; ``lose``: see :func:`shrink`."""
     while generator.config.size[0] < height:
         generator = grow(generator, stage_config(final, 2 * generator.config.size[0]))
     while generator.config.size[0] > height:
-        generator = shrink(generator, stage_config(final, generator.config.size[0] // 2))
+        generator = shrink(generator, stage_config(final, generator.config.size[0] // 2), lose=lose)
     return generator

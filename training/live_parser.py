@@ -23,7 +23,7 @@ LOOK_SECONDS = 0.5  # between two looks for new files
 LEAST_FIGURES = 256  # with which training begins
 
 
-class LiveFigures:
+class FolderFigures:
     """The figures read so far, as uint8 tensors on the training device; a thread adds what appears in the folder.
 
     Room for ``most`` figures is taken at once; files beyond are left alone. A file that cannot be used is named on standard error

@@ -74,8 +74,8 @@ class Trainer:
 
     def __init__(self, settings: Settings, run: Path, device: torch.device, ranks: Ranks | None = None):
         _check(settings)
-        _check_graphs(settings, device, ranks or Ranks())
         self.settings, self.run_dir, self.device, self.ranks = settings, run, device, ranks or Ranks()
+        _check_graphs(settings, device, self.ranks)
         self.final = model_config(settings)
         self.progress = Progress()
         self.vgg = self._open_vgg()
@@ -105,7 +105,7 @@ class Trainer:
         self.time_scale = weights.config.time_scale
         if self.time_scale < 1 and not self.settings.time_ramp:
             raise ValueError(f"{self.settings.init}: a one-step model; say with time_ramp over how many samples its time embedding rises")
-        generator = at_stage(weights.build(), weights.config, height)
+        generator = at_stage(weights.build(), weights.config, height, lose=self.settings.drop_finer)
         target = dataclasses.replace(stage_config(self.final, height), time_scale=self.time_scale)
         return generator if generator.config == target else widen(generator, target)
 

@@ -26,7 +26,7 @@ from appearance_control.parser import save_parser
 from nted_step.pipeline import choose_device
 from training.checkpoint import load_latest, save_checkpoint
 from training.figures import TEST_SEED
-from training.live_parser import LiveFigures
+from training.live_parser import FolderFigures
 from training.memory import keep_freed_memory
 from training.parser_data import ParserBatch, ParserStore, parser_store
 from training.parser_losses import losses
@@ -131,7 +131,7 @@ def hardware(device: str) -> str:
     return f"{torch.get_num_threads()} threads of a CPU ({platform.machine()})"
 
 
-def train(trainer: ParserTrainer, store: ParserStore | LiveFigures, run: Path, *, batch: int, save_minutes: float, figures: str, log=print) -> None:
+def train(trainer: ParserTrainer, store: ParserStore | FolderFigures, run: Path, *, batch: int, save_minutes: float, figures: str, log=print) -> None:
     """Until the minutes are used up; KeyboardInterrupt and SystemExit save before they pass on.
 
     ``figures`` says in words what is trained on; ``{count}`` in it becomes their number at the time.
@@ -157,17 +157,17 @@ def train(trainer: ParserTrainer, store: ParserStore | LiveFigures, run: Path, *
         trainer.save(run, figures.format(count=len(store)))
 
 
-def trainer_batch(trainer: ParserTrainer, store: ParserStore | LiveFigures, count: int) -> ParserBatch:
+def trainer_batch(trainer: ParserTrainer, store: ParserStore | FolderFigures, count: int) -> ParserBatch:
     """The trainer's next batch."""
     with trainer.timed():
         return store.draw(trainer.rng, min(count, len(store)), trainer.config.resize)
 
 
-def open_store(options: argparse.Namespace, device: str) -> ParserStore | LiveFigures:
+def open_store(options: argparse.Namespace, device: str) -> ParserStore | FolderFigures:
     """The figures to train on; those of a folder that is being filled are waited for until there are enough to begin."""
     if options.figures is None:
         return parser_store(Path(options.data), options.people, options.poses, options.people_seed, SIZE, device)
-    store = LiveFigures(Path(options.figures), options.people * options.poses, SIZE, device)
+    store = FolderFigures(Path(options.figures), options.people * options.poses, SIZE, device)
     store.wait()
     return store
 

@@ -73,6 +73,7 @@ class Settings:
 
     preset: str = "lite"  # model preset of nted_step.config
     init: str = ""  # weights folder to start from, of the preset's shape or of one with fewer channels; random numbers when empty
+    drop_finer: bool = False  # give up what init has learned at levels above the first stage's canvas; otherwise that is an error
     seed: int = 0  # of initial weights, noise and data order
     steps: int = 0  # coarse-to-fine steps of the model; 0: as many as the preset has
     data: str = ""  # folder written by training.prepare; rendered figures when empty

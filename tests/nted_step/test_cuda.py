@@ -127,6 +127,11 @@ def test_bf16_is_near_float32_after_all_steps(pipeline, people, poses):
         assert decibels(images(pipeline, person, pose)[-1], last) >= ROUNDED
 
 
+def test_bf16_of_the_published_size_is_near_float32():
+    """That is what is asked for."""
+    assert benchmark("base", "cuda", steps=1, repeats=1)["psnr_bf16"] >= NEAR
+
+
 def test_float32_equals_the_processor(people, poses):
     here, there = (NTEDStepPipeline.from_pretrained(ASSETS / "weights" / "lite", device=name, dtype="float32") for name in ("cpu", "cuda"))
     photo = people[0].source[0]

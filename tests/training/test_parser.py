@@ -14,7 +14,7 @@ from appearance_control.detection import RPN_WEIGHTS, decode, to_original
 from appearance_control.parser import FashionParser, Instance, Parse
 from tests.appearance_control.conftest import TINY_PARSER
 from training.figures import render_people
-from training.live_parser import LiveFigures
+from training.live_parser import FolderFigures
 from training.parser import ParserTrainer, main, train, trainer_batch
 from training.parser_data import MOST_INSTANCES, instances_of, make_batch, parser_store, soften
 from training.parser_evaluate import evaluate
@@ -225,7 +225,7 @@ def write_figures(folder, first):
 
 
 def test_figures_that_appear_while_training_runs_are_taken(tmp_path):
-    store = LiveFigures(tmp_path, 12, SIZE)
+    store = FolderFigures(tmp_path, 12, SIZE)
     assert len(store) == 0
     threading.Timer(0.2, write_figures, (tmp_path, 0)).start()
     store.wait(8)
@@ -250,7 +250,7 @@ def test_figures_that_appear_while_training_runs_are_taken(tmp_path):
 )  # fmt: skip
 def test_files_that_cannot_be_trained_on_end_the_wait(tmp_path, name, arrays, message):
     np.savez(tmp_path / name, **arrays)
-    store = LiveFigures(tmp_path, 300, SIZE)
+    store = FolderFigures(tmp_path, 300, SIZE)
     with pytest.raises(ValueError, match=message):
         store.wait()
     store.close()
@@ -260,7 +260,7 @@ def test_a_file_that_cannot_be_used_is_left_out_once_there_are_figures(tmp_path,
     write_figures(tmp_path, 0)
     (tmp_path / "00000004.npz").write_bytes(b"no archive")
     write_figures(tmp_path, 8)
-    store = LiveFigures(tmp_path, 16, SIZE)
+    store = FolderFigures(tmp_path, 16, SIZE)
     limit = time.monotonic() + 20
     while len(store) < 16 and time.monotonic() < limit:
         time.sleep(0.05)

@@ -10,7 +10,9 @@ import torch.nn.functional as F
 
 from nted_step.config import preset
 from nted_step.generator import Generator
+from nted_step.layers import Blur
 from nted_step.schedule import degrade, ladder
+from nted_step.weights import save_weights
 from training import data as training_data
 from training import losses
 from training.checkpoint import load_latest, save_checkpoint
@@ -19,8 +21,10 @@ from training.discriminator import Discriminator, minibatch_deviation
 from training.growing import at_stage, grow, stage_config
 from training.live import LiveFigures
 from training.loop import Trainer
+from training.objective import Objective
 from training.rollout import ChainRollout, WindowRollout, degrade_each
 from training.settings import LossWeights, Settings, SettingsError, Stage, load_settings
+from training.smoothing import smooth_on_gpu
 from training.validation import masked_psnr
 from training.widening import widen
 
@@ -346,6 +350,51 @@ def test_widening_nearly_keeps_the_function(tiny_config):
     assert new.abs().max() > 0, "new channels learn from the first update on"
     with pytest.raises(ValueError, match="only channels"):
         widen(wide, tiny_config)
+
+
+def test_a_smaller_first_stage_gives_up_the_finest_level_when_told_to(settings, tiny_config, tmp_path):
+    torch.manual_seed(0)
+    trained = Generator(tiny_config)
+    save_weights(tmp_path / "init", trained, {}, torch.float32)
+    asked = dataclasses.replace(settings, init=str(tmp_path / "init"))
+    with pytest.raises(ValueError, match="is trained"):
+        Trainer(asked, tmp_path / "run", torch.device("cpu"))
+    trainer = Trainer(dataclasses.replace(asked, drop_finer=True), tmp_path / "run", torch.device("cpu"))
+    assert trainer.generator.config.size == (32, 22)
+    kept = trainer.generator.target_image_renderer.convs[0].conv1.conv.weight
+    assert torch.equal(kept, trained.target_image_renderer.convs[0].conv1.conv.weight)
+
+
+def test_smoothing_on_a_gpu_is_the_same_function(tiny_config):
+    torch.manual_seed(0)
+    config = dataclasses.replace(tiny_config, size=(128, 88), channels=dict.fromkeys((16, 32, 64, 128), 8), labels={16: 4, 32: 4, 64: 4, 128: 0},
+                                 kernels={16: 1, 32: 3, 64: 3, 128: 3})  # fmt: skip
+    generator, judge = Generator(config).eval(), Discriminator(config.size, dict.fromkeys((4, 8, 16, 32, 64, 128), 8), config.steps)
+    source, skeleton = torch.rand(2, 3, *config.size), torch.rand(2, 20, *config.size)
+    with torch.no_grad():
+        before, verdict = generator(source, source, skeleton, torch.tensor([0, 2]))[0].image, judge(source)
+        smooth_on_gpu(generator, judge)
+        after, again = generator(source, source, skeleton, torch.tensor([0, 2]))[0].image, judge(source)
+    ways = {module.way for module in generator.modules() if isinstance(module, Blur)}
+    assert ways == {"fused", "planes"} and {module.way for module in judge.modules() if isinstance(module, Blur)} == {"fused"}
+    assert torch.allclose(after, before, atol=1e-4) and torch.allclose(again.step_logprob, verdict.step_logprob, atol=1e-4)
+
+
+def test_a_penalty_of_a_part_of_the_batch(settings, figures, tiny_generator, tiny_config):
+    weights = LossWeights(gan=1.0, step=1.0, r1=2.0)
+    judge = Discriminator(tiny_config.size, CHANNELS, tiny_config.steps)
+    steps = ChainRollout(tiny_config, figures, np.random.default_rng(0), 4).run(tiny_generator, torch.device("cpu"))
+    some = Objective(dataclasses.replace(settings, r1_images=2), weights, None, "cpu").discriminator(steps, judge, True)[1]["r1"]
+    images = steps[0].target[:2].clone().requires_grad_()
+    verdict = judge(images)
+    assert some.item() == pytest.approx((losses.r1_penalty(verdict.logit, images) + losses.r1_penalty(verdict.step_logprob, images)).item(), rel=1e-4)
+    whole = Objective(settings, weights, None, "cpu").discriminator(steps, judge, True)[1]["r1"]
+    assert some.item() != pytest.approx(whole.item(), rel=1e-4)
+
+
+def test_graphs_say_what_they_need(settings, tmp_path):
+    with pytest.raises(ValueError, match="CUDA device"):
+        Trainer(dataclasses.replace(settings, graphs=True), tmp_path, torch.device("cpu"))
 
 
 def test_figures_that_come_while_training(tmp_path):
