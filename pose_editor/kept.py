@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nted_step.pipeline import NTEDStepPipeline, Person
 
-MOST_BYTES = 8 * 10**6  # of a visitor's photos in one tab, with their textures: six people of the small weights
+MOST_BYTES = 8 * 10**6  # of a visitor's photos in one tab, with their textures: four people of the bundled weights in bfloat16, two in float32
 
 
 class KeptPeople:
