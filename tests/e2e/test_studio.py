@@ -95,6 +95,8 @@ def test_an_own_photo_is_cropped_and_mixed(open_quick, tmp_path: Path) -> None:
     # The tests ask for nothing to be fetched, so a standing pose it is, and one line says why.
     page.wait_for_selector('#kept :text("1 encoded photo, ")')
     page.wait_for_selector('.notice:has-text("could not be fetched"):has-text("only rendered figures")')
+    tab, title = page.locator('#tabs [role="tab"]:visible').last.bounding_box(), page.locator("#head h1").bounding_box()
+    assert title["x"] >= tab["x"] + tab["width"], "a long message leaves the tabs their room"
     assert page.locator("#source .block.part-title").is_hidden(), "the tools of an own photo take its place"
     filled, before = page.locator(".pe-photo").first.get_attribute("href"), edit(page)
 
