@@ -25,6 +25,7 @@ BUNDLED_PARSER = Path(__file__).parent.parent / "assets" / "weights" / "parser"
 GARMENT_SCORE = 0.3  # an instance is taken for a garment above this score
 SAME_CLASS_MANY = 0.25  # of the larger instance's area: below it a second one of its class is a detail, not another person
 SINGLE = ("face",)  # classes that one person has once
+SURE_SCORE = 0.5  # above it a second one of those is taken for another person's
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,8 @@ class Parse:
         return union
 
     def people(self) -> int:
-        """How many people there seem to be: the number of faces of similar size, at least 1."""
-        areas = [int(i.mask.sum()) for i in self.instances if i.name in SINGLE and i.score > GARMENT_SCORE]
+        """How many people there seem to be: the number of faces of similar size that are clearly faces, at least 1."""
+        areas = [int(i.mask.sum()) for i in self.instances if i.name in SINGLE and i.score > SURE_SCORE]
         return max(1, sum(area >= SAME_CLASS_MANY * max(areas) for area in areas))
 
     def seen(self, score: float = GARMENT_SCORE) -> list[str]:

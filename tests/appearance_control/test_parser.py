@@ -9,7 +9,7 @@ from appearance_control.classes import CLASSES, PartError, classes_of, labels_of
 from appearance_control.convert import rename
 from appearance_control.detection import detect, prepare, propose
 from appearance_control.network import MMFASHION, SMALL, ParserConfig, build_network
-from appearance_control.parser import FashionParser, save_parser
+from appearance_control.parser import FashionParser, Instance, Parse, save_parser
 from nted_step.weights import WeightsError
 from tests.appearance_control.conftest import TINY_PARSER
 
@@ -41,6 +41,21 @@ def test_inference_agrees_with_torchvisions_own_heads(tiny_parser):
     ours, masks = detect(network, prepared, 20)
     assert ours.scores[0] == pytest.approx(float(theirs[0]["scores"].max()), abs=1e-5)
     assert ours.labels[0] == theirs[0]["labels"][theirs[0]["scores"].argmax()] and masks.shape == (len(ours.scores), 64, 44)
+
+
+@pytest.mark.parametrize(
+    ("faces", "people"),
+    [
+        ([], 1),
+        ([(0.9, 40)], 1),
+        ([(0.9, 40), (0.8, 12)], 2),
+        ([(0.9, 40), (0.8, 8)], 1),  # a face on a print, or far behind
+        ([(0.9, 40), (0.45, 30)], 1),  # hair that might be a face
+    ],
+)
+def test_people_are_counted_by_faces_of_similar_size_that_are_clear(faces, people):
+    found = [Instance(15, score, (0.0, 0.0, 1.0, 1.0), np.arange(64 * 44).reshape(64, 44) < area) for score, area in faces]
+    assert Parse((64, 44), tuple(found)).people() == people
 
 
 def test_wrong_arrays_are_refused(tiny_parser):
