@@ -1,7 +1,9 @@
 """Coefficients of appearance control: one per neural texture, 1 where the garment's texture replaces the wearer's.
 
-The initialisation of NTED (CVPR 2022, section on appearance control): a texture belongs to a garment when the mean
-probability of its label inside the garment's mask is clearly above chance, in either rendering.
+NTED (CVPR 2022, section on appearance control) starts from :func:`initial_coefficients`: a texture belongs to a garment when the
+mean probability of its label inside the garment's mask is clearly above chance, in either rendering. That misses textures that serve
+the garment alone but share it with many others, and takes those that serve the whole picture. :func:`coefficients`, which swaps use,
+asks the other way round: how much of a texture's use is inside. On rendered people that is nearer to the truth (assets/benchmarks.md).
 """
 
 from __future__ import annotations
@@ -11,7 +13,9 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor
 
-THRESHOLD = 3.0  # times chance, which is 1/K for K labels
+LEAST_USE = 1e-6  # pixels; against division by nothing
+THRESHOLD = 3.0  # as published: times chance, which is 1/K for K labels
+LEAST_SHARE = 0.25  # of a texture's use that must be inside; from 0.2 to 0.3 the swaps were equally good
 
 
 def label_means(logits: Tensor, mask: Tensor) -> Tensor:
@@ -30,15 +34,31 @@ def label_means(logits: Tensor, mask: Tensor) -> Tensor:
 
 
 def initial_coefficients(garment: Tensor, wearer: Tensor) -> Tensor:
-    """0/1 per texture from the means of the garment's and of the wearer's rendering: two B x K -> B x 1 x K."""
+    """As published: 0/1 per texture from the label means of the garment's and of the wearer's rendering, two B x K -> B x 1 x K."""
     strongest = garment.maximum(wearer)
     return (strongest > THRESHOLD / strongest.shape[1]).to(garment.dtype)[:, None]
+
+
+def label_shares(logits: Tensor, mask: Tensor) -> Tensor:
+    """How much of every label's use is inside a mask: its probability summed inside, over its sum everywhere.
+
+    Args:
+        logits, mask: as in :func:`label_means`.
+
+    Returns:
+        B x K in [0, 1]; zeros where the mask is empty at this resolution.
+    """
+    inside = F.interpolate(mask.to(logits.dtype), size=logits.shape[-2:], mode="nearest")
+    probability = logits.softmax(dim=1)
+    return (probability * inside).sum(dim=(2, 3)) / probability.sum(dim=(2, 3)).clamp(min=LEAST_USE)
 
 
 def coefficients(
     garment: Sequence[Tensor], wearer: Sequence[Tensor], garment_mask: Tensor, wearer_mask: Tensor
 ) -> tuple[Tensor, ...]:
-    """The initial coefficients of every distribution, from two renderings in the same pose.
+    """The coefficients of every distribution before any refinement, from two renderings in the same pose.
+
+    A texture is the garment's where at least :data:`LEAST_SHARE` of its use is inside the garment's mask in either rendering.
 
     Args:
         garment, wearer: distribution logits, each B x K x h x w, coarsest first.
@@ -48,7 +68,7 @@ def coefficients(
         B x 1 x K float32 of 0 and 1 for each distribution.
     """
     return tuple(
-        initial_coefficients(label_means(theirs.float(), garment_mask), label_means(ours.float(), wearer_mask))
+        (label_shares(theirs.float(), garment_mask).maximum(label_shares(ours.float(), wearer_mask)) > LEAST_SHARE).float()[:, None]
         for theirs, ours in zip(garment, wearer, strict=True)
     )
 

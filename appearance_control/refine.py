@@ -19,7 +19,10 @@ from appearance_control.swap import GarmentSwap
 from nted_step.generator import Textures
 
 LEARNING_RATE = 0.03
-OUTSIDE = 3.0  # weight of the wearer's likeness outside, against the garment's inside
+OUTSIDE = 1.0  # weight of the wearer's likeness outside, against the garment's inside
+TOWARDS = 0.5  # how far the target inside is from the preview to the garment's rendering
+BAND = 1 / 32  # of the canvas's height around the masks that is neither inside nor outside: parsed edges are not exact
+CHANGED = 0.2  # mean difference of preview and wearer, of 2 from black to white, above which a place is not outside either
 PERCEPTUAL = 0.1  # weight of the features, against the pixels' squared difference in [-1, 1]
 REGULARISER = 0.01  # pull of related coefficients to 1 and of unrelated ones to 0
 REPARSE_EVERY = 50  # iterations between two looks at what is garment in the result, and between two whole chains
@@ -50,10 +53,11 @@ def refine(swap: GarmentSwap, iterations: int, features: Features, learning_rate
     """Improve ``swap.plans`` in place, one optimiser step at a time; stop asking to stop.
 
     Only the last step is differentiated, and of it only the rendering: its input comes from the whole chain with the coefficients
-    of the moment, renewed whenever the result is parsed again. The image is compared with one target: the garment's rendering
-    inside, the wearer's outside, and the result itself where neither says anything (the old garment was there and the new one is
-    not). Features are compared with the target's and not, as in the paper, with those of the garment's rendering: they see their
-    surroundings, and would ask for the other person's too.
+    of the moment, renewed whenever the result is parsed again. The image is compared with one target: inside, half way from the
+    preview, which has the wearer's build, to the garment's rendering; the wearer's rendering outside; and the result itself where
+    neither says anything: where the old garment was and the new one is not, at the edges of masks, and where the preview differs
+    so much from the wearer that the parser must have missed a part. Features are compared with the target's and not, as in the
+    paper, with those of the garment's rendering: they see their surroundings, and would ask for the other person's too.
 
     After every yield ``swap`` holds the best coefficients so far, all finite and in 0..1; a loss that is not finite or grows
     tenfold ends the refinement with a note and leaves them so.
@@ -91,17 +95,26 @@ class _Work:
         self.live = [tuple(share.clone().requires_grad_() for share in plan.coefficients) for plan in swap.plans]
         self.parameters = [share for shares in self.live for share in shares]
         self.inside = [_tensor(plan.garment_mask, swap) for plan in swap.plans]
-        self.outside = 1 - torch.stack([_tensor(plan.garment_mask | plan.wearer_mask, swap) for plan in swap.plans]).amax(dim=0)
         self.best, self.best_image = math.inf, swap.wearer_view.image
         last = swap.pipeline.config.steps - 1
         self.times = torch.tensor([last], device=swap.pipeline.device)
         self.own = swap.wearer.textures(last).values
         self.other = [plan.garment.person.textures(last).values for plan in swap.plans]
 
+    def _outside(self, preview: Tensor) -> Tensor:
+        """1 x 1 x H x W, 1 where the result should look like the wearer; from the preview 3 x H x W."""
+        claimed = torch.stack([_tensor(plan.garment_mask | plan.wearer_mask, self.swap) for plan in self.swap.plans]).amax(dim=0)
+        band = round(BAND * self.swap.size[0])
+        near = F.max_pool2d(claimed, 2 * band + 1, stride=1, padding=band)
+        alike = (preview - self.swap.wearer_view.image).abs().mean(dim=0) < CHANGED
+        return (1 - near) * alike
+
     @torch.no_grad()
     def renew(self, *, reparse: bool) -> None:
         """The last step's input from the whole chain with the best coefficients, and masks and target from its result."""
         before, result = (output.image for output in deque(self.swap.generate(), maxlen=2))
+        if not reparse:
+            self.preview, self.outside = result, self._outside(result)
         self.best, self.best_image = math.inf, result
         skeleton = self.swap.skeleton()
         self.encoded = self.swap.pipeline.generator.encode_pose(before[None].to(skeleton.dtype), skeleton, self.times)
@@ -123,7 +136,7 @@ class _Work:
         target = torch.where(self.outside > 0, self.swap.wearer_view.image, result)
         for view, mask, plan in zip(self.swap.garment_views, self.inside, self.swap.plans, strict=True):
             mixed = torch.lerp(self.swap.wearer_view.image, view.image, plan.garment.strength)
-            target = torch.where(mask > 0, mixed, target)
+            target = torch.where(mask > 0, torch.lerp(self.preview, mixed, TOWARDS), target)
         return target
 
     def loss(self) -> tuple[Tensor, Tensor]:
