@@ -16,6 +16,7 @@ from torch import Tensor
 LEAST_USE = 1e-6  # pixels; against division by nothing
 THRESHOLD = 3.0  # as published: times chance, which is 1/K for K labels
 LEAST_SHARE = 0.25  # of a texture's use that must be inside; from 0.2 to 0.3 the swaps were equally good
+LEAST_OF_MOST = 0.5  # of the greatest share, which is enough in a mask that may be a part of a garment
 
 
 def label_means(logits: Tensor, mask: Tensor) -> Tensor:
@@ -54,7 +55,7 @@ def label_shares(logits: Tensor, mask: Tensor) -> Tensor:
 
 
 def coefficients(
-    garment: Sequence[Tensor], wearer: Sequence[Tensor], garment_mask: Tensor, wearer_mask: Tensor
+    garment: Sequence[Tensor], wearer: Sequence[Tensor], garment_mask: Tensor, wearer_mask: Tensor, *, part: bool = False
 ) -> tuple[Tensor, ...]:
     """The coefficients of every distribution before any refinement, from two renderings in the same pose.
 
@@ -63,14 +64,22 @@ def coefficients(
     Args:
         garment, wearer: distribution logits, each B x K x h x w, coarsest first.
         garment_mask, wearer_mask: B x 1 x H x W, 1 inside the garment.
+        part: the masks may be a part of a garment, whose textures serve the rest of it too. Then those that serve the part most
+            are taken, even where most of their use is outside: from :data:`LEAST_OF_MOST` of the greatest share of a distribution.
 
     Returns:
         B x 1 x K float32 of 0 and 1 for each distribution.
     """
     return tuple(
-        (label_shares(theirs.float(), garment_mask).maximum(label_shares(ours.float(), wearer_mask)) > LEAST_SHARE).float()[:, None]
+        _belonging(label_shares(theirs.float(), garment_mask).maximum(label_shares(ours.float(), wearer_mask)), part)
         for theirs, ours in zip(garment, wearer, strict=True)
     )
+
+
+def _belonging(share: Tensor, part: bool) -> Tensor:
+    """B x K shares -> B x 1 x K float32 of 0 and 1."""
+    least = share.amax(dim=1, keepdim=True).mul(LEAST_OF_MOST).clamp(max=LEAST_SHARE) if part else LEAST_SHARE
+    return (share > least).float()[:, None]
 
 
 def blend(wearer: Sequence[Tensor], garment: Sequence[Tensor], coefficient: Sequence[Tensor], strength: float = 1.0) -> tuple[Tensor, ...]:

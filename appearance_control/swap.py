@@ -181,7 +181,7 @@ class GarmentSwap:
         ours = self._wearer_mask(garment, theirs, notes)
         device = self.pipeline.device
         masks = (torch.from_numpy(mask)[None, None].float().to(device) for mask in (theirs, ours))
-        shares = coefficients(view.distribution, self.wearer_view.distribution, *masks)
+        shares = coefficients(view.distribution, self.wearer_view.distribution, *masks, part=garment.mask is not None)
         if not any(share.any() for share in shares):
             notes.append(f"{garment.name}: no texture of the model is clearly of this garment; the wearer stays unchanged")
         return Plan(garment, theirs, ours, shares, notes)
