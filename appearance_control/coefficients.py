@@ -15,7 +15,7 @@ from torch import Tensor
 
 LEAST_USE = 1e-6  # pixels; against division by nothing
 THRESHOLD = 3.0  # as published: times chance, which is 1/K for K labels
-LEAST_SHARE = 0.25  # of a texture's use that must be inside; from 0.2 to 0.3 the swaps were equally good
+LEAST_SHARE = 0.25  # of a texture's use, of which more must be inside; from 0.2 to 0.3 the swaps were equally good
 LEAST_OF_MOST = 0.5  # of the greatest share, which is enough in a mask that may be a part of a garment
 
 
@@ -29,8 +29,7 @@ def label_means(logits: Tensor, mask: Tensor) -> Tensor:
     Returns:
         B x K; zeros where the mask is empty at this resolution.
     """
-    inside = F.interpolate(mask.to(logits.dtype), size=logits.shape[-2:], mode="nearest")
-    probability = logits.softmax(dim=1)
+    probability, inside = _use(logits, mask)
     return (probability * inside).sum(dim=(2, 3)) / inside.sum(dim=(2, 3)).clamp(min=1)
 
 
@@ -49,9 +48,13 @@ def label_shares(logits: Tensor, mask: Tensor) -> Tensor:
     Returns:
         B x K in [0, 1]; zeros where the mask is empty at this resolution.
     """
-    inside = F.interpolate(mask.to(logits.dtype), size=logits.shape[-2:], mode="nearest")
-    probability = logits.softmax(dim=1)
+    probability, inside = _use(logits, mask)
     return (probability * inside).sum(dim=(2, 3)) / probability.sum(dim=(2, 3)).clamp(min=LEAST_USE)
+
+
+def _use(logits: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Label probabilities B x K x h x w, and the mask B x 1 x h x w on their grid."""
+    return logits.softmax(dim=1), F.interpolate(mask.to(logits.dtype), size=logits.shape[-2:], mode="nearest")
 
 
 def coefficients(
@@ -59,13 +62,13 @@ def coefficients(
 ) -> tuple[Tensor, ...]:
     """The coefficients of every distribution before any refinement, from two renderings in the same pose.
 
-    A texture is the garment's where at least :data:`LEAST_SHARE` of its use is inside the garment's mask in either rendering.
+    A texture is the garment's where more than :data:`LEAST_SHARE` of its use is inside the garment's mask in either rendering.
 
     Args:
         garment, wearer: distribution logits, each B x K x h x w, coarsest first.
         garment_mask, wearer_mask: B x 1 x H x W, 1 inside the garment.
         part: the masks may be a part of a garment, whose textures serve the rest of it too. Then those that serve the part most
-            are taken, even where most of their use is outside: from :data:`LEAST_OF_MOST` of the greatest share of a distribution.
+            are taken, even where most of their use is outside: above :data:`LEAST_OF_MOST` of the greatest share of a distribution.
 
     Returns:
         B x 1 x K float32 of 0 and 1 for each distribution.
