@@ -138,6 +138,14 @@ def skeleton_map(pose: Pose, size: tuple[int, int]) -> Tensor:
     return torch.from_numpy(skeleton_u8(pose, size)).float() / 255
 
 
+def joint_tensor(pose: Pose, size: tuple[int, int]) -> Tensor:
+    """The joints as numbers: 18 x 3 float32, x and y in [-1, 1] across the canvas of ``size`` (H, W), and 1 where the joint is visible."""
+    height, width = size
+    xy = torch.from_numpy(pose.xy / (width, height)).float() * 2 - 1
+    seen = torch.from_numpy(pose.visible).float()[:, None]
+    return torch.cat([xy * seen, seen], dim=1)
+
+
 def skeleton_u8(pose: Pose, size: tuple[int, int]) -> np.ndarray:
     """:func:`skeleton_map` as 20 x H x W uint8, the form in which training stores and moves it."""
     out = np.empty((3 + len(LIMBS), *size), np.uint8)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from nted_step.pose import BASE_SIZE, Pose, skeleton_u8
+from training.figures.places import SCALE, SEEN, exact_places, places_grid
 
 CHUNK = 16  # people rendered at a time
 
@@ -34,6 +35,11 @@ class Pairs:
             where a data set has no such maps.
         face: B x 4 float32, x and y of the target's right and left eye in pixels, all -1 where one of them is not seen; None
             where a data set does not say.
+        source_skeleton: B x 20 x h x w, of the source's pose; source_joints, target_joints: B x 18 x 3, see
+            :func:`nted_step.pose.joint_tensor`. None where the source's pose is not known.
+        place: B x 2 x 128 x 88 float32 in [-1, 1], where in the source every cell of the target is; seen: B x 1 x 128 x 88 float32,
+            1 where the source shows that very place, 0.5 where it shows the same class nearby, else 0, and ``place`` means nothing.
+            None where the surface is not known. See :mod:`training.figures.places`.
     """
 
     source: Tensor
@@ -43,6 +49,11 @@ class Pairs:
     source_classes: Tensor | None = None
     target_classes: Tensor | None = None
     face: Tensor | None = None
+    source_skeleton: Tensor | None = None
+    source_joints: Tensor | None = None
+    target_joints: Tensor | None = None
+    place: Tensor | None = None
+    seen: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.source)
@@ -92,22 +103,23 @@ class PersonPairs(ABC):
 
 
 class FigureStore(PersonPairs):
-    """People in several poses on disk: ``image``, ``skeleton``, ``mask`` and ``classes``, uint8, first two axes person and pose."""
+    """People in several poses on disk: ``image``, ``skeleton``, ``mask`` and ``classes``, uint8, first two axes person and pose.
 
-    def __init__(self, folder: Path, rendered: Path | None = None):
-        """``rendered``: the folder of the figures at their full size, whose joints say where the eyes are."""
+    Args:
+        folder: the figures at the stage's canvas.
+        rendered: the folder of the figures at their full size: their joints, and ``place`` and ``seen`` of every ordered pair of a
+            person's poses, axes person, source pose, target pose.
+    """
+
+    def __init__(self, folder: Path, rendered: Path):
         self.arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("image", "skeleton", "mask", "classes")}
         self.people, self.poses = self.arrays["image"].shape[:2]
-        if rendered is not None:
-            joints, visible = (np.load(rendered / f"{name}.npy", mmap_mode="r") for name in ("joints", "visible"))
-            full, size = np.load(rendered / "classes.npy", mmap_mode="r").shape[-2:], self.arrays["image"].shape[-2:]
-            self.arrays["eyes"] = eyes(joints, visible, full, size)
+        joints, visible, place, seen = (np.load(rendered / f"{name}.npy", mmap_mode="r") for name in ("joints", "visible", "place", "seen"))
+        full, size = np.load(rendered / "classes.npy", mmap_mode="r").shape[-2:], self.arrays["image"].shape[-2:]
+        self.arrays |= {"eyes": eyes(joints, visible, full, size), "joints": joint_arrays(joints, visible, full), "place": place, "seen": seen}
 
     def pairs(self, person: np.ndarray, source_pose: np.ndarray, target_pose: np.ndarray) -> Pairs:
-        def take(name: str, pose: np.ndarray) -> Tensor | None:
-            return torch.from_numpy(self.arrays[name][person, pose]) if name in self.arrays else None
-
-        return as_pairs(take, source_pose, target_pose)
+        return as_pairs(lambda name, *poses: torch.from_numpy(self.arrays[name][person, *poses]), source_pose, target_pose)
 
 
 def upload(values: np.ndarray | Tensor, device: torch.device) -> Tensor:
@@ -116,8 +128,8 @@ def upload(values: np.ndarray | Tensor, device: torch.device) -> Tensor:
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
-def as_pairs(take: Callable[[str, Any], Tensor | None], source_pose: Any, target_pose: Any) -> Pairs:
-    """Stored bytes as the networks take them; ``take`` gives an array's rows for a pose, or None where there is no such array."""
+def as_pairs(take: Callable[..., Tensor], source_pose: Any, target_pose: Any) -> Pairs:
+    """Stored numbers as the networks take them; ``take`` gives an array's rows for a pose, or for a source and a target pose."""
     return Pairs(
         source=take("image", source_pose).float() / 127.5 - 1,
         target=take("image", target_pose).float() / 127.5 - 1,
@@ -126,7 +138,18 @@ def as_pairs(take: Callable[[str, Any], Tensor | None], source_pose: Any, target
         source_classes=take("classes", source_pose).long(),
         target_classes=take("classes", target_pose).long(),
         face=take("eyes", target_pose),
+        source_skeleton=take("skeleton", source_pose).float() / 255,
+        source_joints=take("joints", source_pose),
+        target_joints=take("joints", target_pose),
+        place=take("place", source_pose, target_pose).float() / SCALE,
+        seen=take("seen", source_pose, target_pose)[:, None].float() / SEEN,
     )
+
+
+def joint_arrays(joints: np.ndarray, visible: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Joints ... x 18 x 2 on a canvas of ``size`` and their visibility ... x 18 as :func:`nted_step.pose.joint_tensor` has them."""
+    seen = visible.astype(np.float32)[..., None]
+    return np.concatenate([(joints / [size[1], size[0]] * 2 - 1) * seen, seen], axis=-1).astype(np.float32)
 
 
 def eyes(joints: np.ndarray, visible: np.ndarray, full: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
@@ -144,7 +167,7 @@ def figure_store(root: Path, size: tuple[int, int], people: int, poses: int, see
     """
     name = f"{seed}_{people}x{poses}"
     rendered = root / f"rendered_{render_size[0]}x{render_size[1]}_{name}"
-    channels = {"image": (3, *render_size), "classes": render_size, "joints": (18, 2), "visible": (18,)}
+    channels = rendered_shapes(render_size, poses)
     _make(rendered, channels, people, poses, _render_people, (seed, poses, render_size))
     folder = root / f"figures_{size[0]}x{size[1]}_{name}"
     channels = {"image": (3, *size), "classes": size, "mask": (1, *size), "skeleton": (20, *size)}
@@ -152,15 +175,39 @@ def figure_store(root: Path, size: tuple[int, int], people: int, poses: int, see
     return FigureStore(folder, rendered)
 
 
+def rendered_shapes(size: tuple[int, int], poses: int) -> dict[str, tuple[int, ...]]:
+    """What is kept of a rendered figure, by name: the shape after the axes person and pose."""
+    grid = places_grid(size)
+    return {
+        "image": (3, *size), "classes": size, "joints": (18, 2), "visible": (18,),
+        "place": (poses, 2, *grid), "seen": (poses, *grid),
+    }  # fmt: skip
+
+
+def rendered_arrays(seeds: Sequence[int], poses: int, size: tuple[int, int]) -> dict[str, np.ndarray]:
+    """People rendered, as :func:`rendered_shapes` has them, and their ``instances``; first two axes person and pose."""
+    from training.figures import render_people  # the renderer is not needed once its images are on disk
+
+    figures = render_people(seeds, poses, size)
+    named = {
+        "image": figures.image, "classes": figures.class_map, "instances": figures.instance_map, "joints": figures.joints,
+        "visible": figures.visible, "surface": figures.surface,
+    }  # fmt: skip
+    arrays = {name: value.numpy().reshape(len(seeds), poses, *value.shape[1:]) for name, value in named.items()}
+    pairs = [exact_places(*person) for person in zip(arrays.pop("surface"), arrays["classes"], strict=True)]
+    return arrays | {"place": np.stack([place for place, _ in pairs]), "seen": np.stack([seen for _, seen in pairs])}
+
+
 def _make(folder: Path, shapes: dict[str, tuple[int, ...]], people: int, poses: int, work: Callable, arguments: tuple) -> None:
     """Fill a folder of arrays (people x poses x shape), some people at a time in every core; renamed when complete."""
-    if folder.exists():
+    if all((folder / f"{name}.npy").exists() for name in shapes):  # a folder that an older version made may lack some
         return
+    shutil.rmtree(folder, ignore_errors=True)
     beside = folder.with_name(folder.name + ".part")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
     for name, shape in shapes.items():
-        kind = np.float32 if name == "joints" else np.uint8
+        kind = {"joints": np.float32, "place": np.int16}.get(name, np.uint8)
         open_memmap(beside / f"{name}.npy", mode="w+", dtype=kind, shape=(people, poses, *shape)).flush()
     chunks = [range(first, min(first + CHUNK, people)) for first in range(0, people, CHUNK)]
     if len(chunks) == 1:  # not worth the start of other processes
@@ -178,17 +225,16 @@ def _make(folder: Path, shapes: dict[str, tuple[int, ...]], people: int, poses: 
 
 
 def _render_people(folder: Path, chunk: range, seed: int, poses: int, size: tuple[int, int]) -> int:
-    from training.figures import render_people  # the renderer is not needed once its images are on disk
-
-    figures = render_people([seed + i for i in chunk], poses, size)
-    _write(folder, chunk, poses, image=figures.image, classes=figures.class_map, joints=figures.joints, visible=figures.visible)
+    arrays = rendered_arrays([seed + i for i in chunk], poses, size)
+    _write(folder, chunk, {name: arrays[name] for name in rendered_shapes(size, poses)})
     return len(chunk)
 
 
 def _shrink(folder: Path, chunk: range, rendered: Path, size: tuple[int, int], poses: int) -> int:
     rows = slice(chunk.start, chunk.stop)
     named = {name: np.load(rendered / f"{name}.npy", mmap_mode="r")[rows].copy() for name in ("image", "classes", "joints", "visible")}
-    _write(folder, chunk, poses, **at_canvas(**{name: torch.from_numpy(value).flatten(0, 1) for name, value in named.items()}, size=size))
+    small = at_canvas(**{name: torch.from_numpy(value).flatten(0, 1) for name, value in named.items()}, size=size)
+    _write(folder, chunk, {name: value.numpy().reshape(len(chunk), poses, *value.shape[1:]) for name, value in small.items()})
     return len(chunk)
 
 
@@ -208,10 +254,10 @@ def at_canvas(image: Tensor, classes: Tensor, joints: Tensor, visible: Tensor, s
     return {"image": _fold(image, size), "classes": nearest, "mask": _fold(mask, size), "skeleton": _fold(skeleton, size)}
 
 
-def _write(folder: Path, chunk: range, poses: int, **arrays: Tensor) -> None:
+def _write(folder: Path, chunk: range, arrays: dict[str, np.ndarray]) -> None:
     for name, values in arrays.items():
         stored = np.load(folder / f"{name}.npy", mmap_mode="r+")
-        stored[chunk.start : chunk.stop] = values.numpy().reshape(len(chunk), poses, *values.shape[1:])
+        stored[chunk.start : chunk.stop] = values
         stored.flush()
 
 

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from training.data import Pairs, PersonPairs, as_pairs, at_canvas, eyes, upload
+from training.data import Pairs, PersonPairs, as_pairs, at_canvas, eyes, joint_arrays, rendered_arrays, upload
+from training.figures.places import places_grid
 
 GROUP = 4  # people a file
 FIRST = 128  # people to wait for, so that training does not begin on a handful
@@ -48,7 +49,10 @@ class LiveFigures(PersonPairs):
         self.people, self.poses, self.device = groups * GROUP, poses, device
         shapes = {"image": (3, *size), "classes": size, "mask": (1, *size), "skeleton": (20, *size)}
         self.tensors = {name: torch.zeros(self.people, poses, *shape, dtype=torch.uint8, device=device) for name, shape in shapes.items()}
-        self.tensors["eyes"] = torch.zeros(self.people, poses, 4, device=device)
+        self.tensors |= {"eyes": torch.zeros(self.people, poses, 4, device=device), "joints": torch.zeros(self.people, poses, 18, 3, device=device)}
+        grid = places_grid(render_size)
+        self.tensors["place"] = torch.zeros(self.people, poses, poses, 2, *grid, dtype=torch.int16, device=device)
+        self.tensors["seen"] = torch.zeros(self.people, poses, poses, *grid, dtype=torch.uint8, device=device)
         self.there = np.zeros(0, np.int64)  # people, in the order in which they came; replaced, never changed
         self.failure: BaseException | None = None
         groups_of = _Groups(folder, groups, seed, poses, render_size, size)
@@ -72,7 +76,7 @@ class LiveFigures(PersonPairs):
 
     def pairs(self, person: np.ndarray, source_pose: np.ndarray, target_pose: np.ndarray) -> Pairs:
         who, source, target = (upload(index.copy(), self.device) for index in (person, source_pose, target_pose))
-        return as_pairs(lambda name, pose: self.tensors[name][who, pose], source, target)
+        return as_pairs(lambda name, *poses: self.tensors[name][who, *poses], source, target)
 
     def holds(self, names: np.ndarray) -> np.ndarray:
         return super().holds(names) & np.isin(names[:, 0], self.there)
@@ -110,27 +114,33 @@ class _Groups(IterableDataset):
         mine = range(self.groups) if worker is None else range(worker.id, self.groups, worker.num_workers)
         for group in mine:
             figures = self._figures(self.seed + GROUP * group)
-            where = torch.from_numpy(eyes(figures["joints"].numpy(), figures["visible"].numpy(), self.render_size, self.size))
-            yield group, at_canvas(**figures, size=self.size) | {"eyes": where}
+            pairs = {name: figures.pop(name) for name in ("place", "seen")}
+            joints, visible = figures["joints"].numpy(), figures["visible"].numpy()
+            where = torch.from_numpy(eyes(joints, visible, self.render_size, self.size))
+            points = torch.from_numpy(joint_arrays(joints, visible, self.render_size))
+            yield group, at_canvas(**figures, size=self.size) | {"eyes": where, "joints": points} | pairs
 
     def _figures(self, first: int) -> dict[str, Tensor]:
-        """``image``, ``classes``, ``joints`` and ``visible`` of a group, the poses of a person one after another."""
+        """The arrays of :func:`training.data.rendered_shapes` of a group, the poses of a person one after another. Files also hold
+        the instances, for whoever trains a parser."""
         path = self.folder / f"{first:08d}.npz"
-        if not path.exists():
-            _render(path, first, self.poses, self.render_size)
-        with np.load(path) as stored:
-            return {name: torch.from_numpy(stored[name]).flatten(0, 1) for name in ("image", "classes", "joints", "visible")}
+        stored = _stored(path)
+        if stored is None:
+            stored = rendered_arrays(range(first, first + GROUP), self.poses, self.render_size)
+            _save(path, stored)
+        return {name: torch.from_numpy(values).flatten(0, 1) for name, values in stored.items() if name != "instances"}
 
 
-def _render(path: Path, first: int, poses: int, size: tuple[int, int]) -> None:
-    from training.figures import render_people  # takes a second to import, and only the workers need it
+def _stored(path: Path) -> dict[str, np.ndarray] | None:
+    """A group on disk; None where it is not there, or is of an older version."""
+    if not path.exists():
+        return None
+    with np.load(path) as file:
+        return dict(file) if "place" in file else None
 
-    figures = render_people(range(first, first + GROUP), poses, size)
-    named = {
-        "image": figures.image, "classes": figures.class_map, "instances": figures.instance_map, "joints": figures.joints,
-        "visible": figures.visible,
-    }  # fmt: skip
+
+def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     with beside.open("wb") as file:
-        np.savez(file, **{name: value.numpy().reshape(GROUP, poses, *value.shape[1:]) for name, value in named.items()})
+        np.savez(file, **arrays)
     beside.replace(path)

@@ -46,6 +46,22 @@ def majority(code: Tensor, factor: int) -> Tensor:
     return torch.where(pick_b, b, torch.where(pick_c, c, a))
 
 
+def shown(point: Tensor, pixel: Tensor, fine: Tensor, code: Tensor, factor: int) -> Tensor:
+    """The template point of each pixel, N x 3 x H x W int16 millimetres: the mean over those of its samples that show what the pixel
+    counts as, so that no point lies between two surfaces.
+
+    point: K x 3 metres, of the samples with flat index `pixel`.  fine: N x factor H x factor W, code: N x H x W, what both show.
+    """
+    n, height, width = fine.shape
+    kept = (fine == code.repeat_interleave(factor, 1).repeat_interleave(factor, 2)) & (code > 255).repeat_interleave(factor, 1).repeat_interleave(factor, 2)
+    planes = torch.zeros(4, n * height * width, device=point.device)
+    planes[:3, pixel] = point.t()
+    planes[3] = 1
+    planes *= kept.flatten()
+    small = shrink(planes.reshape(4, n, height, width).transpose(0, 1), factor)
+    return (small[:, :3] / small[:, 3:].clamp_min(1e-6) * 1000).round().to(torch.int16)
+
+
 def face_boxes(class_map: Tensor, face: int = 15, least: int = 12) -> Tensor:
     """Boxes N x 4 (x0, y0, x1, y1) around the face class, -1 where fewer than `least` pixels show."""
     n, h, w = class_map.shape

@@ -35,6 +35,7 @@ class FigureBatch:
     visible: Tensor         # bool N x 18
     class_map: Tensor       # uint8 N x H x W, 0 background, 1..15 topmost class
     instance_map: Tensor    # uint8 N x H x W, 0 none, else instance number within the image
+    surface: Tensor         # int16 N x 3 x H x W, millimetres: the point of the unposed, average body that the pixel shows; 0 background
     face_box: Tensor        # float32 N x 4 (x0, y0, x1, y1), all -1 when no face is seen
     person_seed: Tensor     # int64 N
     pose_index: Tensor      # int64 N
@@ -209,8 +210,8 @@ def _contact(depth: Tensor, pixel: Tensor, n: int, size: tuple[int, int]) -> Ten
     return F.interpolate(out, scale_factor=SUPERSAMPLE, mode="nearest").reshape(-1).index_select(0, pixel)
 
 
-def _render(scene: _Scene, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
-    """(image uint8 N x 3 x H x W, class map, instance map uint8 N x H x W)."""
+def _render(scene: _Scene, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """(image uint8 N x 3 x H x W, class map, instance map uint8 N x H x W, surface int16 N x 3 x H x W)."""
     n, (h, w) = len(scene.views), size
     H, W = h * SUPERSAMPLE, w * SUPERSAMPLE
     plane, box, face = setup(scene.xyz, scene.cut, scene.face, scene.bias, scene.two_sided, (H, W))
@@ -247,8 +248,10 @@ def _render(scene: _Scene, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tenso
     canvas = _background(scene, size) * (1 - layer[:, 3:]) + layer[:, :3]
     code = torch.zeros(n * H * W, dtype=torch.int32, device=scene.device)
     code[pixel] = (label * 256 + scene.instance.index_select(0, face)).int()
-    code = annotate.majority(code.reshape(n, H, W), SUPERSAMPLE)
-    return (canvas.clamp(0, 1) * 255 + .5).to(torch.uint8), (code >> 8).to(torch.uint8), (code & 255).to(torch.uint8)
+    fine = code.reshape(n, H, W)
+    code = annotate.majority(fine, SUPERSAMPLE)
+    surface = annotate.shown(point, pixel, fine, code, SUPERSAMPLE)
+    return (canvas.clamp(0, 1) * 255 + .5).to(torch.uint8), (code >> 8).to(torch.uint8), (code & 255).to(torch.uint8), surface
 
 
 def _shade(scene: _Scene, albedo: Tensor, normal: Tensor, m: Tensor, point: Tensor, image: Tensor, back: Tensor) -> Tensor:
@@ -333,10 +336,10 @@ def _each(work, groups: list, device) -> list:
 def _finish(jobs, size, device) -> dict[str, Tensor]:
     """Render one chunk and annotate it."""
     people, figures, views = (list(v) for v in zip(*jobs))
-    image, classes, instances = _render(_Scene(people, figures, views, device), size)
+    image, classes, instances, surface = _render(_Scene(people, figures, views, device), size)
     xy, visible = zip(*(project_joints(f, v, size) for f, v in zip(figures, views)))
     to = lambda a: torch.as_tensor(np.stack(a)).to(device)  # noqa: E731
-    return dict(image=image, joints=to(xy), visible=to(visible), class_map=classes, instance_map=_instances(classes, instances), face_box=annotate.face_boxes(classes))
+    return dict(image=image, joints=to(xy), visible=to(visible), class_map=classes, instance_map=_instances(classes, instances), surface=surface, face_box=annotate.face_boxes(classes))
 
 
 def project_joints(figure: Figure, view: _View, size) -> tuple[np.ndarray, np.ndarray]:
