@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 MAX_SIDE, MAX_STEPS, MAX_CHANNELS = 4096, 1000, 8192
+CARRIED_CHANNELS = 5  # pixels (3), person, alpha
 COARSEST_LEVEL = 16  # feature height at which the encoders end and the renderer starts
 
 
@@ -31,6 +32,8 @@ class NTEDStepConfig:
             steps therefore all give its one answer; training warm-started from it raises the share to 1.
         grows_to: canvas (H, W) that this model will be grown to, when it is a stage of progressive growing: the ladder is
             that canvas's, clipped to ``size``, so that a step means the same at every stage. None for a finished model.
+        carries: the photo's own pixels are carried into the pose (:mod:`nted_step.carrying`): they join the conditioning map, the
+            skeleton encoder's features reach every level of the renderer, and a step shows them where the photo shows the person.
     """
 
     size: tuple[int, int] = (256, 176)
@@ -43,6 +46,7 @@ class NTEDStepConfig:
     pose_channels: int = 20
     time_scale: float = 1.0
     grows_to: tuple[int, int] | None = None
+    carries: bool = False
 
     def __post_init__(self) -> None:
         self._check_ranges()
@@ -73,8 +77,15 @@ class NTEDStepConfig:
         for name, number, most in named:
             if type(number) is not int or not 1 <= number <= most:
                 raise ValueError(f"{name} out of range: {number!r}"[:200])
+        if type(self.carries) is not bool:
+            raise ValueError(f"carries must be true or false, not {self.carries!r}"[:200])
         if not isinstance(self.time_scale, (int, float)) or not 0 <= self.time_scale <= 1:
             raise ValueError(f"time_scale must be 0..1, not {self.time_scale!r}"[:200])
+
+    @property
+    def conditioning_channels(self) -> int:
+        """Channels of what the skeleton encoder reads beside the image: the pose, and where the model carries the pixels, person and alpha."""
+        return self.pose_channels + (CARRIED_CHANNELS if self.carries else 0)
 
     @property
     def levels(self) -> tuple[int, ...]:
@@ -124,7 +135,7 @@ def _per_level(*counts: int) -> dict[int, int]:
 PRESETS: dict[str, NTEDStepConfig] = {
     # In the box: two CPU cores, no GPU.
     "lite": NTEDStepConfig(
-        channels=_per_level(192, 192, 96, 48, 24), labels=_per_level(16, 32, 32, 32, 0), kernels=_per_level(1, 3, 3, 3, 1)
+        channels=_per_level(192, 192, 96, 48, 32), labels=_per_level(16, 32, 32, 32, 0), kernels=_per_level(1, 3, 3, 3, 1), carries=True
     ),
     # The published sizes (NTED, CVPR 2022).
     "base": NTEDStepConfig(

@@ -102,9 +102,9 @@ class Encoder(nn.Module):
         )
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Features of every level below the canvas, finest first."""
+        """Features of every level, the canvas first."""
         x = self.first(x)
-        features = []
+        features = [x]
         for level in self.convs:
             x = level(x)
             features.append(x)
@@ -147,17 +147,22 @@ class ToRGB(nn.Module):
 
 
 class UpLevel(nn.Module):
-    """Two styled convolutions and an image; every level but the coarsest doubles the resolution first."""
+    """Two styled convolutions and an image; every level but the coarsest doubles the resolution first.
 
-    def __init__(self, in_channels: int, out_channels: int, labels: int, kernel: int, *, upsample: bool):
+    ``with_skip``: between the convolutions the skeleton encoder's features of the level are added, each channel with a gain that starts at
+    0, so that weights trained without them go on as they were.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, labels: int, kernel: int, *, upsample: bool, with_skip: bool = False):
         super().__init__()
+        self.skip_gain = nn.Parameter(torch.zeros(out_channels)) if with_skip else None
         self.conv0 = StyledConv(in_channels, out_channels, labels, kernel, upsample=upsample)
         self.conv1 = StyledConv(out_channels, out_channels, labels, kernel, upsample=False)
         self.to_rgb = ToRGB(out_channels, upsample=upsample)
 
 
 class Renderer(nn.Module):
-    """Coarsest skeleton features and textures -> image and distribution logits."""
+    """Skeleton features and textures -> image and distribution logits."""
 
     def __init__(self, config: NTEDStepConfig):
         super().__init__()
@@ -169,19 +174,22 @@ class Renderer(nn.Module):
                 config.labels[level],
                 config.kernels[level],
                 upsample=i > 0,
+                with_skip=config.carries,
             )
             for i, level in enumerate(levels)
         )
 
-    def forward(self, features: Tensor, textures: tuple[Tensor, ...]) -> Rendering:
-        x, image, distribution = features, None, []
+    def forward(self, features: tuple[Tensor, ...], textures: tuple[Tensor, ...]) -> Rendering:
+        x, image, distribution = features[0], None, []
         remaining = iter(textures)
-        for level in self.convs:
+        for i, level in enumerate(self.convs):
             for conv in (level.conv0, level.conv1):
                 values = next(remaining) if conv.distribution_operation is not None else None
                 x, logits = conv(x, values)
                 if logits is not None:
                     distribution.append(logits)
+                if conv is level.conv0 and level.skip_gain is not None:
+                    x = torch.addcmul(x, features[i], level.skip_gain.to(x.dtype)[:, None, None])
             image = level.to_rgb(x, image)
         return Rendering(image, tuple(distribution))
 
@@ -197,7 +205,7 @@ class Generator(nn.Module):
         super().__init__()
         self.config = config
         self.reference_encoder = Encoder(3, config, with_textures=True)
-        self.skeleton_encoder = Encoder(3 + config.pose_channels, config, with_textures=False)
+        self.skeleton_encoder = Encoder(3 + config.conditioning_channels, config, with_textures=False)
         self.target_image_renderer = Renderer(config)
         self.time_scale = config.time_scale  # a plain attribute, so that warm-started training can raise it
 
@@ -207,7 +215,7 @@ class Generator(nn.Module):
 
     def encode_reference(self, source: Tensor, t: Tensor) -> Textures:
         """Source B x 3 x H x W in [-1, 1], t B -> textures for that step."""
-        features = self.reference_encoder(source + self.time_plane(t, source))
+        features = self.reference_encoder(source + self.time_plane(t, source))[1:]
         values, attention = [], []
         for level, x in zip(reversed(self.reference_encoder.convs), reversed(features), strict=True):
             for operation in reversed(getattr(level, "extraction_operations", ())):
@@ -216,14 +224,16 @@ class Generator(nn.Module):
                 attention.append(weights)
         return Textures(tuple(values), tuple(attention))
 
-    def encode_pose(self, x_t: Tensor, skeleton: Tensor, t: Tensor) -> Tensor:
-        """x_t B x 3 x H x W, skeleton B x 20 x H x W, t B -> features of the coarsest level."""
-        return self.skeleton_encoder(torch.cat([x_t + self.time_plane(t, x_t), skeleton], dim=1))[-1]
+    def encode_pose(self, x_t: Tensor, condition: Tensor, t: Tensor) -> tuple[Tensor, ...]:
+        """x_t B x 3 x H x W, condition B x conditioning_channels x H x W (the skeleton map, then what is carried), t B -> features of
+        every level that the renderer reads, coarsest first: one, or where the model carries all of them."""
+        features = self.skeleton_encoder(torch.cat([x_t + self.time_plane(t, x_t), condition], dim=1))[::-1]
+        return tuple(features) if self.config.carries else tuple(features[:1])
 
-    def render(self, features: Tensor, textures: Textures) -> Rendering:
+    def render(self, features: tuple[Tensor, ...], textures: Textures) -> Rendering:
         """Features of :meth:`encode_pose` and textures of :meth:`encode_reference` -> the next image x_{t+1}."""
         return self.target_image_renderer(features, textures.values)
 
-    def forward(self, source: Tensor, x_t: Tensor, skeleton: Tensor, t: Tensor) -> tuple[Rendering, Textures]:
+    def forward(self, source: Tensor, x_t: Tensor, condition: Tensor, t: Tensor) -> tuple[Rendering, Textures]:
         textures = self.encode_reference(source, t)
-        return self.render(self.encode_pose(x_t, skeleton, t), textures), textures
+        return self.render(self.encode_pose(x_t, condition, t), textures), textures

@@ -17,6 +17,7 @@ from safetensors.torch import load as load_safetensors
 from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
+from nted_step.carrier import Carrier, CarrierConfig
 from nted_step.config import NTEDStepConfig
 from nted_step.generator import Generator
 
@@ -52,6 +53,44 @@ class Weights:
         generator = Generator(self.config).eval().requires_grad_(False)
         load_strict(generator, self.state, self.origin)
         return generator
+
+
+@dataclass(frozen=True)
+class CarrierState:
+    """A carrier's state and what is known of it; attributes as of :class:`Weights`."""
+
+    config: CarrierConfig
+    state: Mapping[str, Tensor]
+    training: Mapping[str, Any] = field(default_factory=dict)
+    origin: str = ""
+    sha256: str = ""
+
+    def build(self) -> Carrier:
+        """A carrier with these weights, float32, in evaluation mode, gradients off."""
+        carrier = Carrier(self.config).eval().requires_grad_(False)
+        carrier.load_state_dict(dict(self.state), strict=True)
+        return carrier
+
+
+def load_carrier(folder: str | Path) -> CarrierState:
+    """Read a carrier's weights folder. Raises WeightsError."""
+    folder = Path(folder)
+    document, state, digest = read_folder(folder)
+    try:
+        config = CarrierConfig.from_dict(document["carrier"])
+    except (KeyError, TypeError, AttributeError):
+        raise WeightsError(f"{folder / CONFIG_NAME}: the key 'carrier' is missing or no table") from None
+    except ValueError as error:
+        raise WeightsError(f"{folder / CONFIG_NAME}: {error}") from None
+    with torch.device("meta"):
+        expected = {key: tuple(value.shape) for key, value in Carrier(config).state_dict().items()}
+    check_tensors(expected, state, str(folder / WEIGHTS_NAME))
+    return CarrierState(config, state, document.get("training", {}), str(folder), digest)
+
+
+def save_carrier(folder: str | Path, carrier: Carrier, training: Mapping[str, Any], dtype: torch.dtype = torch.float16) -> Path:
+    """As :func:`save_weights`, for a carrier."""
+    return write_folder(folder, {"format": "nted_step carrier", "carrier": carrier.config.to_dict()}, carrier.state_dict(), training, dtype)
 
 
 def load_weights(name: str | Path, revision: str | None = None) -> Weights:

@@ -76,6 +76,16 @@ class PersonPairs(ABC):
     people: int
     poses: int
 
+    def state(self) -> dict[str, Tensor]:
+        """What has to be kept so that a resumed run goes on in the same order; most stores have nothing."""
+        return {}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Go on from what :meth:`state` gave."""
+
+    def keep(self, names: np.ndarray) -> None:
+        """Only these pairs will be asked for again by name."""
+
     @abstractmethod
     def pairs(self, person: np.ndarray, source_pose: np.ndarray, target_pose: np.ndarray) -> Pairs:
         """The pairs named by three index arrays of length B."""
@@ -212,7 +222,7 @@ def _make(folder: Path, shapes: dict[str, tuple[int, ...]], people: int, poses: 
     chunks = [range(first, min(first + CHUNK, people)) for first in range(0, people, CHUNK)]
     if len(chunks) == 1:  # not worth the start of other processes
         work(beside, chunks[0], *arguments)
-        beside.rename(folder)
+        _finish(beside, folder)
         return
     from training.figures.workers import single_threaded_pool
 
@@ -221,6 +231,13 @@ def _make(folder: Path, shapes: dict[str, tuple[int, ...]], people: int, poses: 
         with tqdm(total=people * poses, desc=folder.name, unit="image", smoothing=0.05) as progress:
             for job in as_completed(jobs):
                 progress.update(job.result() * poses)
+    _finish(beside, folder)
+
+
+def _finish(beside: Path, folder: Path) -> None:
+    """Flush once, not after every chunk: that took three quarters of the time."""
+    for path in beside.glob("*.npy"):
+        np.load(path, mmap_mode="r+").flush()
     beside.rename(folder)
 
 
@@ -258,7 +275,6 @@ def _write(folder: Path, chunk: range, arrays: dict[str, np.ndarray]) -> None:
     for name, values in arrays.items():
         stored = np.load(folder / f"{name}.npy", mmap_mode="r+")
         stored[chunk.start : chunk.stop] = values
-        stored.flush()
 
 
 def _skeletons(joints: Tensor, visible: Tensor, canvas: tuple[int, int]) -> Tensor:

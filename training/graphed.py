@@ -27,7 +27,7 @@ class GraphedGenerator(nn.Module):
         flat = _Flat(generator)
         device, config = next(generator.parameters()).device, generator.config
         images, skeleton = (
-            torch.zeros(batch, channels, *config.size, device=device).to(memory_format=torch.channels_last) for channels in (3, config.pose_channels)
+            torch.zeros(batch, channels, *config.size, device=device).to(memory_format=torch.channels_last) for channels in (3, config.conditioning_channels)
         )
         self.operations = sum(2 for level in config.levels if config.labels[level])
         with autocast:

@@ -13,8 +13,15 @@ import numpy as np
 from PIL import Image
 
 from training.settings import Settings
-from training.validation import Validation
 
+# What a validation may measure: its name for TensorBoard, and how the progress line says it.
+MEASURES = {
+    "loss": ("loss", "loss {:.4f}"),
+    "psnr": ("masked_psnr", "masked PSNR {:.2f} dB"),
+    "copied": ("masked_psnr_of_copying", "copying the source {:.2f} dB"),
+    "place_error": ("place_error", "places {:.2f} px off"),
+    "place_error_median": ("place_error_median", "median {:.2f} px"),
+}
 
 @dataclass(frozen=True)
 class Iteration:
@@ -69,17 +76,13 @@ class Reporter:
         self._scalars({"speed/images_per_second": speed, "speed/data_wait": wait} | {f"rate/{name}": v for name, v in rates.items()}, samples)
         self.recent.clear()
 
-    def validated(self, validation: Validation, samples: int, first_loss: float | None) -> None:
-        """``first_loss``: of the validation before the first iteration, where there was one."""
+    def validated(self, numbers: Mapping[str, float], sheet: Path, samples: int, first_loss: float | None) -> None:
+        """``numbers``: names of MEASURES and their values; ``first_loss``: of the validation before the first iteration, where there was one."""
         before = f" ({first_loss:.4f} before the first iteration)" if samples and first_loss is not None else ""
-        print(
-            f"validation at {samples} samples: loss {validation.loss:.4f}{before}, masked PSNR {validation.psnr:.2f} dB, "
-            f"copying the source {validation.copied:.2f} dB, {validation.sheet}",
-            flush=True,
-        )
-        scalars = {"loss": validation.loss, "masked_psnr": validation.psnr, "masked_psnr_of_copying": validation.copied}
-        self._scalars({f"validation/{name}": value for name, value in scalars.items()}, samples)
-        with Image.open(validation.sheet) as image:
+        told = [f"{text.format(numbers[name])}{before if name == 'loss' else ''}" for name, (_, text) in MEASURES.items() if name in numbers]
+        print(f"validation at {samples} samples: {', '.join(told)}, {sheet}", flush=True)
+        self._scalars({f"validation/{MEASURES[name][0]}": value for name, value in numbers.items()}, samples)
+        with Image.open(sheet) as image:
             pixels = np.array(image)
         if self.tensorboard:
             self.tensorboard.add_image("validation/sheet", pixels, samples, dataformats="HWC")

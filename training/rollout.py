@@ -12,11 +12,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nted_step.config import NTEDStepConfig
+from nted_step.carrier import Carrier
+from nted_step.carrying import Carried, at_level, carry_person
+from nted_step.config import CARRIED_CHANNELS, NTEDStepConfig
 from nted_step.generator import Generator, Rendering, Textures
 from nted_step.schedule import degrade, ladder, start_image
+from training.carrying import predict
 from training.data import Pairs, upload
 
+NOTHING_CHANCE = 0.08  # that a pair is trained as if the photo's pose were not known
 RESTART_CHANCE = 0.02  # of a chain, per visit, so that chains do not march in step
 PAIRS_AT_ONCE = 64  # while chains are started
 CPU = torch.device("cpu")
@@ -40,7 +44,8 @@ class TrainedStep:
         pairs: the people.
         t: B int64, the step trained for each sample (class t of the step head).
         target: B x 3 x H x W, the true image at level t+1.
-        rendering, textures: what the generator returned.
+        rendering, textures: what the generator returned; the image of a model that carries is blended already.
+        carried: what the step was given of the photo's pixels.
     """
 
     pairs: Pairs
@@ -48,6 +53,7 @@ class TrainedStep:
     target: Tensor
     rendering: Rendering
     textures: Textures
+    carried: Carried | None = None
 
 
 def degrade_each(image: Tensor, level: Tensor, config: NTEDStepConfig) -> Tensor:
@@ -70,10 +76,35 @@ def _degradations(sizes: tuple[tuple[int, int], ...], device: torch.device) -> t
     return rows.to(device), columns.to(device)
 
 
-def train_step(generator: Generator, config: NTEDStepConfig, pairs: Pairs, x_t: Tensor, t: Tensor) -> TrainedStep:
-    """Run G once on x_t and attach the truth of the level it aims at."""
-    rendering, textures = generator(pairs.source, x_t, pairs.skeleton, t)
-    return TrainedStep(pairs, t, degrade_each(pairs.target, t + 1, config), rendering, textures)
+def train_step(
+    generator: Generator, config: NTEDStepConfig, pairs: Pairs, x_t: Tensor, t: Tensor, carried: Carried | None = None
+) -> TrainedStep:
+    """Run G once on x_t and attach the truth of the level it aims at. ``carried``: for a model that carries."""
+    if carried is None:
+        rendering, textures = generator(pairs.source, x_t, pairs.skeleton, t)
+    else:
+        here = at_level(carried, lambda planes: degrade_each(planes, t + 1, config))
+        rendering, textures = generator(pairs.source, x_t, torch.cat([pairs.skeleton, here.condition], dim=1), t)
+        rendering = Rendering(here.blend(rendering.image.float()), rendering.distribution)
+    return TrainedStep(pairs, t, degrade_each(pairs.target, t + 1, config), rendering, textures, carried)
+
+
+class Carrying:
+    """Carries the photos of pairs, at the canvas of a stage, as the model will be given them; now and then nothing, as for a photo
+    whose pose is not known."""
+
+    def __init__(self, carrier: Carrier, rng: np.random.Generator, device: torch.device):
+        self.carrier, self.rng, self.device = carrier, rng, device
+
+    @torch.no_grad()
+    def __call__(self, pairs: Pairs) -> Carried:
+        """B x ... float32, on the carrier's device. Raises ValueError where the sources' poses are not known."""
+        pairs = pairs.each(lambda value: value.to(self.device))
+        with torch.autocast(self.device.type, torch.bfloat16, self.device.type == "cuda"):
+            places = predict(self.carrier, pairs.source, pairs)
+        carried = carry_person(places, pairs.source)
+        kept = torch.from_numpy(self.rng.random(len(pairs)) >= NOTHING_CHANCE).to(self.device).float()[:, None, None, None]
+        return Carried(carried.pixels * kept, carried.person * kept, carried.alpha * kept)
 
 
 class Reading:
@@ -105,9 +136,10 @@ class WindowRollout(Reading):
 
     def __init__(
         self, config: NTEDStepConfig, store: Store, rng: np.random.Generator, batch: int, window: int = 3,
-        published: bool = False, symmetric: bool = False,
+        published: bool = False, symmetric: bool = False, carrying: Carrying | None = None,
     ):  # fmt: skip
         super().__init__()
+        self.carrying = carrying
         self.config, self.store, self.rng, self.batch = config, store, rng, batch
         self.window, self.published, self.symmetric = window, published, symmetric
 
@@ -115,12 +147,14 @@ class WindowRollout(Reading):
         pairs = _to(self.read(self.store.draw, self.rng, self.batch, self.symmetric), device)
         start = torch.from_numpy(self._starts()).to(device)
         x = self._start(pairs, start.clamp(min=0))
+        carried = self.carrying(pairs) if self.carrying else None
         trained = []
         for offset in range(self.window):
             t = start + offset
             inside = ((t >= 0) & (t < self.config.steps)).nonzero()[:, 0]
             if len(inside):
-                step = train_step(generator, self.config, pairs.select(inside), x[inside], t[inside])
+                some = carried.select(inside) if carried else None
+                step = train_step(generator, self.config, pairs.select(inside), x[inside], t[inside], some)
                 x = x.index_copy(0, inside, step.rendering.image.detach().float())
                 trained.append(step)
         return trained
@@ -161,24 +195,28 @@ class ChainRollout(Reading):
             early stages, where the ladder soon reaches the canvas and neighbouring steps do the same. With 1 every step is
             trained equally often.
         device: where the chains' images are kept.
+        carrying: for a model that carries; what a chain carries is found once, when it starts.
     """
 
     def __init__(
         self, config: NTEDStepConfig, store: Store, rng: np.random.Generator, batch: int, pool: int = 1, stride: int = 1,
-        device: torch.device = CPU,
+        device: torch.device = CPU, carrying: Carrying | None = None,
     ):  # fmt: skip
         super().__init__()
+        self.carrying = carrying
         self.config, self.store, self.rng, self.batch, self.stride = config, store, rng, batch, stride
         self.people = np.zeros((batch * pool, 3), np.int64)  # names of pairs; of figures: person, source pose, target pose
         self.t = torch.full((batch * pool,), config.steps)
         self.x = torch.zeros(batch * pool, 3, *config.size, device=device)
+        self.planes = torch.zeros(batch * pool, CARRIED_CHANNELS if carrying else 0, *config.size, device=device, dtype=torch.float16)
         self._start(np.arange(batch * pool), scattered=True)
 
     def run(self, generator: Generator, device: torch.device) -> list[TrainedStep]:
         visited = self.rng.permutation(len(self.t))[: self.batch]
         places = upload(visited, self.x.device)
         pairs = _to(self.read(self.store.pairs, *self.people[visited].T), device)
-        step = train_step(generator, self.config, pairs, self.x[places].to(device), upload(self.t[visited], device))
+        carried = Carried(*self.planes[places].to(device).float().split((3, 1, 1), dim=1)) if self.carrying else None
+        step = train_step(generator, self.config, pairs, self.x[places].to(device), upload(self.t[visited], device), carried)
         self.x[places] = step.rendering.image.detach().float().to(self.x.device)
         self.t[visited] += torch.from_numpy(self.rng.integers(1, self.stride + 1, size=self.batch))
         over = (self.t[visited] >= self.config.steps).numpy() | (self.rng.random(self.batch) < RESTART_CHANCE)
@@ -201,9 +239,12 @@ class ChainRollout(Reading):
                 t = upload(t, x.device)
                 x = torch.where((t > 0)[:, None, None, None], degrade_each(pairs.target, t, self.config), x)
             self.x[upload(some, x.device)] = x
+            if self.carrying:
+                carried = self.carrying(pairs)
+                self.planes[upload(some, x.device)] = torch.cat([carried.pixels, carried.person, carried.alpha], dim=1).to(x.device, torch.float16)
 
     def state(self) -> dict[str, Tensor]:
-        return {"people": torch.from_numpy(self.people), "t": self.t, "x": self.x} | _store_state(self.store)
+        return {"people": torch.from_numpy(self.people), "t": self.t, "x": self.x, "planes": self.planes} | _store_state(self.store)
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         _load_store(self.store, state)
@@ -214,6 +255,8 @@ class ChainRollout(Reading):
         places = np.flatnonzero(self.store.holds(state["people"][:kept].numpy()))
         self.people[places], self.t[places] = state["people"][places].numpy(), state["t"][places]
         self.x[places] = state["x"][places].to(self.x.device)
+        if self.carrying:
+            self.planes[places] = state["planes"][places].to(self.planes.device)
         _keep(self.store, self.people)
 
 

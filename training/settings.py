@@ -36,6 +36,18 @@ class LossWeights:
 
 
 @dataclasses.dataclass(frozen=True)
+class CarrierLossWeights:
+    """Factor of each loss of a carrier; see :mod:`training.carrying`."""
+
+    place: float = 1.0  # smooth L1 of the place in the photo, where the surface is known
+    person: float = 2.0  # cross-entropy of the person in the target pose
+    seen: float = 1.0  # and of what the photo shows of it
+    classes: float = 1.0  # and of the 16 classes
+    mask: float = 1.0  # and of the person in the photo
+    photo: float = 3.0  # L1 between the carried photo and the truth
+
+
+@dataclasses.dataclass(frozen=True)
 class Stage:
     """A part of the run with its own canvas and losses; stages follow each other, growing the generator where needed."""
 
@@ -71,7 +83,9 @@ class Figures:
 class Settings:
     """Everything a training run depends on."""
 
-    preset: str = "lite"  # model preset of nted_step.config
+    preset: str = "lite"  # model preset of nted_step.config, or carrier
+    carrier: str = ""  # folder of the trained carrier that a model which carries is trained with
+    carrying: CarrierLossWeights = CarrierLossWeights()  # of a carrier's own training
     init: str = ""  # weights folder to start from, of the preset's shape or of one with fewer channels; random numbers when empty
     drop_finer: bool = False  # give up what init has learned at levels above the first stage's canvas; otherwise that is an error
     seed: int = 0  # of initial weights, noise and data order

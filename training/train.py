@@ -1,4 +1,4 @@
-"""Train a generator.
+"""Train a generator, or the carrier (``preset: carrier``).
 
 One process:
 
@@ -34,9 +34,13 @@ import torch
 
 from nted_step.pipeline import choose_device
 from training.distributed import Ranks, joined
-from training.loop import DivergedError, Trainer
+from training.carrier_trainer import CarrierTrainer
+from training.loop import Trainer
 from training.memory import keep_freed_memory
+from training.run import DivergedError
 from training.settings import Settings, SettingsError, load_settings
+
+CARRIER = "carrier"  # the preset that is not a generator's
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -57,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _train(settings: Settings, run: Path, device: torch.device, ranks: Ranks) -> int:
-    trainer = Trainer(settings, run, device, ranks)
+    trainer = (CarrierTrainer if settings.preset == CARRIER else Trainer)(settings, run, device, ranks)
     try:
         finished = trainer.run(stop_requested())
     except DivergedError as error:

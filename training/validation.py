@@ -96,7 +96,18 @@ def save_sheet(path: Path, pairs: Pairs, outputs: list[Tensor], shown: int = SHO
     for i in range(min(shown, len(pairs))):
         cells = [F.interpolate(column[i : i + 1], scale_factor=scale, mode="nearest")[0] for column in columns]
         rows.append(np.concatenate([to_uint8(cell) for cell in cells], axis=1))
+    _save_picture(path, np.concatenate(rows))
+
+
+def save_rows(path: Path, columns: list[Tensor], scale: int) -> None:
+    """One row a person: the columns' images B x 3 x h x w in [-1, 1], enlarged."""
+    large = [F.interpolate(column.float(), scale_factor=scale, mode="nearest") for column in columns]
+    rows = [np.concatenate([to_uint8(column[i]) for column in large], axis=1) for i in range(len(large[0]))]
+    _save_picture(path, np.concatenate(rows))
+
+
+def _save_picture(path: Path, pixels: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
-    Image.fromarray(np.concatenate(rows)).save(buffer, "PNG")
+    Image.fromarray(pixels).save(buffer, "PNG")
     write_atomically(path, buffer.getvalue())

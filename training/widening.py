@@ -13,9 +13,9 @@ EXTRACTION = "semantic_extraction_filter"
 
 
 def can_widen(narrow: NTEDStepConfig, wide: NTEDStepConfig) -> bool:
-    """Whether the two differ in nothing but channels, of which ``wide`` has at least as many at every level."""
-    same = {**vars(narrow), "channels": None} == {**vars(wide), "channels": None}
-    return same and all(narrow.channels[level] <= count for level, count in wide.channels.items())
+    """Whether the two differ in nothing but channels, of which ``wide`` has at least as many at every level, and in that ``wide`` carries."""
+    same = {**vars(narrow), "channels": None, "carries": None} == {**vars(wide), "channels": None, "carries": None}
+    return same and narrow.carries <= wide.carries and all(narrow.channels[level] <= count for level, count in wide.channels.items())
 
 
 @torch.no_grad()
@@ -23,7 +23,8 @@ def widen(narrow: Generator, config: NTEDStepConfig) -> Generator:
     """A generator with more channels that starts where ``narrow`` is.
 
     New channels are zero, and what reads them starts at random, so that they learn from the first update on. The function is the
-    same but for the extractions, which centre features over all channels: they read nothing of the new ones at first.
+    same but for the extractions, which centre features over all channels: they read nothing of the new ones at first. What is carried is
+    not read at first either, and reaches the renderer with gain 0.
 
     Raises ValueError where ``can_widen`` says no.
     """
@@ -33,9 +34,11 @@ def widen(narrow: Generator, config: NTEDStepConfig) -> Generator:
     modules = dict(narrow.named_modules())
     for name, module in wide.named_modules():
         if isinstance(module, EqualConv2d):
-            _widen_convolution(modules[name], module, reads_new=not name.endswith(EXTRACTION))
+            _widen_convolution(modules[name], module, reads_new=not name.endswith((EXTRACTION, "skeleton_encoder.first.conv")))
         elif isinstance(getattr(module, "bias", None), nn.Parameter):
             _widen_bias(modules[name].bias, module.bias)
+        elif getattr(modules.get(name), "skip_gain", None) is not None:
+            _widen_bias(modules[name].skip_gain, module.skip_gain)
     return wide
 
 

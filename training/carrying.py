@@ -1,0 +1,100 @@
+"""What a carrier learns from: exact places of rendered figures, or of real pairs the photo alone."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nted_step.carrier import Carrier, Places, carry
+from training.data import Pairs
+from training.settings import CarrierLossWeights
+
+PLACE_UNIT = 32.0  # per canvas half: one unit of the place's error is 4 of 256 rows
+NEAR_WEIGHT = 0.3  # of a place that the photo shows only nearby
+PERSON_PIXELS = (88.0, 128.0)  # of a 256x176 canvas, per unit of a place
+
+
+def predict(carrier: Carrier, source: Tensor, pairs: Pairs) -> Places:
+    """The carrier's answer for pairs whose photo looks like ``source``. Raises ValueError where the sources' poses are not known."""
+    if pairs.source_joints is None:
+        raise ValueError("these pairs do not tell the pose in the source; a carrier cannot be trained on them")
+    return carrier(source, pairs.source_skeleton, pairs.skeleton, pairs.source_joints, pairs.target_joints)
+
+
+def losses(places: Places, pairs: Pairs, weights: CarrierLossWeights) -> tuple[Tensor, dict[str, Tensor]]:
+    """The weighted sum and its parts. Pairs without a surface are learned from by the photo and the person's mask alone."""
+    grid = tuple(places.place.shape[-2:])
+    parts = {"person": F.binary_cross_entropy_with_logits(places.person, _at(pairs.mask, grid))}
+    if pairs.place is None:
+        parts["photo"] = _photo(places, pairs, _at(pairs.mask, grid) * places.seen.sigmoid())
+        parts["seen"] = -F.logsigmoid(places.seen).mean()  # else it would call nothing seen, and be right
+    else:
+        exact, near = (pairs.seen == 1).float(), (pairs.seen == 0.5).float()
+        weight = exact + NEAR_WEIGHT * near
+        parts["place"] = _place(places.place, pairs.place, weight) + 0.25 * _place(places.direct, pairs.place, weight)
+        person = _classes_at(pairs.target_classes, grid) > 0
+        known = F.binary_cross_entropy_with_logits(places.seen, pairs.seen, reduction="none")
+        parts["seen"] = (known * person[:, None]).sum() / person.sum().clamp_min(1)
+        parts["classes"] = F.cross_entropy(places.classes, _classes_at(pairs.target_classes, grid))
+        parts["mask"] = F.binary_cross_entropy_with_logits(places.photo_mask, (_classes_at(pairs.source_classes, grid) > 0)[:, None].float())
+        parts["photo"] = _photo(places, pairs, exact)
+    return sum(getattr(weights, name) * value for name, value in parts.items()), parts
+
+
+def place_error(place: Tensor, pairs: Pairs) -> Tensor:
+    """Distance in pixels of a 256x176 canvas between a predicted place and the exact one, at every cell that the photo shows: N."""
+    away = (place - pairs.place) * place.new_tensor(PERSON_PIXELS).view(1, 2, 1, 1)
+    return away.norm(dim=1, keepdim=True)[pairs.seen == 1]
+
+
+def _place(place: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
+    error = F.smooth_l1_loss(place * PLACE_UNIT, truth * PLACE_UNIT, beta=0.5, reduction="none").sum(dim=1, keepdim=True)
+    return (weight * error).sum() / weight.sum().clamp_min(1)
+
+
+def _photo(places: Places, pairs: Pairs, weight: Tensor) -> Tensor:
+    grid = tuple(places.place.shape[-2:])
+    carried, target = carry(pairs.source, places.place, grid), _at(pairs.target, grid)
+    return ((carried - target).abs() * weight).sum() / weight.sum().clamp_min(1) / 3
+
+
+def _at(image: Tensor, grid: tuple[int, int]) -> Tensor:
+    return image if tuple(image.shape[-2:]) == grid else F.interpolate(image, size=grid, mode="area")
+
+
+def _classes_at(classes: Tensor, grid: tuple[int, int]) -> Tensor:
+    if tuple(classes.shape[-2:]) == grid:
+        return classes
+    return F.interpolate(classes[:, None].float(), size=grid, mode="nearest-exact")[:, 0].long()
+
+
+def jitter(pairs: Pairs, generator: torch.Generator) -> Tensor:
+    """The sources in another light and colour, in half of the cases before another background: B x 3 x H x W in [-1, 1].
+
+    What a network that has seen rendered figures alone needs so as not to trust their studio.
+    """
+    source = pairs.source
+    count, device = len(source), source.device
+
+    def draw(*shape: int) -> Tensor:
+        return torch.rand(*shape, generator=generator).to(device)
+
+    if pairs.source_classes is not None:
+        person = F.avg_pool2d((pairs.source_classes > 0)[:, None].float(), 3, 1, 1)
+        coarse = torch.randn(count, 3, 8, 6, generator=generator).to(device) * draw(count, 1, 1, 1) ** 2
+        ground = draw(count, 3, 1, 1) * 2 - 1 + F.interpolate(coarse, size=source.shape[-2:], mode="bicubic")
+        elsewhere = (draw(count, 1, 1, 1) < 0.5).float()
+        source = source + (1 - person) * elsewhere * (ground.clamp(-1, 1) - source)
+    gain = 1 + (draw(count, 3, 1, 1) - 0.5) * 0.3 + (draw(count, 1, 1, 1) - 0.5) * 0.5
+    gamma = torch.exp((draw(count, 1, 1, 1) - 0.5) * 0.8)
+    light = ((source + 1) / 2).clamp(1e-4, 1) ** gamma * gain
+    noise = torch.randn(source.shape, generator=generator).to(device) * 0.04 * draw(count, 1, 1, 1)
+    return (light * 2 - 1 + noise).clamp(-1, 1)
+
+
+def shaken(joints: Tensor, generator: torch.Generator) -> Tensor:
+    """Joints B x 18 x 3 about as far off as a person or a detector places them; now and then one is missing."""
+    moved = torch.randn(*joints.shape[:2], 2, generator=generator).to(joints.device) * 0.012
+    kept = (torch.rand(*joints.shape[:2], 1, generator=generator) > 0.02).float().to(joints.device)
+    return torch.cat([joints[..., :2] + moved, joints[..., 2:]], dim=-1) * joints[..., 2:] * kept
