@@ -15,11 +15,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from nted_step.config import preset
-from nted_step.generator import Generator, Textures
-from nted_step.pipeline import NTEDStepPipeline, Person, choose_device
+from nted_step.generator import Generator
+from nted_step.person import Person
+from nted_step.pipeline import NTEDStepPipeline, choose_device
 from nted_step.plain import plain, plain_steps
 from nted_step.pose import Pose, skeleton_map
-from nted_step.sampler import sample, step
+from nted_step.execution import render_step
+from nted_step.sampler import sample
 from nted_step.schedule import seeded_noise, start_image
 from nted_step.timing import TIMING_SECONDS, fastest_call, synchronise
 
@@ -120,18 +122,13 @@ def benchmark(
 @torch.no_grad()
 def throughput(pipeline: NTEDStepPipeline, photo: torch.Tensor, pose: Pose, count: int, repeats: int) -> float:
     """Whole images a second when ``count`` people are computed at once, as evaluation does."""
-    generator, graphs, size = pipeline.generator, pipeline.graphs, pipeline.config.size
+    size = pipeline.config.size
     source = photo[None].expand(count, -1, -1, -1).to(pipeline.device, pipeline.dtype, memory_format=torch.channels_last)
     skeleton = skeleton_map(pose, size)[None].to(source).expand(count, -1, -1, -1)
     start = start_image(source.float(), seeded_noise(0, size).to(pipeline.device), pipeline.config)
 
     def images() -> None:
-        def textures(t: int) -> Textures:
-            if graphs:
-                return graphs.textures(source, t)
-            return generator.encode_reference(source, torch.full((count,), t, device=pipeline.device))
-
-        for _ in sample(generator, textures, skeleton, start, advance=graphs.step if graphs else None):
+        for _ in sample(pipeline.execution, Person(source, pipeline.execution), skeleton, start):
             pass
 
     return count / fastest_call(pipeline.device, images, repeats)
@@ -229,12 +226,12 @@ def _flop(pipeline: NTEDStepPipeline, person: Person, pose: Pose) -> dict[str, f
 
     Counted as it runs where gradients are wanted: PyTorch's counter does not know the packed convolutions, which do the same.
     """
-    skeleton = skeleton_map(pose, pipeline.config.size)[None].to(pipeline.device, pipeline.dtype)
+    condition = pipeline.condition(person, pose, 0)
     source, t = person.source.to(pipeline.dtype), torch.zeros(1, dtype=torch.int64, device=pipeline.device)
     with FlopCounterMode(display=False) as reference:
         textures = pipeline.generator.encode_reference(source, t)
     with FlopCounterMode(display=False) as warm:
-        step(pipeline.generator, textures, person.source, skeleton, 0)
+        render_step(pipeline.generator, textures, person.source, condition, 0)
     return {"warm": warm.get_total_flops() / 1e9, "cold": (warm.get_total_flops() + reference.get_total_flops()) / 1e9}
 
 

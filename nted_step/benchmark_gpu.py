@@ -14,9 +14,10 @@ from nted_step.filters import FusedConv
 from nted_step.generator import DownLevel, Generator, StyledConv
 from nted_step.graphs import CudaRecorder, Graphs
 from nted_step.layers import Blur, EqualConv2d, Upsample
-from nted_step.pipeline import NTEDStepPipeline, Person
+from nted_step.person import Person
+from nted_step.pipeline import NTEDStepPipeline
 from nted_step.pose import Pose, skeleton_map
-from nted_step.sampler import Advance, step
+from nted_step.execution import Eager, Execution, render_step
 from nted_step.schedule import seeded_noise, start_image
 from nted_step.timing import fastest_call
 
@@ -48,14 +49,14 @@ def gpu_report(
         call()  # textures, and whatever is recorded
         return fastest_call(device, call, repeats)
 
-    queued = seconds(lambda: chain.run(pipeline.graphs.step))
+    queued = seconds(lambda: chain.run(pipeline.execution))
     new_pose = {
         "queued": queued,
         "streamed": seconds(lambda: list(pipeline.generate(person, pose))),
-        "eager": seconds(lambda: chain.run(lambda *inputs: step(generator, *inputs).image)),
+        "eager": seconds(lambda: chain.run(Eager(generator))),
     }
     if search:
-        new_pose["searched"] = _elsewhere(lambda: seconds(lambda graphs=_searching(pipeline): chain.run(graphs.step)))
+        new_pose["searched"] = _elsewhere(lambda: seconds(lambda graphs=_searching(pipeline): chain.run(graphs)))
     return {
         "new_pose_ms": {name: value * 1000 for name, value in new_pose.items()},
         "pose_map_ms": seconds(lambda: skeleton_map(pose, pipeline.config.size)) * 1000,
@@ -71,18 +72,18 @@ class _Chain:
     def __init__(self, pipeline: NTEDStepPipeline, person: Person, pose: Pose):
         size, device = pipeline.config.size, pipeline.device
         self.person, self.steps = person, pipeline.config.steps
-        self.skeleton = skeleton_map(pose, size)[None].to(device, pipeline.dtype, memory_format=torch.channels_last)
+        self.condition = pipeline.condition(person, pose, 0)
         self.start = start_image(person.source, seeded_noise(0, size).to(device), pipeline.config)
 
     @torch.no_grad()
-    def run(self, advance: Advance) -> Tensor:
+    def run(self, execution: Execution) -> Tensor:
         x = self.start
         for t in range(self.steps):
-            x = advance(self.person.textures(t), x, self.skeleton, t)
+            x = execution.step(self.person.textures(t), x, self.condition, t)
         return x
 
     def inputs(self, t: int) -> tuple[Any, ...]:
-        return self.person.textures(t), self.start, self.skeleton, t
+        return self.person.textures(t), self.start, self.condition, t
 
 
 def _searching(pipeline: NTEDStepPipeline) -> Graphs:
@@ -121,7 +122,7 @@ def step_bytes(generator: Generator, inputs: tuple[Any, ...]) -> int:
     kinds = (EqualConv2d, FusedConv, Blur, Upsample)
     hooks = [module.register_forward_hook(count) for half in halves for module in half.modules() if isinstance(module, kinds)]
     try:
-        step(generator, *inputs)
+        render_step(generator, *inputs)
     finally:
         for hook in hooks:
             hook.remove()

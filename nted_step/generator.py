@@ -209,6 +209,11 @@ class Generator(nn.Module):
         self.target_image_renderer = Renderer(config)
         self.time_scale = config.time_scale  # a plain attribute, so that warm-started training can raise it
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of its weights, and so of what it reads."""
+        return next(self.parameters()).dtype
+
     def time_plane(self, t: Tensor, like: Tensor) -> Tensor:
         """e(t) as it is added to the image: B x 1 x H x W."""
         return self.time_scale * time_embedding(t.to(like.device), tuple(like.shape[-2:]), like.dtype)

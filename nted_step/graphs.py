@@ -15,7 +15,7 @@ from torch import Tensor
 
 from nted_step.filters import algorithms, choose_filters, turn_transposed
 from nted_step.generator import Generator, Textures
-from nted_step.sampler import step
+from nted_step.execution import render_step
 
 MOST_RECORDED = 8  # of both halves and all batch sizes together; every one holds its inputs, all of them share their working memory
 WARM_UP = 2  # runs before a recording: the first one chooses algorithms and allocates their workspaces, which no recording may do
@@ -59,17 +59,17 @@ class Graphs:
             return Textures(self.generator.encode_reference(source, times).values)
         return Textures(tuple(self._replay(self._encode, source, t, ())))
 
-    def step(self, textures: Textures, x_t: Tensor, skeleton: Tensor, t: int) -> Tensor:
-        """x_t B x 3 x H x W, skeleton B x 20 x H x W -> x_{t+1}, float32, in memory of its own."""
+    def step(self, textures: Textures, x_t: Tensor, condition: Tensor, t: int) -> Tensor:
+        """x_t B x 3 x H x W, condition B x conditioning_channels x H x W -> the rendered image, float32, in memory of its own."""
         if torch.is_grad_enabled():
-            return step(self.generator, textures, x_t, skeleton, t).image
-        return self._replay(self._step, x_t, t, (skeleton, *textures.values))[0]
+            return render_step(self.generator, textures, x_t, condition, t).image
+        return self._replay(self._step, x_t, t, (condition, *textures.values))[0]
 
     def _encode(self, source: Tensor, times: Tensor) -> tuple[Tensor, ...]:
         return self.generator.encode_reference(source, times).values
 
-    def _step(self, x_t: Tensor, times: Tensor, skeleton: Tensor, *values: Tensor) -> tuple[Tensor, ...]:
-        return (step(self.generator, Textures(values), x_t, skeleton, times).image,)
+    def _step(self, x_t: Tensor, times: Tensor, condition: Tensor, *values: Tensor) -> tuple[Tensor, ...]:
+        return (render_step(self.generator, Textures(values), x_t, condition, times).image,)
 
     def _replay(self, half: Callable[..., Sequence[Tensor]], image: Tensor, t: int, others: Sequence[Tensor]) -> list[Tensor]:
         key = (half.__name__, *((tuple(each.shape), each.dtype) for each in (image, *others)))

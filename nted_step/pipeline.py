@@ -2,66 +2,28 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from nted_step.carrying import Carried, at_level
 from nted_step.config import NTEDStepConfig
+from nted_step.execution import Eager, Execution, render_step
 from nted_step.folding import fold
-from nted_step.generator import Generator, Textures
+from nted_step.generator import Generator
 from nted_step.graphs import accelerate
 from nted_step.packing import can_pack, pack
+from nted_step.person import Appearance, Person, PlaceFinder
 from nted_step.pose import Pose, skeleton_map
-from nted_step.sampler import StepOutput, sample, step
-from nted_step.schedule import ladder, seeded_noise, start_image
+from nted_step.sampler import StepOutput, condition, sample
+from nted_step.schedule import degrade, ladder, seeded_noise, start_image
 from nted_step.weights import Weights, load_weights
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-
-
-class Person:
-    """A photo as the model knows it: its texture set of every step, computed when first asked for, then kept.
-
-    The textures of step t depend on the photo and t alone, so one Person serves every pose. Safe to share between threads.
-
-    Attributes:
-        source: 1 x 3 x H x W float32 in [-1, 1] on the pipeline's device.
-    """
-
-    def __init__(self, source: Tensor, encode: Callable[[Tensor, int], Textures], values: Callable[[Tensor, int], Textures] | None = None):
-        """``encode`` (photo, step) -> Textures; ``values`` the same without the maps, where there is a quicker way to those."""
-        self.source = source
-        self._encode, self._values = encode, values or encode
-        self._known: dict[int, Textures] = {}
-        self._lock = threading.Lock()
-
-    def textures(self, t: int) -> Textures:
-        """The texture values of step t (0..steps-1), without the extraction maps, which would take most of the memory."""
-        with self._lock:
-            if t not in self._known:
-                self._known[t] = Textures(self._values(self.source, t).values)
-            return self._known[t]
-
-    def extraction(self, t: int) -> Textures:
-        """Texture values and extraction maps of step t, computed anew at every call."""
-        return self._encode(self.source, t)
-
-    def forget(self) -> None:
-        """Give the memory of the textures back. Whoever asks for them again has them computed again."""
-        with self._lock:
-            self._known.clear()
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes held by the photo and the textures known so far."""
-        known = list(self._known.values())  # at one moment: a run beside this one may add to them
-        tensors = [self.source, *(value for textures in known for value in textures.values)]
-        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
 class NTEDStepPipeline:
@@ -83,7 +45,9 @@ class NTEDStepPipeline:
         self.generator.to(self.device, self.dtype, memory_format=torch.channels_last)
         if can_pack(self.device, self.dtype):
             pack(self.generator)
-        self.graphs = accelerate(self.generator) if graphs and self.device.type == "cuda" else None
+        self.execution: Execution = accelerate(self.generator) if graphs and self.device.type == "cuda" else Eager(self.generator)
+        carrier = weights.carrier if weights else None
+        self.find = PlaceFinder(carrier.build(), generator.config.size, self.device, self.dtype) if generator.config.carries and carrier else None
         self.ladder = ladder(generator.config)
         self.origin = weights.origin if weights else "weights in memory"
         self.training: Mapping[str, Any] = weights.training if weights else {}
@@ -110,19 +74,29 @@ class NTEDStepPipeline:
         trained = self.training.get("summary", "training unknown")
         return f"{self.origin} ({trained}) on {self.device.type}, {str(self.dtype).removeprefix('torch.')}"
 
-    def encode(self, photo: Tensor) -> Person:
-        """Photo 3 x H x W in [-1, 1] at the canvas size -> a Person. Cheap: textures are computed when a step needs them."""
+    def encode(self, photo: Tensor, pose: Pose | None = None, large: Tensor | None = None) -> Person:
+        """A Person. Cheap: textures and places are computed when a step needs them.
+
+        Args:
+            photo: 3 x H x W in [-1, 1] at the canvas size.
+            pose: the pose in the photo, on the canvas. Without one a model that carries works on, but carries nothing.
+            large: 3 x h x w, the same picture with more pixels, for results larger than the canvas.
+
+        Raises ValueError for another size, PoseError for a pose of which nothing can be drawn.
+        """
         if tuple(photo.shape) != (3, *self.config.size):
             raise ValueError(f"the photo must be 3x{self.config.size[0]}x{self.config.size[1]}, not {'x'.join(map(str, photo.shape))}")
-        return Person(photo[None].to(self.device, torch.float32), self._encode, self._recorded_values if self.graphs else None)
+        if pose is not None:
+            pose.require_drawable(self.config.size)
+        return Person(photo[None].to(self.device, torch.float32), self.execution, pose, self.find, None if large is None else large[None])
 
     def generate(
-        self, person: Person, pose: Pose, *, seed: int = 0, steps: int | None = None, start: StepOutput | None = None
+        self, person: Appearance, pose: Pose, *, seed: int = 0, steps: int | None = None, start: StepOutput | None = None
     ) -> Iterator[StepOutput]:
         """Yield step 0 (the noisy start) and every step up to ``steps`` (all by default) as soon as it is there.
 
         Args:
-            person: from :meth:`encode` of this pipeline.
+            person: from :meth:`encode` of this pipeline, or what stands in a Person's place.
             pose: target pose on the canvas; PoseError if nothing of it can be drawn or a joint lies outside.
             seed: of the start noise, the only randomness; the same seed gives the same result.
             steps: last step to compute, 0..config.steps.
@@ -131,16 +105,16 @@ class NTEDStepPipeline:
         last = self.config.steps if steps is None else steps
         if not 0 <= last <= self.config.steps:
             raise ValueError(f"steps must be 0..{self.config.steps}, not {last}")
-        pose.require_drawable(self.config.size)
-        skeleton = skeleton_map(pose, self.config.size)[None].to(self.device, self.dtype, memory_format=torch.channels_last)
+        skeleton = self.skeleton(pose)
         if start is None:
             noise = seeded_noise(seed, self.config.size).to(self.device)
             x, first = start_image(person.source, noise, self.config), 0
         else:
             x, first = start.image.to(self.device).view(1, 3, *self.config.size), start.step
-        advance = self.graphs.step if self.graphs else None
-        for output in sample(self.generator, person.textures, skeleton, x, first=first, last=last, advance=advance):
-            yield StepOutput(output.step, output.size, output.image[0], output.seconds)
+        carried = person.carried(pose) if last > first else None
+        for output in sample(self.execution, person, skeleton, x, carried=carried, first=first, last=last):
+            rendered = None if output.rendered is None else output.rendered[0]
+            yield StepOutput(output.step, output.size, output.image[0], output.seconds, rendered)
 
     @torch.no_grad()
     def trace(self, person: Person, pose: Pose, before: StepOutput, level: int) -> tuple[Tensor, Tensor]:
@@ -155,25 +129,28 @@ class NTEDStepPipeline:
         """
         if not 0 <= before.step < self.config.steps:
             raise ValueError(f"a step from 0 to {self.config.steps - 1} has a step after it, not {before.step}")
-        pose.require_drawable(self.config.size)
-        skeleton = skeleton_map(pose, self.config.size)[None].to(self.device, self.dtype, memory_format=torch.channels_last)
         x = before.image.to(self.device).view(1, 3, *self.config.size)
         found = person.extraction(before.step)
         place = 2 * level + 1  # two extractions per level; the second is the one nearer to the image
         if not 0 <= place < len(found.attention):
             raise ValueError(f"level must be 0..{len(found.attention) // 2 - 1}, not {level}")
-        rendering = step(self.generator, found, x, skeleton, before.step)
+        rendering = render_step(self.generator, found, x, self.condition(person, pose, before.step), before.step)
         mixture = rendering.distribution[place][0].float().softmax(dim=0)
         return mixture.cpu(), found.attention[place][0].float().cpu()
 
     @torch.no_grad()
-    def _encode(self, source: Tensor, t: int) -> Textures:
-        source = source.to(self.dtype, memory_format=torch.channels_last)
-        return self.generator.encode_reference(source, torch.tensor([t], device=self.device))
+    def condition(self, person: Appearance, pose: Pose, t: int) -> Tensor:
+        """1 x conditioning_channels x H x W, what the generator reads of a pose at step t beside the image."""
+        skeleton = self.skeleton(pose)
+        if not self.config.carries:
+            return skeleton
+        carried = person.carried(pose) or Carried.nothing(person.source)
+        return condition(skeleton, at_level(carried, lambda planes: degrade(planes, self.ladder[t + 1])).condition)
 
-    @torch.no_grad()
-    def _recorded_values(self, source: Tensor, t: int) -> Textures:
-        return self.graphs.textures(source.to(self.dtype), t)
+    def skeleton(self, pose: Pose) -> Tensor:
+        """1 x 20 x H x W conditioning of a pose, as the generator reads it. Raises PoseError where nothing of it can be drawn."""
+        pose.require_drawable(self.config.size)
+        return skeleton_map(pose, self.config.size)[None].to(self.device, self.dtype, memory_format=torch.channels_last)
 
 
 def choose_device(name: str) -> torch.device:

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nted_step.config import CARRIED_CHANNELS
 from nted_step.generator import Generator
 from nted_step.layers import Blur, Upsample
 from nted_step.textures import Extraction
@@ -32,6 +33,8 @@ def plain(generator: Generator) -> Generator:
 def plain_steps(generator: Generator, source: Tensor, skeleton: Tensor, start: Tensor) -> Iterator[Tensor]:
     """The research loop: B x 3 x H x W images of step 1, 2, ..., everything computed anew at each."""
     x = start
+    if generator.config.carries:  # and is given nothing to carry
+        skeleton = torch.cat([skeleton, skeleton.new_zeros(len(skeleton), CARRIED_CHANNELS, *skeleton.shape[2:])], dim=1)
     for t in range(generator.config.steps):
         x = generator(source, x, skeleton, torch.full((len(x),), t, device=x.device))[0].image
         yield x

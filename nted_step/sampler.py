@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from nted_step.generator import Generator, Rendering, Textures
-from nted_step.schedule import ladder
+from nted_step.carrying import Carried, at_level
+from nted_step.execution import Execution
+from nted_step.generator import Textures
+from nted_step.schedule import degrade, ladder
 
-Advance = Callable[[Textures, Tensor, Tensor, int], Tensor]
+
+class TextureSource(Protocol):
+    """Whose textures a run takes: one person, one in other people's garments, or a batch."""
+
+    def textures(self, t: int) -> Textures:
+        """The texture values of step t (0..steps-1)."""
 
 
 @dataclass(frozen=True)
@@ -25,57 +32,65 @@ class StepOutput:
         size: (h, w), the resolution that this step aims at.
         image: B x 3 x H x W on the full canvas, about [-1, 1], not clamped.
         seconds: wall time of this step, textures included where they had to be computed.
+        rendered: B x 3 x H x W, what the renderer alone made of it; the image itself where nothing is carried, None for the start.
     """
 
     step: int
     size: tuple[int, int]
     image: Tensor
     seconds: float
+    rendered: Tensor | None = None
 
 
 @torch.no_grad()
 def sample(
-    generator: Generator,
-    textures: Callable[[int], Textures],
+    execution: Execution,
+    person: TextureSource,
     skeleton: Tensor,
     start: Tensor,
     *,
+    carried: Carried | None = None,
     first: int = 0,
     last: int | None = None,
-    advance: Advance | None = None,
 ) -> Iterator[StepOutput]:
     """Yield the start image and then every step as soon as it is there; a consumer that stops asking stops the work.
 
     Args:
-        generator: G.
-        textures: t -> the person's textures at step t.
-        skeleton: B x 20 x H x W conditioning map.
+        execution: of G.
+        person: whose textures G takes.
+        skeleton: B x 20 x H x W map of the target pose.
         start: B x 3 x H x W, x_0, or the image of step ``first`` when restarting from there.
+        carried: the photo's pixels in the target pose, for a model that carries; None carries nothing.
         first: step that ``start`` belongs to.
         last: step to end with; all of them when None.
-        advance: another way to compute a step than calling the generator, to the same result: (textures, x_t, skeleton, t) -> x_{t+1}.
     """
-
-    def call(*inputs: Any) -> Tensor:
-        return step(generator, *inputs).image
-
-    advance = advance or call
-    sizes = ladder(generator.config)
-    x = start
+    config = execution.generator.config
+    if config.carries and carried is None:
+        carried = Carried.nothing(start)
+    sizes, x = ladder(config), start
     yield StepOutput(first, sizes[first], x, 0.0)
-    for t in range(first, generator.config.steps if last is None else last):
+    for t in range(first, config.steps if last is None else last):
         began = time.perf_counter()
-        x = advance(textures(t), x, skeleton, t)
+        x, rendered = advance(execution, person.textures(t), x, skeleton, t, carried, sizes[t + 1])
         _wait_for(x)
-        yield StepOutput(t + 1, sizes[t + 1], x, time.perf_counter() - began)
+        yield StepOutput(t + 1, sizes[t + 1], x, time.perf_counter() - began, rendered)
 
 
-def step(generator: Generator, textures: Textures, x_t: Tensor, skeleton: Tensor, t: int | Tensor) -> Rendering:
-    """One step with textures already at hand. x_t stays float32 whatever the generator's dtype. ``t`` may be a tensor of B indices."""
-    times = t if isinstance(t, Tensor) else torch.full((len(x_t),), t, device=x_t.device)
-    dtype = skeleton.dtype
-    rendering = generator.render(generator.encode_pose(x_t.to(dtype), skeleton, times), textures)
-    return Rendering(rendering.image.float(), rendering.distribution)
+def advance(
+    execution: Execution, textures: Textures, x_t: Tensor, skeleton: Tensor, t: int, carried: Carried | None, size: tuple[int, int]
+) -> tuple[Tensor, Tensor]:
+    """(x_{t+1}, what the renderer alone made of it); ``size`` is the level t + 1."""
+    if carried is None:
+        image = execution.step(textures, x_t, skeleton, t)
+        return image, image
+    here = at_level(carried, lambda planes: degrade(planes, size))
+    rendered = execution.step(textures, x_t, condition(skeleton, here.condition), t)
+    return here.blend(rendered), rendered
+
+
+def condition(skeleton: Tensor, carried: Tensor) -> Tensor:
+    """The conditioning map of a model that carries: the skeleton map, then the five planes of :class:`nted_step.carrying.StepCarried`."""
+    return torch.cat([skeleton, carried.to(skeleton.dtype)], dim=1).contiguous(memory_format=torch.channels_last)
 
 
 def _wait_for(x: Tensor) -> None:

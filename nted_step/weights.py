@@ -24,6 +24,7 @@ from nted_step.generator import Generator
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"
 CARD_NAME = "README.md"
+CARRIER_FOLDER = "carrier"  # within a folder of weights that carry
 
 
 class WeightsError(ValueError):
@@ -40,6 +41,7 @@ class Weights:
         training: what the weights were trained on, for how long, with which result; shown to users.
         origin: folder or repository, for messages.
         sha256: of ``model.safetensors``.
+        carrier: of a model that carries the photo's pixels.
     """
 
     config: NTEDStepConfig
@@ -47,6 +49,7 @@ class Weights:
     training: Mapping[str, Any] = field(default_factory=dict)
     origin: str = ""
     sha256: str = ""
+    carrier: CarrierState | None = None
 
     def build(self) -> Generator:
         """A generator with these weights, float32, in evaluation mode, gradients off."""
@@ -107,7 +110,8 @@ def load_weights(name: str | Path, revision: str | None = None) -> Weights:
         raise WeightsError(f"{folder / CONFIG_NAME}: the key 'model' is missing or no table") from None
     except ValueError as error:
         raise WeightsError(f"{folder / CONFIG_NAME}: {error}") from None
-    weights = Weights(config, state, document.get("training", {}), str(name), digest)
+    carrier = load_carrier(folder / CARRIER_FOLDER) if config.carries else None
+    weights = Weights(config, state, document.get("training", {}), str(name), digest, carrier)
     check_state(config, state, str(folder / WEIGHTS_NAME))
     return weights
 
@@ -172,7 +176,7 @@ def _fetch(repository: str, revision: str | None) -> Path:
 
     where = repository + (f"@{revision}" if revision else "")
     try:
-        return Path(snapshot_download(repository, revision=revision, allow_patterns=[CONFIG_NAME, WEIGHTS_NAME, CARD_NAME]))
+        return Path(snapshot_download(repository, revision=revision, allow_patterns=[name for kept in (CONFIG_NAME, WEIGHTS_NAME, CARD_NAME) for name in (kept, f"{CARRIER_FOLDER}/{kept}")]))
     except RepositoryNotFoundError:
         raise WeightsError(f"{where}: no such folder here, and no such repository on the Hub") from None
     except RevisionNotFoundError:

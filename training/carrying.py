@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from nted_step.carrier import Carrier, Places, carry
+from nted_step.carrying import Carried, carry_person
 from training.data import Pairs
 from training.settings import CarrierLossWeights
 
@@ -20,6 +23,16 @@ def predict(carrier: Carrier, source: Tensor, pairs: Pairs) -> Places:
     if pairs.source_joints is None:
         raise ValueError("these pairs do not tell the pose in the source; a carrier cannot be trained on them")
     return carrier(source, pairs.source_skeleton, pairs.skeleton, pairs.source_joints, pairs.target_joints)
+
+
+@torch.no_grad()
+def carry_pairs(carrier: Carrier, pairs: Pairs, device: torch.device) -> Carried:
+    """What a model that carries is given of the pairs' sources, B x ... float32 on ``device``, where the carrier is."""
+    known = ("source", "skeleton", "source_skeleton", "source_joints", "target_joints")
+    some = dataclasses.replace(pairs, **{name: getattr(pairs, name).to(device) for name in known if getattr(pairs, name) is not None})
+    with torch.autocast(device.type, torch.bfloat16, device.type == "cuda"):
+        places = predict(carrier, some.source, some)
+    return carry_person(places, some.source)
 
 
 def losses(places: Places, pairs: Pairs, weights: CarrierLossWeights) -> tuple[Tensor, dict[str, Tensor]]:

@@ -20,6 +20,7 @@ from nted_step.generator import Generator
 from nted_step.weights import load_carrier, load_weights
 from training.discriminator import COARSEST, Discriminator
 from training.distributed import Ranks, without_averaging
+from training.efficientnet import open_efficientnet
 from training.graphed import GraphedGenerator
 from training.growing import at_stage, stage_config
 from training.live import LiveFigures
@@ -54,6 +55,7 @@ class Trainer(Run):
         self.final = model_config(settings)
         self.carrier = self._open_carrier()
         self.vgg = self._open_vgg()
+        self.efficientnet = open_efficientnet(device) if any(stage.weights.el0 for stage in settings.stages) else None
         self.time_scale = 1.0  # that the generator started with
         self.timed: Callable[[str], AbstractContextManager] = lambda part: nullcontext()  # around each part of an iteration
         self._resume()
@@ -126,7 +128,8 @@ class Trainer(Run):
         self.optimizer_g = torch.optim.Adam(self._parameter_groups(), self.stage.lr, betas=betas_g, fused=True)
         self.optimizer_d = torch.optim.Adam(self.discriminator.parameters(), self.stage.lr_d, betas=betas_d, fused=True)
         self.d_updates = 0
-        self.objective = Objective(self.settings, self.weights, self.vgg if self.weights.needs_vgg else None, self.device.type)
+        vgg, efficientnet = (self.vgg if self.weights.needs_vgg else None), (self.efficientnet if self.weights.el0 else None)
+        self.objective = Objective(self.settings, self.weights, vgg, self.device.type, efficientnet)
         with self.ranks.one_after_the_first():  # the first renders the figures that are not on disk yet
             self._open_store(config)
             self.validation = validation_store(self.settings, config, self.settings.validation_people) if self.ranks.first else None
@@ -237,7 +240,7 @@ class Trainer(Run):
     def _validate(self) -> None:
         if self.ranks.first:
             path = self.run_dir / "sheets" / f"{self.progress.total_samples:010d}.png"
-            validation = validate(self.ema, self.validation, self.device, path, self.objective.emphasis)
+            validation = validate(self.ema, self.validation, self.device, path, self.objective.emphasis, self.carrier)
             if self.progress.total_samples == 0:
                 self.progress.first_loss = validation.loss
             numbers = {name: getattr(validation, name) for name in ("loss", "psnr", "copied")}

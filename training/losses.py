@@ -59,6 +59,20 @@ def feature_matching(real: tuple[Tensor, ...], fake: tuple[Tensor, ...]) -> Tens
     return torch.stack([F.l1_loss(f.float(), r.detach().float()) for r, f in zip(real, fake, strict=True)]).mean()
 
 
+def el0_distance(real: tuple[Tensor, ...], fake: tuple[Tensor, ...], mask: Tensor | None = None) -> Tensor:
+    """EL0"""
+    distances = []
+    for r, f in zip(real, fake, strict=True):
+        error = (_unit(f) - _unit(r.detach())).square().sum(dim=1, keepdim=True)
+        share = torch.ones_like(error) if mask is None else F.interpolate(mask.float(), size=error.shape[-2:], mode="area")
+        distances.append((error * share).flatten(1).sum(1) / share.flatten(1).sum(1).clamp(min=1e-6))
+    return torch.stack(distances).mean(dim=0)
+
+
+def _unit(features: Tensor) -> Tensor:
+    return F.normalize(features.float(), dim=1)
+
+
 def perceptual(real: tuple[Tensor, ...], fake: tuple[Tensor, ...]) -> Tensor:
     """Sum over layers of the L1 between a fixed network's features of the target and of the output (Johnson et al., 2016)."""
     return torch.stack([F.l1_loss(f.float(), r.detach().float()) for r, f in zip(real, fake, strict=True)]).sum()

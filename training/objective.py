@@ -9,11 +9,13 @@ from torch import Tensor, nn
 
 from training import losses
 from training.data import Pairs
+from training.efficientnet import EfficientNetFeatures
 from training.perceptual import VGGFeatures
 from training.rollout import TrainedStep
 from training.settings import LossWeights, Settings
 
 FACE = 15  # in the figures' class maps
+GROUND = 0.3  # how much the background's pixels count in the EL0 loss
 FEATURES_FOR_VGG = 2.0  # weight of feature matching, as a multiple of the perceptual loss's, where it takes its place
 
 
@@ -32,12 +34,14 @@ class Objective:
     Args:
         settings: the run's.
         weights: the stage's factors; a loss with factor 0 is not computed.
-        vgg: None where no weight asks for it.
+        vgg, efficientnet: None where no weight asks for them.
         device_type: "cpu" or "cuda", for autocast.
     """
 
-    def __init__(self, settings: Settings, weights: LossWeights, vgg: VGGFeatures | None, device_type: str):
-        self.settings, self.weights, self.vgg, self.device_type = settings, weights, vgg, device_type
+    def __init__(
+        self, settings: Settings, weights: LossWeights, vgg: VGGFeatures | None, device_type: str, efficientnet: EfficientNetFeatures | None = None
+    ):
+        self.settings, self.weights, self.vgg, self.device_type, self.efficientnet = settings, weights, vgg, device_type, efficientnet
 
     @property
     def adversarial(self) -> bool:
@@ -58,6 +62,8 @@ class Objective:
             parts["attention"] = torch.stack([_attention(step) for step in steps]).mean()
         if weights.classes and steps[0].pairs.source_classes is not None:
             parts["classes"] = torch.stack([_classes(step, self.settings.person) for step in steps]).mean()
+        if self.efficientnet is not None:
+            parts["el0"] = self._el0(output, target, steps)
         if self.vgg is not None:
             parts |= self._perceptual(output, target, _faces(steps))
         if self.adversarial:
@@ -86,6 +92,15 @@ class Objective:
             crops = [losses.face_crop(image[seen], faces[seen]) for image in (output, target)]
             parts["face"] = self._vgg_loss(*crops) if seen.any() else output.sum() * 0
         return parts
+
+    def _el0(self, output: Tensor, target: Tensor, steps: list[TrainedStep]) -> Tensor:
+        """The person's pixels count, and the ground around them a little, or halos would cost nothing."""
+        mask = torch.cat([step.pairs.mask for step in steps])
+        with torch.no_grad(), self.autocast():
+            real = self.efficientnet(target)
+        with self.autocast():
+            fake = self.efficientnet(output)
+        return losses.el0_distance(real, fake, GROUND + (1 - GROUND) * mask).mean()
 
     def _vgg_loss(self, output: Tensor, target: Tensor) -> Tensor:
         with torch.no_grad(), self.autocast():

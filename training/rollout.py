@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from nted_step.carrier import Carrier
-from nted_step.carrying import Carried, at_level, carry_person
+from nted_step.carrying import Carried, at_level
 from nted_step.config import CARRIED_CHANNELS, NTEDStepConfig
 from nted_step.generator import Generator, Rendering, Textures
 from nted_step.schedule import degrade, ladder, start_image
-from training.carrying import predict
+from training.carrying import carry_pairs
 from training.data import Pairs, upload
 
 NOTHING_CHANCE = 0.08  # that a pair is trained as if the photo's pose were not known
@@ -99,10 +99,7 @@ class Carrying:
     @torch.no_grad()
     def __call__(self, pairs: Pairs) -> Carried:
         """B x ... float32, on the carrier's device. Raises ValueError where the sources' poses are not known."""
-        pairs = pairs.each(lambda value: value.to(self.device))
-        with torch.autocast(self.device.type, torch.bfloat16, self.device.type == "cuda"):
-            places = predict(self.carrier, pairs.source, pairs)
-        carried = carry_person(places, pairs.source)
+        carried = carry_pairs(self.carrier, pairs, self.device)
         kept = torch.from_numpy(self.rng.random(len(pairs)) >= NOTHING_CHANCE).to(self.device).float()[:, None, None, None]
         return Carried(carried.pixels * kept, carried.person * kept, carried.alpha * kept)
 

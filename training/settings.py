@@ -26,6 +26,7 @@ class LossWeights:
     gan: float = 0.0  # adversarial, generator and discriminator
     step: float = 0.0  # step prediction, generator and discriminator
     features: float = 0.0  # discriminator feature matching
+    el0: float = 0.0  # EL0 distance: features of EfficientNet-Lite0, whose weights come as a package
     perceptual: float = 0.0  # VGG19 features (L1) plus style (Gram x 500); without its weights feature matching takes its place
     face: float = 0.0  # the same on a crop around the eyes, where the data says where they are
     r1: float = 10.0  # gamma of R1 on the adversarial logit and on the step head

@@ -13,13 +13,17 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from nted_step.generator import Generator, Textures
+from nted_step.carrier import Carrier
+from nted_step.execution import Eager
+from nted_step.generator import Generator
 from nted_step.graphs import Graphs
 from nted_step.image import to_uint8
+from nted_step.person import Person
 from nted_step.sampler import sample
 from nted_step.schedule import degrade, ladder, seeded_noise, start_image
 from nted_step.weights import write_atomically
 from training import losses
+from training.carrying import carry_pairs
 from training.data import FigureStore, Pairs
 from training.metrics import psnr, to_bytes
 
@@ -50,12 +54,13 @@ class Validation:
 
 @torch.no_grad()
 def validate(
-    generator: Generator, store: FigureStore, device: torch.device, sheet: Path, emphasis: Callable[[Pairs], Tensor]
-) -> Validation:
+    generator: Generator, store: FigureStore, device: torch.device, sheet: Path, emphasis: Callable[[Pairs], Tensor],
+    carrier: Carrier | None = None,
+) -> Validation:  # fmt: skip
     """Run the whole chain on everybody in the store and write ``sheet``; ``emphasis`` is the objective's."""
     people = np.arange(store.people)
     pairs = store.pairs(people, np.zeros_like(people), np.ones_like(people))
-    outputs = chain(generator, pairs, device)
+    outputs = chain(generator, pairs, device, carrier=carrier)
     weight = emphasis(pairs)
     steps = zip(outputs[1:], ladder(generator.config)[1:], strict=True)
     loss = torch.stack([losses.pixel(output, degrade(pairs.target, size), weight) for output, size in steps]).mean().item()
@@ -66,23 +71,22 @@ def validate(
 
 
 @torch.no_grad()
-def chain(generator: Generator, pairs: Pairs, device: torch.device, batch: int = 12, graphs: Graphs | None = None) -> list[Tensor]:
+def chain(
+    generator: Generator, pairs: Pairs, device: torch.device, batch: int = 12, graphs: Graphs | None = None, carrier: Carrier | None = None
+) -> list[Tensor]:
     """All steps 0..steps of every pair, from the noise of seed 0; each N x 3 x H x W on the CPU.
 
-    ``graphs`` of the generator, where there are any, do the same sooner.
+    ``graphs`` of the generator, where there are any, do the same sooner; ``carrier``: of a generator that carries.
     """
-    parts = []
+    parts, execution = [], graphs or Eager(generator)
     for index in torch.arange(len(pairs)).split(batch):
         some = pairs.select(index)
         source, skeleton = some.source.to(device), some.skeleton.to(device)
         start = start_image(source, seeded_noise(0, generator.config.size).to(device), generator.config)
 
-        def textures(t: int, source: Tensor = source) -> Textures:
-            if graphs:
-                return graphs.textures(source, t)
-            return generator.encode_reference(source, torch.full((len(source),), t, device=device))
-
-        outputs = sample(generator, textures, skeleton, start, advance=graphs.step if graphs else None)
+        person = Person(source, execution)
+        carried = carry_pairs(carrier, some, device) if carrier else None
+        outputs = sample(execution, person, skeleton, start, carried=carried)
         parts.append([output.image.cpu() for output in outputs])
     return [torch.cat(step) for step in zip(*parts, strict=True)]
 

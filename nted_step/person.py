@@ -1,0 +1,139 @@
+"""Who is rendered: a photo as the model knows it, and the protocol of whatever can stand in its place."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from nted_step.carrier import Carrier, Places
+from nted_step.carrying import Carried, carry_person
+from nted_step.execution import Execution, extraction
+from nted_step.generator import Textures
+from nted_step.pose import Pose, joint_tensor, skeleton_map
+
+POSES_KEPT = 4  # whose places a person keeps: the one that is worked on, and those of a run or two beside it
+
+
+class Encoder(Protocol):
+    """Makes people of photos; a pipeline does."""
+
+    def encode(self, photo: Tensor, pose: Pose | None = None, large: Tensor | None = None) -> Person: ...
+
+
+class Appearance(Protocol):
+    """Whose looks a run takes: a :class:`Person`, or one dressed in other people's garments.
+
+    Attributes:
+        source: 1 x 3 x H x W float32 in [-1, 1], where the noisy start comes from.
+    """
+
+    source: Tensor
+
+    def textures(self, t: int) -> Textures:
+        """The texture values of step t (0..steps-1)."""
+
+    def carried(self, pose: Pose, size: tuple[int, int] | None = None) -> Carried | None:
+        """The photos' pixels in a pose, on the canvas or on one of another ``size`` (H, W); None where nothing can be carried."""
+
+    def on(self, encoder: Encoder) -> Appearance:
+        """The same for another pipeline, which may be on another device."""
+
+
+class PlaceFinder:
+    """A carrier on a device, asked for one photo and two poses at a time."""
+
+    def __init__(self, carrier: Carrier, size: tuple[int, int], device: torch.device, dtype: torch.dtype):
+        """``size``: of the canvas that poses and photos are on. ``dtype``: of the network's inner arithmetic; places are float32."""
+        self.carrier = carrier.to(device, memory_format=torch.channels_last)
+        self.size, self.device, self.dtype = size, device, dtype
+
+    @torch.no_grad()
+    def __call__(self, photo: Tensor, pose: Pose, target: Pose) -> Places:
+        """Photo 1 x 3 x H x W in [-1, 1], the pose in it, and the one that is wanted."""
+        maps = [skeleton_map(one, self.size)[None].to(self.device) for one in (pose, target)]
+        joints = [joint_tensor(one, self.size)[None].to(self.device) for one in (pose, target)]
+        with torch.autocast(self.device.type, self.dtype, self.dtype != torch.float32):
+            return self.carrier(photo.to(self.device), *maps, *joints)
+
+
+class Person:
+    """A photo as the model knows it: its texture set of every step, computed when first asked for, then kept, and where its pixels go.
+
+    The textures of step t depend on the photo and t alone, so one Person serves every pose. Safe to share between threads.
+
+    Attributes:
+        source: 1 x 3 x H x W float32 in [-1, 1] on the pipeline's device.
+        pose: the pose in the photo, or None where nobody said.
+        large: 1 x 3 x h x w, the same window of the photo with more pixels, on the CPU; the source where there are no more.
+    """
+
+    def __init__(self, source: Tensor, execution: Execution, pose: Pose | None = None, find: PlaceFinder | None = None, large: Tensor | None = None):
+        """``find``: of a model that carries; None for one that does not."""
+        self.source, self.pose = source, pose
+        self.large = source.cpu() if large is None else large
+        self._execution, self._find = execution, find
+        self._known: dict[int, Textures] = {}
+        self._places: OrderedDict[Pose, Places] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def textures(self, t: int) -> Textures:
+        """The texture values of step t (0..steps-1), without the extraction maps, which would take most of the memory."""
+        with self._lock:
+            if t not in self._known:
+                self._known[t] = self._execution.textures(self._input(), t)
+            return self._known[t]
+
+    @torch.no_grad()
+    def extraction(self, t: int) -> Textures:
+        """Texture values and extraction maps of step t, computed anew at every call."""
+        return extraction(self._execution.generator, self._input(), t)
+
+    def places(self, pose: Pose) -> Places | None:
+        """Where in the photo each place of a pose is; None for a model that does not carry, or where the photo's pose is not known."""
+        if self._find is None or self.pose is None:
+            return None
+        with self._lock:
+            if pose not in self._places:
+                self._places[pose] = self._find(self.source, self.pose, pose)
+                while len(self._places) > POSES_KEPT:
+                    self._places.popitem(last=False)
+            self._places.move_to_end(pose)
+            return self._places[pose]
+
+    def carried(self, pose: Pose, size: tuple[int, int] | None = None) -> Carried | None:
+        places = self.places(pose)
+        if places is None:
+            return None
+        if size is None or tuple(size) == tuple(self.source.shape[-2:]):
+            return carry_person(places, self.source)
+        return carry_person(places, self.large.to(self.source.device), size)
+
+    def on(self, encoder: Encoder) -> Person:
+        return encoder.encode(self.source[0].cpu(), self.pose, self.large[0])
+
+    def posed(self, pose: Pose | None) -> Person:
+        """The same photo with another belief of the pose in it; what is known of its textures is shared."""
+        other = Person(self.source, self._execution, pose, self._find, self.large)
+        other._known, other._lock = self._known, self._lock
+        return other
+
+    def forget(self) -> None:
+        """Give the memory of the textures back. Whoever asks for them again has them computed again."""
+        with self._lock:
+            self._known.clear()
+            self._places.clear()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held by the photo, and the textures and places known so far."""
+        known, places = list(self._known.values()), list(self._places.values())  # at one moment: a run beside this one may add to them
+        tensors = [self.source, self.large, *(value for textures in known for value in textures.values)]
+        tensors += [value for one in places for value in vars(one).values()]
+        return sum(tensor.numel() * tensor.element_size() for tensor in {id(each): each for each in tensors}.values())
+
+    def _input(self) -> Tensor:
+        return self.source.to(self._execution.generator.dtype, memory_format=torch.channels_last)
