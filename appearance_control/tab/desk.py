@@ -62,7 +62,6 @@ class Visit(Session):
 
     photos: OrderedDict[str, Subject] = field(default_factory=OrderedDict)  # the newest in use is the last
     given: int = 0  # photos, forgotten ones too
-    working: int = 0  # the run that people are rendered for
     fitting: Fitting | None = None
 
     def keep(self, subject: Subject) -> str:
@@ -287,10 +286,9 @@ class GarmentDesk:
         from appearance_control.swap import Garment, GarmentSwap
 
         def told(output: StepOutput | None) -> None:
-            if visit.run != visit.working:
+            if visit.run != job.run:
                 raise Superseded
 
-        visit.working = job.run
         told(None)
         garments = []
         for wanted in job.garments:
@@ -298,7 +296,7 @@ class GarmentDesk:
             garments.append(Garment(giver.person, (wanted.part,), wanted.strength, wanted.mask, "photo", name=giver.title))
         before = visit.fitting
         if before and before.swap.wearer is job.subject.person and before.swap.pose == job.pose and before.seed == job.seed and before.uses < REUSES:
-            swap, uses = before.swap.with_garments(garments), before.uses + 1
+            swap, uses = before.swap.with_garments(garments, told), before.uses + 1
         else:
             swap, uses = GarmentSwap(self.studio.pipeline, job.subject.person, garments, job.pose, parser=parser, seed=job.seed, told=told), 0
         return Fitting(job.subject, job.garments, job.seed, swap, uses)

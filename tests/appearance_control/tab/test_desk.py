@@ -117,6 +117,13 @@ def test_a_newer_change_ends_a_fitting(desk, visit, standing, monkeypatch):
     assert run(desk, visit, standing, edit=visit.edit)["viewer"] == [], "and an older one comes too late"
 
 
+def test_another_persons_garment_in_the_same_pose_goes_on_from_the_fitting_there_is(desk, visit, studio, standing):
+    run(desk, visit, standing, painted())
+    desk.photo_of_garment(str(studio.folder / "bob.png"), ([], 0), visit)
+    found = run(desk, visit, standing, painted(person="@1"))
+    assert visit.fitting.uses == 1 and len(results(found)[-1]["frames"]) == 5
+
+
 def test_a_run_that_is_stopped_leaves_its_newest_step_and_the_next_change_runs(seeing, visit, standing):
     stream = seeing.render(formats.to_value(standing, 1), "ann", ([painted()], 0), {"seed": 0}, visit)
     early = next(outputs[3] for outputs in stream if results({"viewer": [outputs[3]]}))
