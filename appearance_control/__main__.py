@@ -13,11 +13,9 @@ import torch
 from tqdm import tqdm
 
 from appearance_control.convert import convert
-from appearance_control.features import Features, parser_features, vgg19_features
 from appearance_control.masks import load_mask
 from appearance_control.output import save_parse, save_swap
 from appearance_control.parser import BUNDLED_PARSER, FashionParser
-from appearance_control.refine import refine
 from appearance_control.swap import Garment, GarmentSwap, SwapError
 from nted_step.__main__ import BUNDLED_WEIGHTS, load_pose, run_command, split_revision
 from nted_step.image import FITS, decode, load_photo
@@ -65,7 +63,6 @@ def run_swap(options: argparse.Namespace) -> None:
     ]  # fmt: skip
     wearer = pipeline.encode(load_photo(options.person, size, options.fit).image)
     swap = GarmentSwap(pipeline, wearer, garments, pose, parser=parser, seed=options.seed)
-    progress = _refine(swap, options) if options.refine else {}
     outputs = []
     with tqdm(total=pipeline.config.steps, desc="steps", unit="step", file=sys.stderr) as bar:
         for output in swap.generate():
@@ -74,7 +71,7 @@ def run_swap(options: argparse.Namespace) -> None:
             bar.update(output.step > 0)
     for note in (note for plan in swap.plans for note in plan.notes):
         print(f"note: {note}", file=sys.stderr)
-    print(save_swap(options.output, swap, outputs, _settings(options, swap, progress)) / "result.png")
+    print(save_swap(options.output, swap, outputs, _settings(options, swap)) / "result.png")
 
 
 def run_evaluate(options: argparse.Namespace) -> None:
@@ -83,20 +80,15 @@ def run_evaluate(options: argparse.Namespace) -> None:
         from training.swap_evaluate import evaluate, format_table  # draws people and scores pictures: nothing that a swap needs
     except ModuleNotFoundError as error:
         raise SwapError(f"{error.name} is missing: pip install -r training/requirements.txt") from None
-    if options.people < 1 or options.seed < 0 or min(options.iterations) < 1:
-        raise SwapError("--people and --iterations must be at least 1, --seed at least 0")
+    if options.people < 1 or options.seed < 0:
+        raise SwapError("--people must be at least 1, --seed at least 0")
     pipeline = NTEDStepPipeline.from_pretrained(*split_revision(options.weights), device=options.device, dtype=options.dtype)
-    needed = options.masks == "parser" or options.features == "parser"
-    parser = FashionParser.from_pretrained(*split_revision(options.parser), device=options.device) if needed else None
-    report = evaluate(
-        pipeline, parser if options.masks == "parser" else None, _features(options, pipeline, parser), people=options.people,
-        seed=options.seed, iterations=sorted(set(options.iterations)), sheet=Path(options.output) if options.output else None,
-    )  # fmt: skip
+    parser = FashionParser.from_pretrained(*split_revision(options.parser), device=options.device) if options.masks == "parser" else None
+    report = evaluate(pipeline, parser, people=options.people, seed=options.seed, sheet=Path(options.output) if options.output else None)
     report = {
         "people": options.people,
         "seed": options.seed,
         "masks": options.masks,
-        "features": options.features,
         "weights": {"origin": pipeline.origin, "sha256": pipeline.sha256},
         "parser": {"origin": parser.origin, "sha256": parser.sha256} if parser else None,
         "device": pipeline.device.type,
@@ -105,32 +97,6 @@ def run_evaluate(options: argparse.Namespace) -> None:
         **report,
     }
     print(json.dumps(report, indent=2) if options.json else format_table(report))
-
-
-def _features(options: argparse.Namespace, pipeline: NTEDStepPipeline, parser: FashionParser | None) -> Features:
-    return vgg19_features(pipeline.device) if options.features == "vgg19" else parser_features(parser)
-
-
-def _refine(swap: GarmentSwap, options: argparse.Namespace) -> dict[str, Any]:
-    """Refine with a progress bar; Ctrl+C ends it and keeps the best so far."""
-    features = _features(options, swap.pipeline, swap.parser)
-    first = last = None
-    with tqdm(total=options.refine, desc="refine", unit="iteration", file=sys.stderr) as bar:
-        try:
-            for last in refine(swap, options.refine, features):
-                first = first or last
-                bar.set_postfix_str(f"loss {last.loss:.4f}, best {last.best:.4f}")
-                bar.update(last.iteration > 0)
-        except KeyboardInterrupt:
-            print("refinement stopped; the best so far is kept", file=sys.stderr)
-    if last is None:
-        return {}
-    if last.note:
-        print(f"note: {last.note}", file=sys.stderr)
-    return {
-        "features": options.features, "iterations": last.iteration, "seconds": round(last.seconds, 3),
-        "first_loss": first.loss, "best_loss": last.best, "note": last.note,
-    }  # fmt: skip
 
 
 def _per_garment(options: argparse.Namespace) -> list[tuple[str, tuple[str, ...], float, str]]:
@@ -151,9 +117,8 @@ def _per_garment(options: argparse.Namespace) -> list[tuple[str, tuple[str, ...]
 
 
 def _swap_parser(options: argparse.Namespace, chosen: list[tuple]) -> FashionParser | None:
-    """The parser, unless nothing here needs it: every garment has a mask made by hand, and nothing is refined with it."""
-    by_hand = all(mask for *_, mask in chosen)
-    if by_hand and not (options.refine and options.features == "parser"):
+    """The parser, unless nothing here needs it: every garment has a mask made by hand."""
+    if all(mask for *_, mask in chosen):
         return None
     return FashionParser.from_pretrained(*split_revision(options.parser), device=options.device)
 
@@ -165,7 +130,7 @@ def _pose_beside(photo: str) -> Path:
     return path
 
 
-def _settings(options: argparse.Namespace, swap: GarmentSwap, progress: dict[str, Any]) -> dict[str, Any]:
+def _settings(options: argparse.Namespace, swap: GarmentSwap) -> dict[str, Any]:
     pipeline, pose = swap.pipeline, swap.pose
     return {
         "weights": {"origin": pipeline.origin, "sha256": pipeline.sha256},
@@ -189,7 +154,6 @@ def _settings(options: argparse.Namespace, swap: GarmentSwap, progress: dict[str
         "pose": [[round(float(x), 3), round(float(y), 3)] if seen else None for (x, y), seen in zip(pose.xy, pose.visible, strict=True)],
         "seed": options.seed,
         "fit": options.fit,
-        "refine": progress,
     }
 
 
@@ -212,8 +176,6 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--mask-on", choices=("pose", "photo"), default="pose", help="what the masks are drawn on: the garment's person in the target pose, or the photo")
     command.add_argument("--wearer-mask", help="likewise, what is replaced, on the wearer in the target pose")
     command.add_argument("--pose", help="target pose: .txt or .json; by default the .txt beside the wearer's photo")
-    command.add_argument("--refine", type=int, default=0, metavar="N", help="iterations of refinement by gradient")
-    command.add_argument("--features", choices=("parser", "vgg19"), default="parser", help="what refinement compares with; vgg19 is fetched")
     command.add_argument("--output", required=True, help="folder for the steps, masks, coefficients.json, run.json")
     command.add_argument("--weights", default=str(BUNDLED_WEIGHTS), help="folder or Hub repository[@revision]")
     command.add_argument("--parser", default=str(BUNDLED_PARSER), help="folder or Hub repository[@revision]")
@@ -232,8 +194,6 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--people", type=int, default=100, help="how many wearers")
     command.add_argument("--seed", type=int, default=9_000_000, help="of the first; no training run sees 9000000 and above")
     command.add_argument("--masks", choices=("parser", "truth"), default="parser", help="truth: the true class maps, as a perfect parser would see")
-    command.add_argument("--iterations", type=int, nargs="+", default=[50, 100, 200], help="of refinement, a row for each")
-    command.add_argument("--features", choices=("parser", "vgg19"), default="parser", help="what refinement compares with; vgg19 is fetched")
     command.add_argument("--output", help="folder for sheet.png: the first people in every way")
     command.add_argument("--json", action="store_true", help="print JSON")
     command.add_argument("--weights", default=str(BUNDLED_WEIGHTS), help="folder or Hub repository[@revision]")

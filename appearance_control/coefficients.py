@@ -60,7 +60,7 @@ def _use(logits: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
 def coefficients(
     garment: Sequence[Tensor], wearer: Sequence[Tensor], garment_mask: Tensor, wearer_mask: Tensor, *, part: bool = False
 ) -> tuple[Tensor, ...]:
-    """The coefficients of every distribution before any refinement, from two renderings in the same pose.
+    """The coefficients of every distribution, from two renderings in the same pose.
 
     A texture is the garment's where more than :data:`LEAST_SHARE` of its use is inside the garment's mask in either rendering.
 

@@ -15,7 +15,7 @@ from appearance_control.classes import classes_of, labels_of
 from appearance_control.coefficients import blend, carry, coefficients
 from appearance_control.masks import MOST_SHARE, MaskError, check_mask
 from appearance_control.parser import FashionParser, Parse
-from nted_step.generator import Rendering, Textures
+from nted_step.generator import Textures
 from nted_step.pipeline import NTEDStepPipeline, Person
 from nted_step.pose import Pose, skeleton_map
 from nted_step.sampler import StepOutput, step
@@ -55,16 +55,14 @@ class View:
 
     Attributes:
         image: 3 x H x W, about [-1, 1], of the last step.
-        before: 3 x H x W, the input of the last step.
         distribution: logits of the last step, 1 x K x h x w each.
     """
 
     image: Tensor
-    before: Tensor
     distribution: tuple[Tensor, ...]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Plan:
     """What one garment changes.
 
@@ -131,10 +129,10 @@ class GarmentSwap:
         self.garment_views = [self.view(garment.person) for garment in self.garments]
         self.plans = [self._plan(garment, view) for garment, view in zip(self.garments, self.garment_views, strict=True)]
 
-    def with_garments(self, garments: Sequence[Garment]) -> GarmentSwap:
+    def with_garments(self, garments: Sequence[Garment], told: Callable[[StepOutput], None] | None = None) -> GarmentSwap:
         """The same wearer and pose with other garments, parts, masks or strengths; people rendered before are not again."""
         other = copy.copy(self)  # what is known of the people is shared
-        other.garments = _checked(garments, self.size)
+        other.told, other.garments = told or self.told, _checked(garments, self.size)
         other._dress()
         return other
 
@@ -145,23 +143,19 @@ class GarmentSwap:
     def view(self, person: Person) -> View:
         """A person alone in the target pose, rendered once."""
         if person not in self._views:
-            last = self.pipeline.config.steps
             images = []
             for output in self.pipeline.generate(person, self.pose, seed=self.seed):
                 self.told(output)
                 images.append(output.image)
-            rendering = self.render(person.textures(last - 1), images[-2])
-            self._views[person] = View(images[-1], images[-2], rendering.distribution)
+            self._views[person] = View(images[-1], self._distribution(person, images[-2]))
         return self._views[person]
 
     @torch.no_grad()
-    def render(self, textures: Textures, before: Tensor) -> Rendering:
-        """The last step from its input 3 x H x W -> its Rendering."""
-        return step(self.pipeline.generator, textures, before[None], self.skeleton(), self.pipeline.config.steps - 1)
-
-    def skeleton(self) -> Tensor:
-        """1 x 20 x H x W conditioning of the target pose, on the pipeline's device."""
-        return skeleton_map(self.pose, self.size)[None].to(self.pipeline.device, self.pipeline.dtype, memory_format=torch.channels_last)
+    def _distribution(self, person: Person, before: Tensor) -> tuple[Tensor, ...]:
+        """Of the last step from its input 3 x H x W, taken once more: the pipeline gives pictures alone."""
+        pipeline, last = self.pipeline, self.pipeline.config.steps - 1
+        skeleton = skeleton_map(self.pose, self.size)[None].to(pipeline.device, pipeline.dtype, memory_format=torch.channels_last)
+        return step(pipeline.generator, person.textures(last), before[None], skeleton, last).distribution
 
     def parse(self, person: Person, where: str = "pose") -> Parse:
         """What the parser sees of a person, looked at once: on the ``"photo"``, or on the rendering in the target ``"pose"``.

@@ -11,7 +11,7 @@ from nted_step.sampler import StepOutput
 from pose_editor import saving
 from pose_editor.kept import KeptPeople
 
-# The numbers of the runs of one edit, larger wins: EDIT * edit + PREVIEW or STEPS, then whatever goes on from its result.
+# The numbers of the runs of one edit, larger wins: EDIT * edit + PREVIEW or STEPS; every Stop makes the number in force one larger.
 EDIT, PREVIEW, STEPS = 1000, 1, 2
 
 

@@ -117,14 +117,6 @@ class Studio:
             session.edit, session.run = edit, run
             return run
 
-    def claim_again(self, session: Session, edit: int) -> int:
-        """As :meth:`claim`, for a run that goes on from the result of this very edit; 0 when a newer edit wants the model."""
-        with self.claims:
-            if session.run >= EDIT * (edit + 1) - 1:
-                return 0
-            session.edit, session.run = edit, max(session.run, EDIT * edit + STEPS) + 1
-            return session.run
-
     def stop(self, session: Session) -> None:
         """Whatever runs for this visitor ends at its next step; the next edit runs as ever."""
         with self.claims:

@@ -15,7 +15,7 @@ const sizes = props.sizes, last = sizes.length - 1;
 let frames = [];         // what the strip shows: the newest run over what is left of the one before
 let fresh = 0;           // how many of them belong to the newest run
 let edit = -1;           // the edit they were made for
-let preview = null;      // { url, step, name } while a drag is being followed, or the last step is improved
+let preview = null;      // { url, step } while a drag is being followed
 let wanted = last;       // the step the person asked for; the last one means "follow the sampler"
 let used = null;         // the joints that the newest run was made for
 let stopped = false;     // the person pressed Stop
@@ -45,7 +45,7 @@ function draw() {
   image.hidden = !url;
   image.classList.toggle("sv-full", step === last); // the last step is a picture, not pixels to be counted
   image.alt = url ? `The re-posed person, ${stepName(step)}` : "";
-  labelStep.textContent = preview ? preview.name : `step ${step}`;
+  labelStep.textContent = preview ? "preview" : `step ${step}`;
   labelSize.textContent = sizeText(step);
   slider.value = wanted < last && !stopped ? wanted : step; // where a person put it, though the sampler may still be on its way there
   slider.setAttribute("aria-valuetext", stepName(Number(slider.value)));

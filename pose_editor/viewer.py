@@ -16,8 +16,7 @@ class StepViewer(Widget):
     per step from step 0 on (a list that grows while the sampler runs) and the pose it was made for, or ``{"edit": n,
     "kind": "preview", "step": k, "frames": [url]}`` for one early step. Of two values the one with the larger ``edit``
     wins, whatever order they arrive in. ``"at": k`` opens a new run at step k. ``{"edit": n, "kind": "refused", "says": line}``
-    leaves the result as it is, and the pose editor shows the line. ``{"edit": n, "kind": "refining", "frames": [url]}`` is the last
-    step while it is being improved.
+    leaves the result as it is, and the pose editor shows the line.
 
     Events: ``stop`` when a person wants a run to end; ``trace`` when a pixel of the result is clicked to see where it comes
     from, with ``x``, ``y``, ``step`` and ``level`` in the event's data, answered by ``StepViewer(traced={"glow", "labels", "whose",

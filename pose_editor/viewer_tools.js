@@ -123,14 +123,11 @@ function adopt() {
   const value = props.value;
   if (value?.kind === "refused") return refuse(value);
   if (!value || !value.frames?.length || value.edit < edit) return;
-  if (value.kind === "refining") {
-    stop();
-    preview = { url: value.frames[0], step: last, name: "refining" };
-  } else if (value.kind === "preview") {
+  if (value.kind === "preview") {
     if (value.edit === edit && !preview) return; // the finished steps of this very pose are already arriving
     halfway();
     edit = value.edit;
-    preview = { url: value.frames[value.frames.length - 1], step: value.step, name: "preview" };
+    preview = { url: value.frames[value.frames.length - 1], step: value.step };
   } else {
     if (value.edit !== edit) {
       halfway();

@@ -6,7 +6,7 @@ import dataclasses
 import io
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,8 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from appearance_control.features import Features
 from appearance_control.masks import MaskError
 from appearance_control.parser import FashionParser
-from appearance_control.refine import refine
 from appearance_control.swap import Garment, GarmentSwap, SwapError
 from nted_step.image import to_uint8
 from nted_step.pipeline import NTEDStepPipeline, Person
@@ -29,7 +27,7 @@ from training.garment_colour import GarmentColours
 from training.metrics import psnr, to_bytes
 from training.swap_cases import PARTS, CaseError, SwapCase, find_case
 
-NO_SWAP, PASTE, PREVIEW, REFINED = "no swap", "paste by mask", "preview", "refined, {} iterations"
+NO_SWAP, PASTE, SWAP = ROWS = "no swap", "paste by mask", "swap"
 SHOWN = 12  # people on a sheet
 
 
@@ -53,15 +51,12 @@ class Tried:
 
 
 def evaluate(
-    pipeline: NTEDStepPipeline, parser: FashionParser | None, features: Features, *, people: int, seed: int, iterations: Sequence[int],
-    sheet: Path | None = None,
-) -> dict[str, Any]:  # fmt: skip
+    pipeline: NTEDStepPipeline, parser: FashionParser | None, *, people: int, seed: int, sheet: Path | None = None
+) -> dict[str, Any]:
     """Swap one garment on each of the people ``seed``, ``seed + 1``, ...; with a progress bar.
 
     Args:
         parser: finds the garments; None takes the true class maps instead.
-        features: what the refinement compares with.
-        iterations: after how many there is a row, ascending.
         sheet: folder for ``sheet.png``, the first people in every way.
 
     Returns:
@@ -80,7 +75,7 @@ def evaluate(
         except CaseError as error:
             skipped.append(str(error))
         else:
-            tried.append(try_case(case, pipeline, parser, features, iterations))
+            tried.append(try_case(case, pipeline, parser))
     if not tried:
         raise CaseError("; ".join(skipped))
     if sheet is not None:
@@ -96,32 +91,28 @@ def evaluate(
     }
 
 
-def try_case(case: SwapCase, pipeline: NTEDStepPipeline, parser: FashionParser | None, features: Features, iterations: Sequence[int]) -> Tried:
-    """One swap without swapping, pasted, previewed and refined."""
+def try_case(case: SwapCase, pipeline: NTEDStepPipeline, parser: FashionParser | None) -> Tried:
+    """One case without swapping, pasted and swapped."""
     wearer, donor = (pipeline.encode(photo.float() / 127.5 - 1) for photo in (case.wearer, case.donor))
     masks = {} if parser else {"mask": case.garment_mask.numpy(), "wearer_mask": case.wearer_mask.numpy()}
-    rows = [NO_SWAP, PASTE, PREVIEW, *(REFINED.format(count) for count in iterations)]
     began = time.perf_counter()
     try:
         garment = Garment(donor, (case.part,), **masks, name=f"person {case.donor_seed}")
         swap = GarmentSwap(pipeline, wearer, [garment], case.pose, parser=parser)
     except (SwapError, MaskError) as error:
         plain = to_bytes(_last(pipeline, wearer, case).cpu())
-        return Tried(case, dict.fromkeys(rows, plain), {}, time.perf_counter() - began, f"person {case.wearer_seed}: {error}")
+        return Tried(case, dict.fromkeys(ROWS, plain), {}, time.perf_counter() - began, f"person {case.wearer_seed}: {error}")
     known = time.perf_counter() - began
     images, seconds = {}, {}
 
-    def note(row: str, make: Callable[[], Tensor], before: float = 0.0) -> None:
+    def note(row: str, make: Callable[[], Tensor]) -> None:
         start = time.perf_counter()
         images[row] = to_bytes(make().cpu())
-        seconds[row] = before + time.perf_counter() - start
+        seconds[row] = time.perf_counter() - start
 
     note(NO_SWAP, lambda: _last(pipeline, wearer, case))
     note(PASTE, lambda: pasted(swap))
-    note(PREVIEW, lambda: _swapped(swap))
-    for count, plans, spent in list(_refined(swap, features, iterations)):
-        swap.plans = plans
-        note(REFINED.format(count), lambda: _swapped(swap), spent)
+    note(SWAP, lambda: _swapped(swap))
     return Tried(case, images, seconds, known)
 
 
@@ -137,17 +128,6 @@ def _last(pipeline: NTEDStepPipeline, person: Person, case: SwapCase) -> Tensor:
 
 def _swapped(swap: GarmentSwap) -> Tensor:
     return [output.image for output in swap.generate()][-1]
-
-
-def _refined(swap: GarmentSwap, features: Features, iterations: Sequence[int]) -> Iterator[tuple[int, list, float]]:
-    """(iterations, the best plans after so many, seconds); one that diverged goes on with its best."""
-    wanted = list(iterations)
-    for progress in refine(swap, wanted[-1], features):
-        plans = [dataclasses.replace(plan) for plan in swap.plans]
-        if progress.iteration == wanted[0] and not progress.note:
-            yield wanted.pop(0), plans, progress.seconds
-    for count in wanted:
-        yield count, plans, progress.seconds
 
 
 def _rows(tried: Sequence[Tried]) -> dict[str, dict[str, float]]:

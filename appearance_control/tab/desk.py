@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -15,7 +14,7 @@ from appearance_control.classes import PartError
 from appearance_control.masks import MaskError
 from appearance_control.tab import sight
 from appearance_control.tab.masks import mask_url
-from appearance_control.tab.wardrobe import RefineBar, Wanted, Wardrobe
+from appearance_control.tab.wardrobe import Wanted, Wardrobe
 from nted_step.image import ImageError, to_pil, to_tensor
 from nted_step.pipeline import Person
 from nted_step.pose import Pose, PoseError
@@ -25,7 +24,7 @@ from pose_editor.browser import data_url, notice
 from pose_editor.component import PoseEditor, sentence
 from pose_editor.people import Result, Session, Subject
 from pose_editor.picker import PhotoPicker
-from pose_editor.reel import TELL_SECONDS, Reel
+from pose_editor.reel import Reel
 from pose_editor.studio import Studio
 from pose_editor.viewer import StepViewer
 
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from appearance_control.swap import GarmentSwap
 
 PHOTOS = ("@1", "@2", "@3", "@4")  # names of a visitor's own photos; a fifth takes the place of the one least recently used
-ITERATIONS = 100  # of a refinement that nobody stops
 NO_PARSER = "There are no parser weights here, so no garment is recognised by itself: press Paint… and paint it."
 REUSES = 8  # swaps that share what was rendered of people, before it is forgotten
 
@@ -50,7 +48,6 @@ class Fitting:
     wanted: list[Wanted]
     seed: int
     swap: GarmentSwap
-    refined: bool = False
     uses: int = 0  # swaps before it that rendered for it
 
     def is_of(self, subject: Subject, wanted: list[Wanted], seed: int) -> bool:
@@ -65,7 +62,6 @@ class Visit(Session):
 
     photos: OrderedDict[str, Subject] = field(default_factory=OrderedDict)  # the newest in use is the last
     given: int = 0  # photos, forgotten ones too
-    working: int = 0  # the run that people are rendered for
     fitting: Fitting | None = None
 
     def keep(self, subject: Subject) -> str:
@@ -85,11 +81,10 @@ class GarmentDesk:
 
     @staticmethod
     def only(
-        editor: Any = None, picker: Any = None, wardrobe: Any = None, viewer: Any = None, says: str | None = None, seen: Any = None,
-        bar: Any = None,
-    ) -> tuple[Any, ...]:  # fmt: skip
+        editor: Any = None, picker: Any = None, wardrobe: Any = None, viewer: Any = None, says: str | None = None, seen: Any = None
+    ) -> tuple[Any, ...]:
         """The outputs of this tab's events, of which most change a few."""
-        return tuple(gr.skip() if each is None else each for each in (editor, picker, wardrobe, viewer, says, seen, bar))
+        return tuple(gr.skip() if each is None else each for each in (editor, picker, wardrobe, viewer, says, seen))
 
     # --- people -----------------------------------------------------------------------------------------------------
 
@@ -291,10 +286,9 @@ class GarmentDesk:
         from appearance_control.swap import Garment, GarmentSwap
 
         def told(output: StepOutput | None) -> None:
-            if visit.run != visit.working:
+            if visit.run != job.run:
                 raise Superseded
 
-        visit.working = job.run
         told(None)
         garments = []
         for wanted in job.garments:
@@ -302,13 +296,10 @@ class GarmentDesk:
             garments.append(Garment(giver.person, (wanted.part,), wanted.strength, wanted.mask, "photo", name=giver.title))
         before = visit.fitting
         if before and before.swap.wearer is job.subject.person and before.swap.pose == job.pose and before.seed == job.seed and before.uses < REUSES:
-            swap, uses = before.swap.with_garments(garments), before.uses + 1
+            swap, uses = before.swap.with_garments(garments, told), before.uses + 1
         else:
             swap, uses = GarmentSwap(self.studio.pipeline, job.subject.person, garments, job.pose, parser=parser, seed=job.seed, told=told), 0
-        refined = bool(before and before.refined and before.is_of(job.subject, job.garments, job.seed))
-        if refined:  # what was learned of the textures holds in every pose
-            swap.plans = [replace(now, coefficients=then.coefficients) for now, then in zip(swap.plans, before.swap.plans, strict=True)]
-        return Fitting(job.subject, job.garments, job.seed, swap, refined, uses)
+        return Fitting(job.subject, job.garments, job.seed, swap, uses)
 
     @staticmethod
     def _dressed(fitting: Fitting | None, wanted: list[Wanted], subject: Subject, seed: int) -> Any:
@@ -337,56 +328,6 @@ class GarmentDesk:
 
     def _parse(self, person: Person) -> Any:
         return self.opener().parse_image(person.source[0])
-
-    # --- refinement -------------------------------------------------------------------------------------------------
-
-    def refine(self, value: dict[str, Any], visit: Visit) -> Iterator:
-        """Improve the coefficients of the newest swap while its picture is shown, until it is stopped; the best so far is kept."""
-        fitting, edit = visit.fitting, value["edit"]
-        why_not = self._why_not(fitting)
-        run = 0 if why_not else self.studio.claim_again(visit, edit)
-        if not run:
-            yield self.only(bar=RefineBar(value={"running": False, "says": why_not}))
-            return
-        said = ""
-        for progress in self._refinements(fitting.swap, visit, run):
-            said = progress.note or f"{progress.iteration} of {ITERATIONS} · loss {progress.loss:.4f}, best {progress.best:.4f}"
-            viewer = {"edit": edit, "kind": "refining", "frames": [data_url(to_pil(progress.image))]}
-            yield self.only(viewer=viewer, bar=RefineBar(value={"running": True, "says": said}))
-        if visit.fitting is fitting:
-            visit.fitting = replace(fitting, refined=True)
-        yield self.only(bar=RefineBar(value={"running": False, "says": f"Best kept: {said}" if said else ""}))
-        run = self.studio.claim_again(visit, edit)
-        if run:
-            swap = fitting.swap
-            job = Job(fitting.subject, swap.pose, edit, fitting.seed, run, fitting.wanted)
-            yield from self._steps(self._dressed(fitting, fitting.wanted, fitting.subject, fitting.seed), job, visit)
-
-    def _why_not(self, fitting: Fitting | None) -> str:
-        if fitting is None:
-            return "There is no swap to refine yet."
-        return "" if self.opener() else "Refinement compares pictures by the parser, whose weights are not here."
-
-    def _refinements(self, swap: GarmentSwap, visit: Visit, run: int) -> Iterator:
-        """Progress as long as the visitor wants it, the model free between two iterations; not all of it is told."""
-        from appearance_control.refine import refine
-
-        told, last, work = 0.0, None, refine(swap, ITERATIONS, self.opener().features())
-        visit.working = run
-        while visit.run == run:
-            try:
-                progress = self.studio.model(next, work, None)
-            except Superseded:
-                break
-            if progress is None:
-                break
-            last = progress
-            if time.monotonic() - told > TELL_SECONDS:
-                told, last = time.monotonic(), None
-                yield progress
-        self.studio.model(work.close)
-        if last:
-            yield last
 
     def stop(self, visit: Visit) -> None:
         self.studio.stop(visit)

@@ -17,8 +17,6 @@ from pose_editor import formats
 from pose_editor.component import PoseEditor
 from pose_editor.endpoints import JOINTS, refusing, whole
 
-MOST_ITERATIONS = 200
-
 
 class SwapEndpoint:
     """What programs can ask, in terms of the desk that also serves the page."""
@@ -26,14 +24,12 @@ class SwapEndpoint:
     def __init__(self, desk: GarmentDesk) -> None:
         self.desk, self.studio = desk, desk.studio
 
-    def swap(self, wearer: str, garments: list[str], parts: list[str], pose: dict[str, Any], seed: float, refine: float) -> Image.Image:
+    def swap(self, wearer: str, garments: list[str], parts: list[str], pose: dict[str, Any], seed: float) -> Image.Image:
         from appearance_control.swap import Garment, GarmentSwap
 
-        photos, iterations = garments or [], whole(refine, "refine")
+        photos = garments or []
         if not 1 <= len(photos) <= MOST or len(parts) != len(photos):
             raise ValueError(f"give 1 to {MOST} garment photos and a part for each of them, not {len(photos)} and {len(parts)}")
-        if iterations > MOST_ITERATIONS:
-            raise ValueError(f"refine must be 0..{MOST_ITERATIONS} iterations, not {iterations}")
         parser = self.desk.opener()
         if parser is None:
             raise ValueError(f"garments cannot be recognised here: {self.desk.opener.why_not}")
@@ -42,20 +38,12 @@ class SwapEndpoint:
         swap = self.studio.model(
             lambda: GarmentSwap(self.studio.pipeline, self._person(wearer), dressed, posed, parser=parser, seed=noise)
         )
-        if iterations:
-            self._refine(swap, iterations, parser)
         *_, last = self.studio.locked(swap.generate())
         return to_pil(last.image)
 
     def _person(self, photo: str | None) -> Person:
         fitted = load_photo(photo or b"", self.studio.canvas, name=Path(photo or "photo").name)
         return self.studio.pipeline.encode(fitted.image)
-
-    def _refine(self, swap: Any, iterations: int, parser: Any) -> None:
-        from appearance_control.refine import refine
-
-        for _ in self.studio.locked(refine(swap, iterations, parser.features())):
-            pass
 
 
 def add(desk: GarmentDesk, pose: PoseEditor, seed: gr.Number) -> None:
@@ -64,11 +52,9 @@ def add(desk: GarmentDesk, pose: PoseEditor, seed: gr.Number) -> None:
         wearer = gr.File(label="wearer", file_types=["image"], type="filepath")
         garments = gr.File(label="garments", file_types=["image"], type="filepath", file_count="multiple")
         parts = gr.Dropdown(list(PARTS), value=["upper"], multiselect=True, label="parts")
-        refine = gr.Number(0, label="refine", precision=0)
         result = gr.Image(label="result", type="pil", format="png")
         gr.Button().click(
-            refusing(SwapEndpoint(desk).swap), [wearer, garments, parts, pose, seed, refine], result, api_name="swap",
+            refusing(SwapEndpoint(desk).swap), [wearer, garments, parts, pose, seed], result, api_name="swap",
             concurrency_id="run", concurrency_limit=1,
-            api_description=f"The wearer in garments of other people: {MOST} photos at most, and for each the part that is taken of it. Refine: "
-            f"0..{MOST_ITERATIONS} iterations. {JOINTS}",
+            api_description=f"The wearer in garments of other people: {MOST} photos at most, and for each the part that is taken of it. {JOINTS}",
         )  # fmt: skip

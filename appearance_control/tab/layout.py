@@ -9,7 +9,7 @@ import gradio as gr
 
 from appearance_control.tab.desk import PHOTOS, GarmentDesk, Visit
 from appearance_control.tab.sight import Opener
-from appearance_control.tab.wardrobe import RefineBar, Wardrobe
+from appearance_control.tab.wardrobe import Wardrobe
 from nted_step.image import MAX_BYTES
 from pose_editor.component import PoseEditor
 from pose_editor.own_photo import OwnPhoto
@@ -17,11 +17,10 @@ from pose_editor.picker import PhotoPicker
 from pose_editor.runbar import Download, RunBar
 from pose_editor.studio import Studio
 from pose_editor.viewer import StepViewer
-from pose_editor.wiring import AT_ONCE, PREVIEW, QUIET, RUN, SAVE, Parts
+from pose_editor.wiring import AT_ONCE, PREVIEW, RUN, SAVE, Parts
 
 CSS = (Path(__file__).parent / "tab.css").read_text(encoding="utf-8")
 GIVER = 2  # the example whose garment the first visitor sees, from behind: the wearer is the first
-REFINE = QUIET | {"trigger_mode": "multiple", "concurrency_id": "refine", "concurrency_limit": 4}  # long, and it leaves the model to others
 
 
 def add(studio: Studio, tabs: gr.Tabs, tab: gr.Tab, pose: Parts, own: OwnPhoto, parser: Path, idle: int) -> tuple[GarmentDesk, gr.State, list[Any]]:
@@ -61,12 +60,10 @@ def add(studio: Studio, tabs: gr.Tabs, tab: gr.Tab, pose: Parts, own: OwnPhoto, 
                 viewer = StepViewer(sizes, against="the wearer's own clothes", elem_classes="d-viewer")
                 bar = RunBar(keeps=False, elem_classes="d-run")
                 download = Download(elem_classes="d-download")
-            with gr.Row(elem_id="onward"):
-                refine = RefineBar()
-                send = gr.Button("To Pose tab", elem_id="to-pose")
+            send = gr.Button("To Pose tab", elem_id="to-pose")
         with gr.Accordion("What is recognised", open=False, elem_id="recognised", visible=desk.opener.there):
             seen = gr.HTML("<p>Nothing yet.</p>")
-    mine = [editor, picker, wardrobe, viewer, says, seen, refine]
+    mine = [editor, picker, wardrobe, viewer, says, seen]
     wanted = [editor, picker, wardrobe, bar, visit]
     tab.select(desk.enter, wanted, mine, **RUN)
     editor.drag(desk.preview, wanted, viewer, **PREVIEW)
@@ -78,8 +75,6 @@ def add(studio: Studio, tabs: gr.Tabs, tab: gr.Tab, pose: Parts, own: OwnPhoto, 
     worn = photo.upload(desk.photo_of_wearer, [photo, wardrobe, bar, visit], mine, **RUN)
     taken = given.upload(desk.photo_of_garment, [given, wardrobe, visit], mine, **RUN)
     viewer.stop(desk.stop, [visit], None, **AT_ONCE)
-    refine.refine(desk.refine, [editor, visit], mine, **REFINE)
-    refine.stop(desk.stop, [visit], None, **AT_ONCE)
     bar.save(desk.save, [editor, picker, visit, bar], download, **SAVE)
     fetched = fetch.click(desk.fetch, [pose.editor, pose.picker, pose.session, wardrobe, bar, visit], mine, **RUN)
     opened: list[Any] = [pose.editor, pose.picker, pose.message, pose.viewer, pose.mixer]

@@ -16,7 +16,6 @@ from nted_step.weights import WeightsError
 from pose_editor.browser import data_url
 
 if TYPE_CHECKING:
-    from appearance_control.features import Features
     from appearance_control.parser import FashionParser, Parse
 
 REMEMBERED = 32  # pictures; what is seen in one takes half a megabyte
@@ -42,12 +41,6 @@ class Sight:
             while len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
             return self._known[key]
-
-    def features(self) -> Features:
-        """What a refinement compares pictures by."""
-        from appearance_control.features import parser_features
-
-        return parser_features(self.parser)
 
 
 class Opener:

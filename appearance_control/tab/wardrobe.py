@@ -101,18 +101,3 @@ class Wardrobe(Widget):
 
     def example_payload(self) -> dict[str, Any]:
         return {"garments": [], "into": 0}
-
-
-class RefineBar(Widget):
-    """The button that refines, and how far it is. Value ``{"running": bool, "says": line}``. Events: ``refine``, ``stop``."""
-
-    folder = Path(__file__).parent
-
-    def __init__(self, value: dict[str, Any] | None = None, **arguments: Any) -> None:
-        super().__init__("refinebar", ("refinebar.js",), value=value or {"running": False, "says": ""}, **arguments)
-
-    def api_info(self) -> dict[str, Any]:
-        return {"type": "object", "properties": {"running": {"type": "boolean"}, "says": {"type": "string"}}}
-
-    def example_payload(self) -> dict[str, Any]:
-        return {"running": False, "says": ""}

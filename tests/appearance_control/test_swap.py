@@ -1,7 +1,6 @@
 """Garment swap with the tiny model: what is blended, what stays, what is refused."""
 
 import dataclasses
-import itertools
 import json
 
 import numpy as np
@@ -11,13 +10,10 @@ from PIL import Image
 
 from appearance_control.__main__ import main
 from appearance_control.coefficients import LEAST_SHARE, blend, carry, coefficients, label_shares
-from appearance_control.features import parser_features
 from appearance_control.masks import MaskError, check_mask, load_mask
-from appearance_control.parser import Instance, Parse, save_parser
-from appearance_control.refine import refine
+from appearance_control.parser import Instance, Parse
 from appearance_control.swap import Dressed, Garment, GarmentSwap, SwapError
 from nted_step.image import ImageError, load_photo, to_uint8
-from tests.appearance_control.conftest import TINY_PARSER
 
 SIZE = (64, 44)
 
@@ -32,7 +28,7 @@ class Sees:
     """A parser whose answers are written down: photo bytes -> instances; any other picture gets the default."""
 
     def __init__(self, default, **by_photo):
-        self.default, self.by_photo, self.network = default, by_photo, None
+        self.default, self.by_photo = default, by_photo
 
     def tell(self, image, instances):
         self.by_photo[to_uint8(image).tobytes()] = instances
@@ -185,13 +181,6 @@ def test_two_people_in_the_wearers_photo_are_named(pipeline, people, standing):
         GarmentSwap(pipeline, people[0], [Garment(people[1])], standing, parser=sees)
 
 
-def test_the_area_is_parsed_again_while_refining(pipeline, people, standing, tiny_parser):
-    sees = Sees(TOP)
-    swap = GarmentSwap(pipeline, people[0], [Garment(people[1])], standing, parser=sees)
-    list(refine(swap, 50, parser_features(tiny_parser)))
-    assert sees.looks == 5
-
-
 def test_a_garment_lost_in_the_target_pose_is_carried_from_the_photo(pipeline, people, standing):
     sees = Sees([])
     sees.tell(people[1].source[0], [instance(1, box_mask(0, 60, 0, 30))])
@@ -233,118 +222,25 @@ def test_wrong_settings_are_refused(pipeline, people, standing, change):
         GarmentSwap(pipeline, people[0], [Garment(people[1])], standing)
 
 
-@pytest.fixture
-def half_way(pipeline, people, standing):
-    """A swap that starts half way between its people, so that there is something to improve."""
-    swap = GarmentSwap(pipeline, people[0], [Garment(people[1], mask=box_mask())], standing)
-    swap.plans = [whole(swap.plans[0], 0.5)]
-    return swap
-
-
-def test_refinement_improves_what_it_measures(half_way, tiny_parser):
-    progress = list(refine(half_way, 30, parser_features(tiny_parser)))
-    assert [p.iteration for p in progress] == list(range(31))
-    assert progress[-1].best < progress[0].loss
-    assert all(a.best >= b.best for a, b in itertools.pairwise(progress))
-    for share in half_way.plans[0].coefficients:
-        assert torch.isfinite(share).all() and share.min() >= 0 and share.max() <= 1
-
-
-def test_refinement_renews_the_chain_every_fifty_iterations(half_way, tiny_parser):
-    last = list(refine(half_way, 51, parser_features(tiny_parser)))[-1]
-    assert last.iteration == 51 and not last.note
-    # After the renewal the best picture is the whole chain's own with the coefficients that are kept.
-    assert torch.isfinite(last.image).all()
-
-
-def test_refinement_can_be_stopped_with_the_best_kept(half_way, tiny_parser):
-    stream = refine(half_way, 1000, parser_features(tiny_parser))
-    for progress in stream:
-        if progress.iteration == 5:
-            break
-    kept = [share.clone() for share in half_way.plans[0].coefficients]
-    stream.close()
-    assert all(torch.equal(a, b) for a, b in zip(kept, half_way.plans[0].coefficients, strict=True))
-    assert torch.isfinite(images(half_way.generate())[-1]).all()
-
-
-def test_a_refinement_that_diverges_keeps_the_best_and_says_so(half_way, tiny_parser):
-    good = parser_features(tiny_parser)
-    calls = []
-
-    def spoilt(image):
-        calls.append(1)
-        return [level * float("nan") if len(calls) > 6 else level for level in good(image)]
-
-    progress = list(refine(half_way, 40, spoilt))
-    assert "diverged" in progress[-1].note and progress[-1].iteration < 40 and np.isfinite(progress[-1].best)
-    assert all(torch.isfinite(share).all() for share in half_way.plans[0].coefficients)
-
-
-def test_a_refinement_that_diverges_at_once_leaves_the_preview(half_way, tiny_parser):
-    preview, wearer = images(half_way.generate())[-1], half_way.wearer_view.image.clone()
-    (only,) = refine(half_way, 40, lambda image: [image * float("nan")])
-    assert only.iteration == 0 and "diverged" in only.note
-    assert torch.equal(images(half_way.generate())[-1], preview) and torch.equal(half_way.wearer_view.image, wearer)
-
-
-@pytest.mark.parametrize("stop", [0, 1, 7])
-def test_a_refinement_stopped_anywhere_holds_the_best_of_what_it_saw(half_way, tiny_parser, stop):
-    kept = {}
-    for progress in refine(half_way, 20, parser_features(tiny_parser), learning_rate=0.5):  # too fast, so that it also gets worse
-        kept.setdefault(progress.best, [share.clone() for share in half_way.plans[0].coefficients])
-        if progress.iteration == stop:
-            break
-    assert all(torch.equal(a, b) for a, b in zip(kept[progress.best], half_way.plans[0].coefficients, strict=True))
-
-
-def test_what_is_refined_towards(pipeline, people, standing, monkeypatch):
-    """From the preview half way to the garment's rendering inside, the wearer's outside, less at half the strength, and the result in between."""
-    old, band = box_mask(16, 50), box_mask(14, 52, 10, 34)
-    for strength in (1.0, 0.5):
-        swap = GarmentSwap(pipeline, people[0], [Garment(people[1], strength=strength, mask=box_mask(), wearer_mask=old)], standing)
-        swap.plans = [whole(swap.plans[0], 0.3)]
-        difference = (images(swap.generate())[-1] - swap.wearer_view.image).abs().mean(dim=0)
-        few = float(difference.quantile(0.9))  # pixels change
-        monkeypatch.setattr("appearance_control.refine.CHANGED", few)
-        seen = []
-        next(refine(swap, 1, lambda image, seen=seen: seen.append(image) or [image]))
-        target, theirs, ours, result = seen[0][0], swap.garment_views[0].image, swap.wearer_view.image, images(swap.generate())[-1]
-        inside, changed = box_mask(), (difference >= few).numpy()
-        wanted = (result + ours + strength * (theirs - ours)) / 2
-        assert torch.allclose(target[:, inside], wanted[:, inside], atol=1e-5)
-        for gap in (old & ~inside, band & ~old, changed & ~band):
-            assert gap.any() and torch.equal(target[:, gap], result[:, gap])
-        outside = ~band & ~changed
-        assert outside.any() and torch.equal(target[:, outside], ours[:, outside])
-
-
-def test_refinement_leaves_the_model_and_the_people_alone(half_way, tiny_parser):
-    pipeline, wearer = half_way.pipeline, half_way.wearer
-    before = plain(pipeline, wearer, half_way.pose)[-1]
-    list(refine(half_way, 5, parser_features(tiny_parser)))
-    assert torch.equal(plain(pipeline, wearer, half_way.pose)[-1], before)
-
-
 def write_pose(path, pose):
     path.write_text("".join(f"{x * 4 + 40} {y * 4}\n" for x, y in pose.xy.tolist()))
 
 
-def test_swap_command_writes_everything(photos, standing, tiny_weights, tiny_parser, tmp_path):
-    parser = save_parser(tmp_path / "parser", tiny_parser.network, TINY_PARSER, {}, torch.float32)
+def test_swap_command_writes_everything(photos, standing, tiny_weights, tmp_path):
+    """With masks made by hand, which need no parser."""
     write_pose(photos[0].with_suffix(".txt"), standing)
     mask = tmp_path / "mask.png"
     Image.fromarray(box_mask().astype(np.uint8) * 255).save(mask)
     out = tmp_path / "out"
-    common = ["swap", "--person", str(photos[0]), "--garment", str(photos[1]), "--garment", str(photos[0]), "--parts", "upper",
-              "--parts", "shoes,hair", "--strength", "1", "--strength", "0.5", "--mask", str(mask), "--mask", str(mask),
-              "--weights", tiny_weights, "--parser", str(parser), "--device", "cpu", "--output", str(out)]  # fmt: skip
-    assert main([*common, "--refine", "3"]) == 0
+    command = ["swap", "--person", str(photos[0]), "--garment", str(photos[1]), "--garment", str(photos[0]), "--parts", "upper",
+               "--parts", "shoes,hair", "--strength", "1", "--strength", "0.5", "--mask", str(mask), "--mask", str(mask),
+               "--weights", tiny_weights, "--parser", str(tmp_path / "none"), "--device", "cpu", "--output", str(out)]  # fmt: skip
+    assert main(command) == 0
     names = {path.name for path in out.iterdir()}
     assert {f"step_{k:02d}.png" for k in range(5)} | {"result.png", "garment_1_mask.png", "garment_2_wearer_mask.png", "wearer.png"} <= names
     run = json.loads((out / "run.json").read_text())
     assert [g["strength"] for g in run["garments"]] == [1, 0.5] and run["garments"][1]["parts"] == ["shoes", "hair"]
-    assert run["refine"]["iterations"] == 3 and run["refine"]["best_loss"] <= run["refine"]["first_loss"]
+    assert run["parser"] is None
     coefficients = json.loads((out / "coefficients.json").read_text())["garments"]
     assert [len(shares) for shares in coefficients[0]] == [4, 4, 6, 6]
     assert np.array_equal(np.array(Image.open(out / "garment_1_mask.png")) > 0, box_mask())

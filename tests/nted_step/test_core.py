@@ -192,7 +192,7 @@ def test_folded_packed_and_plain_models_compute_the_same(tiny_generator, tiny_co
 
 
 def test_folding_leaves_gradients_to_the_textures(tiny_generator, tiny_config):
-    """Refining a garment swap needs them."""
+    """A packed convolution steps aside where they are wanted."""
     folded = pack(fold(tiny_generator.requires_grad_(False)))
     source, t = torch.rand(1, 3, *tiny_config.size), torch.tensor([1])
     values = tuple(value.requires_grad_() for value in folded.encode_reference(source, t).values)

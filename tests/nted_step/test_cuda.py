@@ -140,7 +140,7 @@ def test_float32_equals_the_processor(people, poses):
 
 
 def test_gradients_reach_the_textures(pipeline, people, poses):
-    """Refining a garment swap needs them; the recorded steps know none."""
+    """The recorded steps know none, so the generator is called as it is."""
     generator, skeleton, t = pipeline.generator, drawn(pipeline, poses[0]), 19
     source, times, grads = people[0].source, torch.tensor([t], device=pipeline.device), []
     for render in (

@@ -1,7 +1,5 @@
 """What a visitor of the garment tab gets to see, without a browser."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
@@ -16,7 +14,7 @@ from pose_editor import formats
 from pose_editor.people import Session
 from tests.appearance_control.tab.conftest import SIZE
 
-PARTS = ("editor", "picker", "wardrobe", "viewer", "says", "seen", "bar")
+PARTS = ("editor", "picker", "wardrobe", "viewer", "says", "seen")
 
 
 def painted(strength: float = 1.0, person: str = "bob", rows: slice = slice(16, 40)) -> Wanted:
@@ -119,42 +117,20 @@ def test_a_newer_change_ends_a_fitting(desk, visit, standing, monkeypatch):
     assert run(desk, visit, standing, edit=visit.edit)["viewer"] == [], "and an older one comes too late"
 
 
-def test_refinement_is_stopped_kept_and_worn_in_other_poses(seeing, visit, standing):
-    run(seeing, visit, standing, painted())
-    visit.fitting.swap.plans = [
-        dataclasses.replace(plan, coefficients=tuple(torch.full_like(share, 0.5) for share in plan.coefficients)) for plan in visit.fitting.swap.plans
-    ]
-    stream = seeing.refine(formats.to_value(standing, visit.edit), visit)
-    outputs = next(stream)
-    assert outputs[3]["kind"] == "refining"
-    for outputs in stream:
-        if isinstance(outputs[3], dict) and outputs[3].get("kind") == "refining":
-            seeing.stop(visit)
-        last = outputs
-    assert last[3]["kind"] == "steps" and len(last[3]["frames"]) == 5 and visit.fitting.refined
-    learned = [share.clone() for share in visit.fitting.swap.plans[0].coefficients]
-    assert any(((share > 0) & (share < 1)).any() for share in learned)
-    run(seeing, visit, moved(standing, 2), painted(0.7))
-    assert all(torch.equal(a, b) for a, b in zip(learned, visit.fitting.swap.plans[0].coefficients, strict=True))
-    run(seeing, visit, standing, painted(rows=slice(20, 50)))
-    assert not visit.fitting.refined, "another garment starts anew"
-
-
-def test_a_refinement_gives_way_to_a_newer_change(seeing, visit, standing):
-    run(seeing, visit, standing, painted())
-    value, count = formats.to_value(standing, visit.edit), 0
-    for outputs in seeing.refine(value, visit):
-        count += 1
-        seeing.released(formats.to_value(standing, visit.edit + 1), visit)
-    assert count == 2 and not isinstance(outputs[3], list) and results(run(seeing, visit, standing, painted()))
-    assert list(seeing.refine(value, visit))[0][6].value["running"] is False, "its edit is an old one"
-
-
-def test_nothing_to_refine_is_said(desk, visit, standing):
-    value = formats.to_value(standing, 0)
-    assert "no swap" in next(desk.refine(value, visit))[6].value["says"]
+def test_another_persons_garment_in_the_same_pose_goes_on_from_the_fitting_there_is(desk, visit, studio, standing):
     run(desk, visit, standing, painted())
-    assert "weights are not here" in next(desk.refine(value, visit))[6].value["says"]
+    desk.photo_of_garment(str(studio.folder / "bob.png"), ([], 0), visit)
+    found = run(desk, visit, standing, painted(person="@1"))
+    assert visit.fitting.uses == 1 and len(results(found)[-1]["frames"]) == 5
+
+
+def test_a_run_that_is_stopped_leaves_its_newest_step_and_the_next_change_runs(seeing, visit, standing):
+    stream = seeing.render(formats.to_value(standing, 1), "ann", ([painted()], 0), {"seed": 0}, visit)
+    early = next(outputs[3] for outputs in stream if results({"viewer": [outputs[3]]}))
+    seeing.stop(visit)
+    assert not results(told(stream)) and len(early["frames"]) == len(visit.last.run.images) < 5
+    found = run(seeing, visit, standing, painted())
+    assert len(results(found)[-1]["frames"]) == 5 and found["seen"], "with what the parser sees of both"
 
 
 def test_the_result_goes_to_the_other_tab_and_back(desk, visit, standing):
@@ -201,11 +177,10 @@ def test_names_are_text():
 
 def test_the_endpoint_refuses_in_one_line(desk, seeing, studio, standing):
     photo, pose = str(studio.folder / "ann.png"), formats.to_value(standing)
-    for which, garments, parts, refine, says in (
-        (seeing, [], [], 0, "1 to 3 garment photos"),
-        (seeing, [photo], ["upper", "lower"], 0, "not 1 and 2"),
-        (seeing, [photo], ["upper"], 500, "0..200"),
-        (desk, [photo], ["upper"], 0, "cannot be recognised here"),
+    for which, garments, parts, says in (
+        (seeing, [], [], "1 to 3 garment photos"),
+        (seeing, [photo], ["upper", "lower"], "not 1 and 2"),
+        (desk, [photo], ["upper"], "cannot be recognised here"),
     ):
         with pytest.raises(ValueError, match=says):
-            SwapEndpoint(which).swap(photo, garments, parts, pose, 0, refine)
+            SwapEndpoint(which).swap(photo, garments, parts, pose, 0)
