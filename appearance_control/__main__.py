@@ -146,7 +146,7 @@ def _settings(options: argparse.Namespace, swap: GarmentSwap) -> dict[str, Any]:
                 "strength": plan.garment.strength,
                 "mask": "by hand" if plan.garment.mask is not None else "parser",
                 "mask_pixels": int(plan.garment_mask.sum()),
-                "textures": [int((share > 0.5).sum()) for share in plan.coefficients],
+                "textures": [int((share > 0.5).sum()) for share in plan.worn.coefficients],
                 "notes": plan.notes,
             }
             for plan in swap.plans

@@ -61,7 +61,7 @@ def save_swap(folder: str | Path, swap: GarmentSwap, outputs: Sequence[StepOutpu
         save_image(folder / f"garment_{number}.png", to_pil(view.image))
         save_image(folder / f"garment_{number}_mask.png", mask_image(plan.garment_mask))
         save_image(folder / f"garment_{number}_wearer_mask.png", mask_image(plan.wearer_mask))
-        document.append([[round(float(v), 6) for v in share.flatten()] for share in plan.coefficients])
+        document.append([[round(float(v), 6) for v in share.flatten()] for share in plan.worn.coefficients])
     write_atomically(folder / "coefficients.json", (json.dumps({"garments": document}) + "\n").encode())
     return save_run(folder, outputs, settings)
 

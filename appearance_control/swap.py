@@ -1,4 +1,4 @@
-"""Garment swap: a wearer in other people's clothes, by blending neural textures; nothing is pasted."""
+"""Garment swap: a wearer in other people's clothes. What is worn where is decided here; :mod:`appearance_control.dressing` puts it on."""
 
 from __future__ import annotations
 
@@ -12,13 +12,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from appearance_control.classes import classes_of, labels_of
-from appearance_control.coefficients import blend, carry, coefficients
+from appearance_control.coefficients import carry, coefficients
+from appearance_control.dressing import LOWER, Dressed, Worn, coverage
 from appearance_control.masks import MOST_SHARE, MaskError, check_mask
 from appearance_control.parser import FashionParser, Parse
-from nted_step.generator import Textures
-from nted_step.pipeline import NTEDStepPipeline, Person
-from nted_step.pose import Pose, skeleton_map
-from nted_step.sampler import StepOutput, step
+from nted_step.execution import render_step
+from nted_step.person import Person
+from nted_step.pipeline import NTEDStepPipeline
+from nted_step.pose import Pose
+from nted_step.sampler import StepOutput
+
+LEAST_AGREEMENT = 0.6  # of a mask made by hand and what the parser found, overlap over union, to be the same garment
 
 
 class SwapError(ValueError):
@@ -69,29 +73,15 @@ class Plan:
     Attributes:
         garment: as given.
         garment_mask, wearer_mask: H x W bool in the target pose.
-        coefficients: 1 x 1 x K float32 in 0..1 for every distribution, the same at all steps.
+        worn: how it is put on.
         notes: what a person should know, one line each.
     """
 
     garment: Garment
     garment_mask: np.ndarray
     wearer_mask: np.ndarray
-    coefficients: tuple[Tensor, ...]
+    worn: Worn
     notes: list[str] = field(default_factory=list)
-
-
-class Dressed:
-    """The wearer with blended textures: takes a Person's place in ``pipeline.generate``."""
-
-    def __init__(self, wearer: Person, plans: Sequence[Plan]):
-        self.source, self._wearer, self._plans = wearer.source, wearer, tuple(plans)
-
-    def textures(self, t: int) -> Textures:
-        """The textures of step t; where two garments claim one texture, the later has it."""
-        values = self._wearer.textures(t).values
-        for plan in self._plans:
-            values = blend(values, plan.garment.person.textures(t).values, plan.coefficients, plan.garment.strength)
-        return Textures(values)
 
 
 class GarmentSwap:
@@ -138,7 +128,11 @@ class GarmentSwap:
 
     def generate(self, steps: int | None = None) -> Iterator[StepOutput]:
         """Every step of the dressed wearer, as ``pipeline.generate`` yields them."""
-        return self.pipeline.generate(Dressed(self.wearer, self.plans), self.pose, seed=self.seed, steps=steps)
+        return self.pipeline.generate(self.dressed(), self.pose, seed=self.seed, steps=steps)
+
+    def dressed(self) -> Dressed:
+        """The wearer with the garments on."""
+        return Dressed(self.wearer, [plan.worn for plan in self.plans])
 
     def view(self, person: Person) -> View:
         """A person alone in the target pose, rendered once."""
@@ -154,8 +148,8 @@ class GarmentSwap:
     def _distribution(self, person: Person, before: Tensor) -> tuple[Tensor, ...]:
         """Of the last step from its input 3 x H x W, taken once more: the pipeline gives pictures alone."""
         pipeline, last = self.pipeline, self.pipeline.config.steps - 1
-        skeleton = skeleton_map(self.pose, self.size)[None].to(pipeline.device, pipeline.dtype, memory_format=torch.channels_last)
-        return step(pipeline.generator, person.textures(last), before[None], skeleton, last).distribution
+        condition = pipeline.condition(person, self.pose, last)
+        return render_step(pipeline.generator, person.textures(last), before[None], condition, last).distribution
 
     def parse(self, person: Person, where: str = "pose") -> Parse:
         """What the parser sees of a person, looked at once: on the ``"photo"``, or on the rendering in the target ``"pose"``.
@@ -171,20 +165,32 @@ class GarmentSwap:
 
     def _plan(self, garment: Garment, view: View) -> Plan:
         notes: list[str] = []
-        theirs = self._garment_mask(garment, view, notes)
+        on_photo = self._photo_mask(garment, notes)
+        theirs = garment.mask if on_photo is None else self._garment_mask(garment, on_photo, view, notes)
         ours = self._wearer_mask(garment, theirs, notes)
         device = self.pipeline.device
         masks = (torch.from_numpy(mask)[None, None].float().to(device) for mask in (theirs, ours))
         shares = coefficients(view.distribution, self.wearer_view.distribution, *masks, part=garment.mask is not None)
         if not any(share.any() for share in shares):
             notes.append(f"{garment.name}: no texture of the model is clearly of this garment; the wearer stays unchanged")
-        return Plan(garment, theirs, ours, shares, notes)
+        in_pose = garment.mask if on_photo is None else None
+        worn = Worn(garment.person, self._classes(garment, on_photo), on_photo, in_pose, shares, garment.strength)
+        return Plan(garment, theirs, ours, worn, notes)
 
-    def _garment_mask(self, garment: Garment, view: View, notes: list[str]) -> np.ndarray:
-        if garment.mask is not None and garment.mask_on == "pose":
-            return garment.mask
+    def _classes(self, garment: Garment, on_photo: np.ndarray | None) -> frozenset[str]:
+        """What is put on, as classes: those of the parts that the photo shows. None where a mask made by hand is another thing."""
+        if self.parser is None or on_photo is None:
+            return frozenset()
+        photo = self.parse(garment.person, "photo")
+        found = photo.mask(garment.parts)
+        if garment.mask is not None and (found & on_photo).sum() < LEAST_AGREEMENT * (found | on_photo).sum():
+            return frozenset()
+        return frozenset(_worn(garment.parts, photo))
+
+    def _photo_mask(self, garment: Garment, notes: list[str]) -> np.ndarray | None:
+        """H x W bool, the garment on its photo; None for a mask made in the pose."""
         if garment.mask is not None:
-            return self._carried(garment.mask, garment.person, view, f"the mask on {garment.name}")
+            return garment.mask if garment.mask_on == "photo" else None
         photo = self.parse(garment.person, "photo")
         if (people := photo.people()) > 1:
             raise SwapError(f"{garment.name}: {people} people found; crop it to one")
@@ -192,12 +198,26 @@ class GarmentSwap:
         if not on_photo.any():
             wanted = ", ".join(sorted({name for part in garment.parts for name in classes_of(part)}))
             raise SwapError(f"{garment.name}: no {wanted} found in it (found: {', '.join(photo.seen()) or 'nothing'})")
+        if "lower" in garment.parts and not LOWER & set(photo.seen()) and "dress" in photo.seen():
+            notes.append(f"{garment.name} shows a dress and no other garment below the waist: only shoes and belt are taken; choose dress to take it")
+        return check_mask(on_photo, self.size, f"{garment.name}: the garment found")
+
+    def _garment_mask(self, garment: Garment, on_photo: np.ndarray, view: View, notes: list[str]) -> np.ndarray:
+        """The garment in the target pose, on its person's rendering."""
+        places = garment.person.places(self.pose)
+        name = f"the mask on {garment.name}" if garment.mask is not None else garment.name
+        if places is not None:
+            worn = Worn(garment.person, self._classes(garment, on_photo), on_photo, None, (), 1.0)
+            return check_mask((coverage(worn, self.pose, places, self.size)[0][0, 0] > 0.5).cpu().numpy(), self.size, name)
+        if garment.mask is not None:
+            return self._carried(on_photo, garment.person, view, name)
+        photo = self.parse(garment.person, "photo")
         rendered = self.parse(garment.person).mask(_worn(garment.parts, photo))
         try:
             return check_mask(rendered, self.size)
         except MaskError:
             notes.append(f"{garment.name}: not recognised in the target pose, its place is carried over from the photo")
-            return self._carried(check_mask(on_photo, self.size, f"{garment.name}: the garment found"), garment.person, view, garment.name)
+            return self._carried(on_photo, garment.person, view, garment.name)
 
     def _wearer_mask(self, garment: Garment, theirs: np.ndarray, notes: list[str]) -> np.ndarray:
         if garment.wearer_mask is not None:

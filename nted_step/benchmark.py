@@ -15,12 +15,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from nted_step.config import preset
+from nted_step.execution import render_step
 from nted_step.generator import Generator
 from nted_step.person import Person
 from nted_step.pipeline import NTEDStepPipeline, choose_device
 from nted_step.plain import plain, plain_steps
 from nted_step.pose import Pose, skeleton_map
-from nted_step.execution import render_step
 from nted_step.sampler import sample
 from nted_step.schedule import seeded_noise, start_image
 from nted_step.timing import TIMING_SECONDS, fastest_call, synchronise

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nted_step.execution import Eager, Execution, render_step
 from nted_step.filters import FusedConv
 from nted_step.generator import DownLevel, Generator, StyledConv
 from nted_step.graphs import CudaRecorder, Graphs
@@ -17,7 +18,6 @@ from nted_step.layers import Blur, EqualConv2d, Upsample
 from nted_step.person import Person
 from nted_step.pipeline import NTEDStepPipeline
 from nted_step.pose import Pose, skeleton_map
-from nted_step.execution import Eager, Execution, render_step
 from nted_step.schedule import seeded_noise, start_image
 from nted_step.timing import fastest_call
 

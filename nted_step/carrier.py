@@ -29,7 +29,7 @@ class CarrierConfig:
     """Shape of a carrier.
 
     Attributes:
-        aspect: (height, width) of the canvas in lowest terms times 16: the coarsest features have one token per 8 x 8 cells of the grid.
+        size: canvas (H, W) of the poses, of which only the aspect matters.
         widths: channels at 128, 64, 32 and 16 rows; each divides by 8.
         layers, heads: of the transformer over the coarsest features; cross_layers, cross_heads: of the attention from the target's
             32 x 22 features to the photo's.
@@ -208,17 +208,18 @@ class Carrier(nn.Module):
         photo = _to_grid(source)
         photos = self.photo_encoder(torch.cat([photo, _to_grid(source_skeleton)], dim=1))
         poses = self.pose_encoder(_to_grid(target_skeleton))
-        target16, photo16 = self._match_coarse(poses[3], photos[3])
+        target16 = self._match_coarse(poses[3], photos[3])
         half = self._match_middle(target16, poses, photos)
         mask = self._photo_mask(photos)
         return self._answer(half, poses, photos, photo, mask, source_joints, target_joints)
 
-    def _match_coarse(self, target: Tensor, photo: Tensor) -> tuple[Tensor, Tensor]:
+    def _match_coarse(self, target: Tensor, photo: Tensor) -> Tensor:
+        """Features of the target at 16 rows, which have seen the photo's."""
         both = [(x + position).flatten(2) for x, position in zip((target, photo), self.coarse_positions, strict=True)]
         tokens = torch.cat(both, dim=2).transpose(1, 2)
         for block in self.attention:
             tokens = block(tokens)
-        return tuple(part.transpose(1, 2).reshape(target.shape) for part in tokens.chunk(2, dim=1))
+        return tokens[:, : target.shape[2] * target.shape[3]].transpose(1, 2).reshape(target.shape)
 
     def _match_middle(self, coarse: Tensor, poses: list[Tensor], photos: list[Tensor]) -> Tensor:
         """Features of the target at 64 rows."""

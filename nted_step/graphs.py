@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from nted_step.execution import render_step
 from nted_step.filters import algorithms, choose_filters, turn_transposed
 from nted_step.generator import Generator, Textures
-from nted_step.execution import render_step
 
 MOST_RECORDED = 8  # of both halves and all batch sizes together; every one holds its inputs, all of them share their working memory
 WARM_UP = 2  # runs before a recording: the first one chooses algorithms and allocates their workspaces, which no recording may do

@@ -29,9 +29,9 @@ from nted_step.weights import write_atomically
 from training.data import Pairs
 from training.garment_colour import GarmentColours
 from training.loop import Trainer
-from training.run import DivergedError
 from training.memory import keep_freed_memory
 from training.metrics import NotAvailable, psnr, ssim, to_bytes
+from training.run import DivergedError
 from training.settings import Settings, SettingsError, load_settings
 from training.sources import validation_store
 from training.train import stop_requested

@@ -82,9 +82,11 @@ class PersonPairs(ABC):
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Go on from what :meth:`state` gave."""
+        return
 
     def keep(self, names: np.ndarray) -> None:
         """Only these pairs will be asked for again by name."""
+        return
 
     @abstractmethod
     def pairs(self, person: np.ndarray, source_pose: np.ndarray, target_pose: np.ndarray) -> Pairs:
@@ -129,7 +131,7 @@ class FigureStore(PersonPairs):
         self.arrays |= {"eyes": eyes(joints, visible, full, size), "joints": joint_arrays(joints, visible, full), "place": place, "seen": seen}
 
     def pairs(self, person: np.ndarray, source_pose: np.ndarray, target_pose: np.ndarray) -> Pairs:
-        return as_pairs(lambda name, *poses: torch.from_numpy(self.arrays[name][person, *poses]), source_pose, target_pose)
+        return as_pairs(lambda name, *poses: torch.from_numpy(self.arrays[name][(person, *poses)]), source_pose, target_pose)
 
 
 def upload(values: np.ndarray | Tensor, device: torch.device) -> Tensor:

@@ -76,7 +76,7 @@ class LiveFigures(PersonPairs):
 
     def pairs(self, person: np.ndarray, source_pose: np.ndarray, target_pose: np.ndarray) -> Pairs:
         who, source, target = (upload(index.copy(), self.device) for index in (person, source_pose, target_pose))
-        return as_pairs(lambda name, *poses: self.tensors[name][who, *poses], source, target)
+        return as_pairs(lambda name, *poses: self.tensors[name][(who, *poses)], source, target)
 
     def holds(self, names: np.ndarray) -> np.ndarray:
         return super().holds(names) & np.isin(names[:, 0], self.there)

@@ -33,8 +33,8 @@ from pathlib import Path
 import torch
 
 from nted_step.pipeline import choose_device
-from training.distributed import Ranks, joined
 from training.carrier_trainer import CarrierTrainer
+from training.distributed import Ranks, joined
 from training.loop import Trainer
 from training.memory import keep_freed_memory
 from training.run import DivergedError

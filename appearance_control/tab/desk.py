@@ -354,5 +354,5 @@ class Job:
 
 def _same(before: Fitting | None, now: Fitting) -> bool:
     """Whether two swaps of the same garments take the same textures."""
-    ours, theirs = ([share for plan in fitting.swap.plans for share in plan.coefficients] for fitting in (before, now))
+    ours, theirs = ([share for plan in fitting.swap.plans for share in plan.worn.coefficients] for fitting in (before, now))
     return all(bool((a == b).all()) for a, b in zip(ours, theirs, strict=True))

@@ -87,7 +87,7 @@ def test_blur_and_upsampling_equal_zero_insertion():
     inserted[:, :, ::2, ::2] = x
     kernel = binomial_kernel(4.0).expand(2, 1, 4, 4)
     assert torch.allclose(Upsample()(x), F.conv2d(F.pad(inserted, (2, 1, 2, 1)), kernel, groups=2), atol=1e-6)
-    assert GAIN**2 == pytest.approx(2)
+    assert pytest.approx(2) == GAIN**2
 
 
 def test_every_parameter_gets_a_gradient(tiny_generator, tiny_config):

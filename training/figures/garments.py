@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
@@ -465,7 +465,7 @@ def _wear_headwear(w: _Wardrobe, g: Garment) -> None:
         w.pieces.append(simple(b, bf, bone_weight(len(b), "head"), m, LABEL["headwear"], 1, region=HEAD, bias=.005, two_sided=True))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _hat(style: str):
     size = {"beanie": (.0885, .112, .109), "cap": (.0885, .108, .108), "brim": (.092, .128, .110)}[style]
     v, f = rounded_box((0, 1.648, -.012), size, 2.2 if style != "brim" else 2.9, rows=24, columns=40)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
@@ -74,7 +74,7 @@ def _field(style: str):
     return field
 
 
-@lru_cache(maxsize=None)
+@cache
 def hair_mesh(style: str):
     """(position (v, 3), normal, weight, face, cut) of a style in template space."""
     field = _field(style)

@@ -272,4 +272,4 @@ def bone_affines(p: Pose, pivots: np.ndarray, stretch: np.ndarray) -> np.ndarray
     return np.concatenate([linear, shift[:, :, None]], 2).astype(np.float32)
 
 
-__all__ = ["Arm", "BONE", "Leg", "NAMES", "PIVOTS", "Pose", "base_pose", "bone_affines", "rotations", "sample_pose"]
+__all__ = ["BONE", "NAMES", "PIVOTS", "Arm", "Leg", "Pose", "base_pose", "bone_affines", "rotations", "sample_pose"]
