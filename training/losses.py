@@ -11,6 +11,7 @@ from torch import Tensor
 PIXEL_KNEE = 0.5  # error, of an image range of 2, up to which the pixel loss is quadratic
 CLASSES = 16  # background and the 15 classes of the figures' maps
 STYLE = 500.0  # published factor of the Gram term within the perceptual loss
+LEAST_LENGTH = 1e-3  # of a position's features, which the EL0 distance divides by it
 LEAST_SHARE = 0.02  # a class that the source does not show at all counts as this share, so that its loss stays finite
 
 
@@ -59,8 +60,24 @@ def feature_matching(real: tuple[Tensor, ...], fake: tuple[Tensor, ...]) -> Tens
     return torch.stack([F.l1_loss(f.float(), r.detach().float()) for r, f in zip(real, fake, strict=True)]).mean()
 
 
+def perceptual(real: tuple[Tensor, ...], fake: tuple[Tensor, ...]) -> Tensor:
+    """Sum over layers of the L1 between a fixed network's features of the target and of the output (Johnson et al., 2016)."""
+    return torch.stack([F.l1_loss(f.float(), r.detach().float()) for r, f in zip(real, fake, strict=True)]).sum()
+
+
 def el0_distance(real: tuple[Tensor, ...], fake: tuple[Tensor, ...], mask: Tensor | None = None) -> Tensor:
-    """EL0"""
+    """EL0, the distance between EfficientNet-Lite0's features of the target and of the output: B float32, lower is nearer.
+
+    At every position of every map the features are brought to unit length over their channels, and the squares of the
+    differences are summed over channels: 0 where they agree, 1 where they have nothing in common (features after a ReLU), at most
+    4. Each map's mean over its positions, where a position counts as the share of it that is person, then the mean over the maps. This is
+    LPIPS without learned weights. A person alone is compared when the features are those of the masked images.
+
+    Args:
+        real, fake: from ``training.efficientnet.EfficientNetFeatures``, which takes the same mask; only ``fake`` gets gradients.
+        mask: B x 1 x H x W in [0, 1] at the images' size, 1 on the person; every position counts the same when None. Without a person
+            the distance is 0.
+    """
     distances = []
     for r, f in zip(real, fake, strict=True):
         error = (_unit(f) - _unit(r.detach())).square().sum(dim=1, keepdim=True)
@@ -70,12 +87,8 @@ def el0_distance(real: tuple[Tensor, ...], fake: tuple[Tensor, ...], mask: Tenso
 
 
 def _unit(features: Tensor) -> Tensor:
-    return F.normalize(features.float(), dim=1)
-
-
-def perceptual(real: tuple[Tensor, ...], fake: tuple[Tensor, ...]) -> Tensor:
-    """Sum over layers of the L1 between a fixed network's features of the target and of the output (Johnson et al., 2016)."""
-    return torch.stack([F.l1_loss(f.float(), r.detach().float()) for r, f in zip(real, fake, strict=True)]).sum()
+    """Unit length over channels, float32; what is shorter than LEAST_LENGTH stays shorter, so that its gradient stays bounded."""
+    return F.normalize(features.float(), dim=1, eps=LEAST_LENGTH)
 
 
 def style(real: tuple[Tensor, ...], fake: tuple[Tensor, ...]) -> Tensor:
@@ -176,7 +189,7 @@ def class_planes(classes: Tensor) -> Tensor:
 def face_crop(image: Tensor, face: Tensor) -> Tensor:
     """A square around the eyes, twice enlarged: image B x 3 x H x W, face B x 4 (x, y of both eyes) -> B x 3 x H/4 x H/4.
 
-    The square's side is H/8; pixels beyond the canvas repeat its border.
+    The square's side is H/8; pixels beyond the canvas repeat its border. Where the eyes are hidden, a row of four -1, the crop is zeros.
     """
     height, width = image.shape[-2:]
     half, side = height // 16, height // 4
@@ -185,4 +198,6 @@ def face_crop(image: Tensor, face: Tensor) -> Tensor:
     x = (centre[:, :1] + offsets) / (width - 1) * 2 - 1
     y = (centre[:, 1:] + offsets) / (height - 1) * 2 - 1
     grid = torch.stack([x[:, None, :].expand(-1, side, -1), y[:, :, None].expand(-1, -1, side)], dim=-1)
-    return F.grid_sample(image, grid.to(image.dtype), align_corners=True, padding_mode="border")
+    crop = F.grid_sample(image, grid.to(image.dtype), align_corners=True, padding_mode="border")
+    hidden = (face == -1).all(dim=1)
+    return crop.masked_fill(hidden[:, None, None, None], 0)
