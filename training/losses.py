@@ -162,7 +162,7 @@ def class_planes(classes: Tensor) -> Tensor:
 def face_crop(image: Tensor, face: Tensor) -> Tensor:
     """A square around the eyes, twice enlarged: image B x 3 x H x W, face B x 4 (x, y of both eyes) -> B x 3 x H/4 x H/4.
 
-    The square's side is H/8; pixels beyond the canvas repeat its border.
+    The square's side is H/8; pixels beyond the canvas repeat its border. Where the eyes are hidden, a row of four -1, the crop is zeros.
     """
     height, width = image.shape[-2:]
     half, side = height // 16, height // 4
@@ -171,4 +171,6 @@ def face_crop(image: Tensor, face: Tensor) -> Tensor:
     x = (centre[:, :1] + offsets) / (width - 1) * 2 - 1
     y = (centre[:, 1:] + offsets) / (height - 1) * 2 - 1
     grid = torch.stack([x[:, None, :].expand(-1, side, -1), y[:, :, None].expand(-1, -1, side)], dim=-1)
-    return F.grid_sample(image, grid.to(image.dtype), align_corners=True, padding_mode="border")
+    crop = F.grid_sample(image, grid.to(image.dtype), align_corners=True, padding_mode="border")
+    hidden = (face == -1).all(dim=1)
+    return crop.masked_fill(hidden[:, None, None, None], 0)
