@@ -11,6 +11,7 @@ from torch import Tensor
 PIXEL_KNEE = 0.5  # error, of an image range of 2, up to which the pixel loss is quadratic
 CLASSES = 16  # background and the 15 classes of the figures' maps
 STYLE = 500.0  # published factor of the Gram term within the perceptual loss
+LEAST_LENGTH = 1e-3  # of a position's features, which the EL0 distance divides by it
 LEAST_SHARE = 0.02  # a class that the source does not show at all counts as this share, so that its loss stays finite
 
 
@@ -62,6 +63,32 @@ def feature_matching(real: tuple[Tensor, ...], fake: tuple[Tensor, ...]) -> Tens
 def perceptual(real: tuple[Tensor, ...], fake: tuple[Tensor, ...]) -> Tensor:
     """Sum over layers of the L1 between a fixed network's features of the target and of the output (Johnson et al., 2016)."""
     return torch.stack([F.l1_loss(f.float(), r.detach().float()) for r, f in zip(real, fake, strict=True)]).sum()
+
+
+def el0_distance(real: tuple[Tensor, ...], fake: tuple[Tensor, ...], mask: Tensor | None = None) -> Tensor:
+    """EL0, the distance between EfficientNet-Lite0's features of the target and of the output: B float32, lower is nearer.
+
+    At every position of every map the features are brought to unit length over their channels, and the squares of the
+    differences are summed over channels: 0 where they agree, 1 where they have nothing in common (features after a ReLU), at most
+    4. Each map's mean over its positions, where a position counts as the share of it that is person, then the mean over the maps. This is
+    LPIPS without learned weights. A person alone is compared when the features are those of the masked images.
+
+    Args:
+        real, fake: from ``training.efficientnet.EfficientNetFeatures``, which takes the same mask; only ``fake`` gets gradients.
+        mask: B x 1 x H x W in [0, 1] at the images' size, 1 on the person; every position counts the same when None. Without a person
+            the distance is 0.
+    """
+    distances = []
+    for r, f in zip(real, fake, strict=True):
+        error = (_unit(f) - _unit(r.detach())).square().sum(dim=1, keepdim=True)
+        share = torch.ones_like(error) if mask is None else F.interpolate(mask.float(), size=error.shape[-2:], mode="area")
+        distances.append((error * share).flatten(1).sum(1) / share.flatten(1).sum(1).clamp(min=1e-6))
+    return torch.stack(distances).mean(dim=0)
+
+
+def _unit(features: Tensor) -> Tensor:
+    """Unit length over channels, float32; what is shorter than LEAST_LENGTH stays shorter, so that its gradient stays bounded."""
+    return F.normalize(features.float(), dim=1, eps=LEAST_LENGTH)
 
 
 def style(real: tuple[Tensor, ...], fake: tuple[Tensor, ...]) -> Tensor:
