@@ -1,12 +1,13 @@
 """Measure weights step by step, beside copying the source and warping its limbs: on rendered people whom no training run may see, or on the test
-pairs of a prepared data set.
+pairs of a prepared data set. Or draw photos without a truth in other poses.
 
     python -m training.evaluate --weights assets/weights/lite --figures 64 --seed 9000000 --output out/evaluation
     python -m training.evaluate --weights DIR --data data/prepared --protocol cfld --steps last --output out/deepfashion
+    python -m training.evaluate --weights DIR --photos FOLDER --output out/photos
 
 Prints a table; writes ``metrics.json`` (settings, counts, every step's figures), ``sheet.png`` (source, pose, steps
 1/5/10/15/20, truth), ``quality.png`` and ``quality.svg`` (every metric against the step) and ``report.html``, one page with
-all of it. Metrics whose networks cannot be had are reported as not available.
+all of it. Metrics whose networks cannot be had are reported as not available. With ``--photos`` it writes ``photos.png`` alone.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import hashlib
 import json
 import sys
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -28,12 +29,13 @@ from tqdm import tqdm
 from nted_step.folding import fold
 from nted_step.generator import Generator
 from nted_step.graphs import accelerate
-from nted_step.pipeline import choose_device
+from nted_step.pipeline import NTEDStepPipeline, choose_device
 from nted_step.schedule import ladder
 from nted_step.weights import Weights, load_weights, write_atomically
 from training.data import Pairs
 from training.metric_networks import open_networks
 from training.metrics import PROTOCOLS, SSIM_SETTINGS, Protocol, to_bytes
+from training.photos import write_photos
 from training.prepared import collate
 from training.report import COPY, WARP, draw, format_table, plot, render_html
 from training.scoring import Scorer
@@ -43,7 +45,7 @@ from training.validation import SHOWN, chain, save_sheet
 # Pairs sampled at a time. On a CPU one: from two on there are tensors that the allocator takes from the system and gives back
 # each time (32 MB and more), and fresh pages took much of the time.
 CPU_BATCH, GPU_BATCH = 1, 8
-LIBRARIES = ("torch", "torchvision", "scikit-image", "torchmetrics", "torch-fidelity")
+LIBRARIES = ("torch", "torchvision", "scikit-image", "torchmetrics", "torch-fidelity", "efficientnet-lite-pytorch")
 
 
 @dataclass(frozen=True)
@@ -131,11 +133,20 @@ def settings(protocol: Protocol) -> dict[str, Any]:
         "psnr": "data range 1, the mean of every image's PSNR, equal images count 100 dB",
         "face_psnr": "over the face's pixels in the truth, the mean over all faces of 30 pixels or more at 256x176",
         "colour": "CIEDE2000 of each garment's mean colour from the truth's, median over all garments of 60 pixels or more at 256x176",
+        "sharp": "|Laplacian| of the grey image over person pixels of the truth, summed over all people, as a multiple of the truth's",
+        "el0": "mean squared difference of unit-length features of EfficientNet-Lite0 (ImageNet; after its blocks 0, 2, 4, 10 and 15), mean over maps and person pixels, the rest grey",
         "lpips": "version 0.1, AlexNet, at the images' own size",
         "fid": "torchvision's ImageNet Inception-v3, bilinear to 299; few images raise it: compare equal counts only",
         "clean_fid": "TensorFlow's Inception-v3, anti-aliased bicubic to 299; few images raise it: compare equal counts only",
-        "libraries": {name: version(name) for name in LIBRARIES},
+        "libraries": {name: _version(name) for name in LIBRARIES},
     }
+
+
+def _version(library: str) -> str:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def write(report: dict[str, Any], pairs: Pairs, outputs: list[Tensor], folder: Path) -> None:
@@ -161,6 +172,7 @@ def main(arguments: list[str] | None = None) -> int:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--figures", type=int, default=64, help="number of rendered people (default: 64)")
     what.add_argument("--data", type=Path, help="folder written by training.prepare, whose test pairs are measured")
+    what.add_argument("--photos", type=Path, help="folder of photos, the pose in each beside it as NAME.txt or NAME.json, target poses in its folder poses")
     parser.add_argument("--limit", type=int, help="with --data: only the first pairs")
     parser.add_argument("--seed", type=int, default=9_000_000, help="first person; 9,000,000 and up are never trained on")
     parser.add_argument("--steps", choices=("all", "last"), default="all", help="which steps to measure")
@@ -172,6 +184,10 @@ def main(arguments: list[str] | None = None) -> int:
         if options.figures < 1 or (options.limit is not None and options.limit < 1):
             raise ValueError("--figures and --limit must be at least 1")
         weights, device = load_weights(options.weights), choose_device(options.device)
+        if options.photos:
+            pipeline = NTEDStepPipeline(weights.build(), device=options.device, dtype="float32", weights=weights)
+            print(write_photos(pipeline, options.photos, options.output))
+            return 0
         size = weights.config.size
         test = prepared_set(options.data, size, options.limit) if options.data else figure_set(options.figures, options.seed, size)
         report = evaluate(weights, test, PROTOCOLS[options.protocol], options.steps == "last", device, options.output)

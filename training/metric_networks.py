@@ -1,6 +1,6 @@
-"""The networks behind LPIPS, FID and clean-FID, and where their weights come from.
+"""The networks behind LPIPS, EL0, FID and clean-FID, and where their weights come from.
 
-Weights are looked for in torch's cache and fetched once when there is a network; otherwise the metric is NotAvailable.
+EL0's come with a package. The others are looked for in torch's cache and fetched once when there is a network; otherwise the metric is NotAvailable.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
+from training.efficientnet import open_efficientnet
+from training.losses import el0_distance
 from training.metrics import NotAvailable
 
 # The eight digits in each name begin the file's SHA-256; they are checked after a download.
@@ -45,24 +47,27 @@ class Networks:
         lpips: (image, truth), both N x 3 x H x W uint8 -> N distances; None when missing.
         features: "fid" and "clean_fid" -> their Inception, as far as it could be had.
         missing: name of a metric -> why it is not available.
+        el0: (image, truth, mask), the images N x 3 x H x W uint8, the mask N x 1 x H x W, 1 on the person -> N distances; None when missing.
     """
 
     lpips: Callable[[Tensor, Tensor], Tensor] | None
     features: Mapping[str, Features]
     missing: Mapping[str, str]
+    el0: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None
 
 
 def open_networks(device: torch.device) -> Networks:
     """All that can be had here and now, on a device; never raises for weights that cannot be fetched."""
     opened, missing = {}, {}
-    for name, open_one in (("lpips", open_lpips), ("fid", open_fid), ("clean_fid", open_clean_fid)):
+    for name, open_one in (("lpips", open_lpips), ("el0", open_el0), ("fid", open_fid), ("clean_fid", open_clean_fid)):
         try:
             opened[name] = open_one(device)
         except NotAvailable as error:
             missing[name] = str(error)
         except (RuntimeError, EOFError, OSError, UnpicklingError) as error:
             missing[name] = f"its weights in torch's cache cannot be read ({_line(error)[:120]}); delete them to fetch them again"
-    return Networks(opened.pop("lpips", None), opened, missing)
+    lpips, el0 = opened.pop("lpips", None), opened.pop("el0", None)
+    return Networks(lpips, opened, missing, el0)
 
 
 # -- networks ----------------------------------------------------------------------------------------------------------------
@@ -85,6 +90,19 @@ def build_lpips(device: torch.device) -> Callable[[Tensor, Tensor], Tensor]:
         scores = metric(image.to(device).float() / 255, truth.to(device).float() / 255).reshape(-1).cpu()
         metric.reset()  # it remembers all that it has seen
         return scores
+
+    return distances
+
+
+def open_el0(device: torch.device) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    """EL0 over person pixels, see ``training.losses.el0_distance``. Raises NotAvailable."""
+    features = open_efficientnet(device)
+
+    @torch.no_grad()
+    def distances(image: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
+        person = mask.to(device).float()
+        real, fake = (features(x.to(device).float() / 127.5 - 1, person) for x in (truth, image))
+        return el0_distance(real, fake, person).cpu()
 
     return distances
 

@@ -1,4 +1,4 @@
-"""What an image is worth: PSNR, SSIM, the Frechet distance, and the protocols under which the field reports them.
+"""What an image is worth: PSNR, SSIM, sharpness, the Frechet distance, and the protocols under which the field reports them.
 
 Every function takes 8-bit images, N x 3 x H x W uint8, because the field scores what was saved to disk.
 """
@@ -18,6 +18,7 @@ from skimage.metrics import structural_similarity
 from torch import Tensor
 
 SSIM_SETTINGS = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255}
+GREY = (0.299, 0.587, 0.114)  # of red, green and blue, ITU-R BT.601
 PREDICTION = "prediction"  # as a data_range: maximum minus minimum of the scored image
 
 
@@ -77,6 +78,19 @@ def psnr(image: Tensor, truth: Tensor, mask: Tensor | None = None) -> Tensor:
     error = ((image.double() - truth.double()) / 255).square() * mask
     mse = error.flatten(1).sum(1) / (3 * mask.double().flatten(1).sum(1)).clamp(min=1)
     return -10 * torch.log10(mse.clamp(min=1e-10))
+
+
+def edges(image: Tensor, mask: Tensor) -> Tensor:
+    """How much detail there is: |Laplacian| of the grey image, summed over the mask's pixels: N float64.
+
+    Grey levels 0..255; the kernel is that of the four neighbours, 0 1 0 / 1 -4 1 / 0 1 0, and the canvas's border pixels are repeated
+    beyond it, so that they have no edge towards the outside. ``mask`` is N x 1 x H x W, 0 or 1; neighbours outside it are looked at
+    too, so the person's outline counts. Divided by the same sum of the truth this is the report's "sharp".
+    """
+    grey = (image.double() * torch.tensor(GREY, dtype=torch.float64, device=image.device).view(3, 1, 1)).sum(1, keepdim=True)
+    around = F.pad(grey, (1, 1, 1, 1), mode="replicate")
+    neighbours = around[..., :-2, 1:-1] + around[..., 2:, 1:-1] + around[..., 1:-1, :-2] + around[..., 1:-1, 2:]
+    return ((neighbours - 4 * grey).abs() * mask).flatten(1).sum(1)
 
 
 def ssim(image: Tensor, truth: Tensor, settings: dict[str, Any] = SSIM_SETTINGS, pad_to_square: bool = False) -> Tensor:

@@ -7,12 +7,12 @@ from pickle import UnpicklingError
 import torch
 from torch import Tensor, nn
 
+from training.efficientnet import DEVIATION, MEAN
 from training.metric_networks import fetch
 from training.metrics import NotAvailable
 
 URL = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
 TAPS = (1, 6, 11, 20, 29)  # relu1_1, relu2_1, relu3_1, relu4_1, relu5_1 among torchvision's layers
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, images in [0, 1]
 
 
 class VGGFeatures(nn.Module):

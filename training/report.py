@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 COPY, WARP = "copying the source", "warping its limbs"
-# Key of a row -> title, digits after the point, whether more is better.
+# Key of a row -> title, digits after the point, whether more is better (None: the nearer to 1 the better).
 COLUMNS = {
     "masked_psnr": ("masked PSNR", 2, True),
     "psnr": ("PSNR", 2, True),
@@ -22,11 +22,15 @@ COLUMNS = {
     "ssim_51": ("SSIM 51", 4, True),
     "ssim_256": ("SSIM 256", 4, True),
     "colour": ("colour error", 2, False),
+    "sharp": ("sharp", 3, None),
+    "el0": ("EL0", 3, False),
     "lpips": ("LPIPS", 4, False),
     "fid": ("FID", 2, False),
     "clean_fid": ("clean-FID", 2, False),
 }
 ALWAYS = ("masked_psnr", "psnr", "ssim")  # in the text table even when they are missing
+ARROWS = {True: " ↑", False: " ↓", None: " → 1"}
+BETTER = {True: "higher is better", False: "lower is better", None: "nearer to 1 is better"}
 LINE, BASELINES = "#1f5fbf", {COPY: ("#666666", "--"), WARP: ("#a05a00", ":")}
 MISSING = ' class="missing"'
 STYLE = """
@@ -89,7 +93,7 @@ def plot(report: dict[str, Any]) -> Figure:
             if name in report:
                 axes.axhline(report[name][key], color=colour, linestyle=style, linewidth=1, label=name)
         unit = ", dB" if "psnr" in key else ""
-        axes.set_title(f"{title}{unit} ({'higher' if more else 'lower'} is better)", fontsize=9)
+        axes.set_title(f"{title}{unit} ({BETTER[more]})", fontsize=9)
         axes.grid(alpha=0.3)
         axes.tick_params(labelsize=8)
         axes.xaxis.get_major_locator().set_params(integer=True)
@@ -138,7 +142,7 @@ def render_html(report: dict[str, Any], svg: str, sheet: bytes) -> str:
 
 
 def _html_table(report: dict[str, Any]) -> str:
-    heads = "".join(f'<th scope="col">{title}{" ↑" if more else " ↓"}</th>' for title, _, more in COLUMNS.values())
+    heads = "".join(f'<th scope="col">{title}{ARROWS[more]}</th>' for title, _, more in COLUMNS.values())
     lines = []
     for name, row in rows_of(report).items():
         cells = "".join(f"<td{'' if isinstance(row.get(key), float) else MISSING}>{cell(row, key)}</td>" for key in COLUMNS)

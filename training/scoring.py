@@ -11,7 +11,7 @@ from torch import Tensor
 
 from training.garment_colour import GarmentColours
 from training.metric_networks import Features, Networks
-from training.metrics import SSIM_SETTINGS, Gaussian, NotAvailable, Protocol, fit_gaussian, frechet_distance, psnr, ssim
+from training.metrics import SSIM_SETTINGS, Gaussian, NotAvailable, Protocol, edges, fit_gaussian, frechet_distance, psnr, ssim
 from training.objective import FACE
 
 NOT_AVAILABLE = "not available"
@@ -56,6 +56,8 @@ class Scorer:
         self.missing = dict(networks.missing)
         if classes is None:
             self.missing |= dict.fromkeys(("face_psnr", "colour"), "the data has no class maps")
+        if mask.all():  # what a prepared set without masks gives
+            self.missing |= dict.fromkeys(("sharp", "el0"), "the data has no person masks")
         self.faces = None if classes is None else _large_faces(classes)
         self.fid_images = whole_batches(len(truth), protocol.fid_batch)
         self.fid_reference = self.fid_images if reference is None else whole_batches(reference.count, protocol.fid_batch)
@@ -74,6 +76,8 @@ class Scorer:
             row[name] = self._or_missing(name, lambda s=settings: ssim(image, truth, s, self.protocol.pad_to_square).mean().item())
         row["face_psnr"] = self._or_missing("face_psnr", lambda: self._face(image))
         row["colour"] = self._or_missing("colour", lambda: self._colour(image))
+        row["sharp"] = self._or_missing("sharp", lambda: self._sharp(image))
+        row["el0"] = self._or_missing("el0", lambda: self._el0(image))
         row["lpips"] = self._or_missing("lpips", lambda: self._lpips(image))
         for name in ("fid", "clean_fid"):
             row[name] = self._or_missing(name, lambda n=name: self._frechet(n, image))
@@ -99,6 +103,19 @@ class Scorer:
         if not len(errors):
             raise NotAvailable("no garment is large enough")
         return float(np.median(errors))
+
+    def _sharp(self, image: Tensor) -> float:
+        truth = self._edges(self.truth)
+        if not truth:
+            raise NotAvailable("the truth has no edges")
+        return self._edges(image) / truth
+
+    def _edges(self, image: Tensor) -> float:
+        return sum(edges(*batch).sum().item() for batch in zip(image.split(BATCH), self.mask.split(BATCH), strict=True))
+
+    def _el0(self, image: Tensor) -> float:
+        batches = zip(image.split(BATCH), self.truth.split(BATCH), self.mask.split(BATCH), strict=True)
+        return torch.cat([self.networks.el0(*batch) for batch in batches]).double().mean().item()
 
     def _lpips(self, image: Tensor) -> float:
         batches = zip(image.split(BATCH), self.truth.split(BATCH), strict=True)

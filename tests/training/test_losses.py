@@ -53,6 +53,16 @@ def test_face_crop_is_centred_between_the_eyes():
     assert crop.shape == (1, 3, 16, 16) and (peak // 16, peak % 16) in {(8, 8), (8, 9), (9, 8), (9, 9), (7, 7), (7, 8), (8, 7)}
 
 
+def test_a_hidden_face_is_a_crop_of_zeros():
+    image = torch.rand(3, 3, 64, 44, requires_grad=True)
+    seen, at_the_corner = [28.0, 20.0, 32.0, 20.0], [-1.0, -1.0, 3.0, -1.0]
+    crop = losses.face_crop(image, torch.tensor([seen, [-1.0] * 4, at_the_corner]))
+    assert crop[1].eq(0).all() and crop[0].gt(0).all() and crop[2].gt(0).all()
+    assert torch.equal(crop[:1], losses.face_crop(image[:1], torch.tensor([seen])))
+    crop.sum().backward()
+    assert image.grad[1].eq(0).all() and image.grad[0].gt(0).any()
+
+
 @pytest.fixture
 def steps(tmp_path_factory, tiny_config, tiny_generator):
     store = figure_store(tmp_path_factory.getbasetemp() / "losses", (64, 44), 4, 2, 50, (64, 44))

