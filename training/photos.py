@@ -13,7 +13,7 @@ from tqdm import tqdm
 from nted_step.__main__ import load_pose
 from nted_step.image import load_photo, to_pil
 from nted_step.output import strip
-from nted_step.pipeline import NTEDStepPipeline, Person
+from nted_step.pipeline import NTEDStepPipeline
 from nted_step.pose import Pose, PoseError
 from nted_step.weights import write_atomically
 
@@ -75,17 +75,12 @@ def _read_pose(path: Path, size: tuple[int, int]) -> Pose:
         raise error if str(path) in str(error) else PoseError(f"{path}: {error}") from None
 
 
-def encode(pipeline: NTEDStepPipeline, photo: Photo) -> Person:
-    """The person as the model knows it. The one place for a model that also reads the pose in the photo."""
-    return pipeline.encode(photo.image)
-
-
 def draw_photos(pipeline: NTEDStepPipeline, photos: list[Photo], targets: dict[str, Pose]) -> Image.Image:
     """One row a photo: the photo, then the last step in every target pose from the noise of seed 0, each under its name."""
     width = pipeline.config.size[1]
     rows = []
     for photo in tqdm(photos, desc="photos", unit="photo"):
-        person, images = encode(pipeline, photo), [to_pil(photo.image)]
+        person, images = pipeline.encode(photo.image, photo.pose), [to_pil(photo.image)]
         for pose in targets.values():
             *_, last = pipeline.generate(person, pose, seed=0)
             images.append(to_pil(last.image))
