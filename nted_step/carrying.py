@@ -18,7 +18,7 @@ from torch import Tensor
 from nted_step.carrier import Places, carry
 
 ALPHA_FROM, ALPHA_TO = 0.3, 0.6  # seen x person, over which a place goes from rendered to carried
-LEAST_MASK = 0.3  # of the photo's person mask where a pixel comes from: less is the photo's background
+LEAST_MASK = 0.15  # of the photo's person mask where a pixel comes from: less is the photo's background
 EDGE = 0.05  # against division by an empty mask
 
 

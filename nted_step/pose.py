@@ -142,7 +142,7 @@ def joint_tensor(pose: Pose, size: tuple[int, int]) -> Tensor:
     """The joints as numbers: 18 x 3 float32, x and y in [-1, 1] across the canvas of ``size`` (H, W), and 1 where the joint is visible."""
     height, width = size
     xy = torch.from_numpy(pose.xy / (width, height)).float() * 2 - 1
-    seen = torch.from_numpy(pose.visible).float()[:, None]
+    seen = torch.tensor(pose.visible, dtype=torch.float32)[:, None]
     return torch.cat([xy * seen, seen], dim=1)
 
 

@@ -19,8 +19,9 @@ from typing import Any
 
 import torch
 
+from nted_step.carrier import Carrier, CarrierConfig
 from nted_step.generator import Generator
-from nted_step.weights import CARD_NAME, load_weights, save_weights, write_atomically
+from nted_step.weights import CARD_NAME, CARRIER_FOLDER, load_carrier, load_weights, save_carrier, save_weights, write_atomically
 from training.checkpoint import load_checkpoint
 from training.growing import at_stage, stage_config
 from training.hub import push
@@ -59,6 +60,29 @@ Perceptual loss: {perceptual}.{untrained}{note}
 Demonstrations and teaching of coarse-to-fine pose transfer. Not for images of real people: results are not faithful to them.
 Apache-2.0, like the code.
 """
+CARRIER_CARD = """---
+license: apache-2.0
+library_name: nted_step
+---
+
+# Carrier of NTED Step
+
+Says where in a photo each place of a newly posed person is. {parameters:.2f} M parameters, stored as {dtype}.
+
+## Trained on
+
+{data}
+
+## How long
+
+{samples:,} pairs, {hours:.1f} hours on {where}.{note}
+
+## How good
+
+Places that the photo shows, on people whom no run trains on: {found}.
+
+Apache-2.0, like the code.
+"""
 FIGURES_ONLY = "These weights know only rendered figures; a photograph of a real person comes out as a figure-like approximation."
 FIGURES = """Rendered clothed figures of `training/figures`: {people} people in {poses} poses each, seeds {first} to {last}. No photograph
 of a real person was used, so these weights know rendered figures only; a real photo gives a figure-like approximation."""
@@ -83,23 +107,57 @@ def export(
     state = load_checkpoint(checkpoint)
     settings = settings or _settings(state, checkpoint)
     where = where or state.get("hardware", "a CPU")
+    if "carrier_config" in state:
+        return _export_carrier(state, settings, output, where, note, dtype)
     progress = state["progress"]
     generator = _grown(state["ema"], settings, progress["stage"], state.get("time_scale", 1.0))
-    training = {
-        "summary": f"{'a prepared data set' if settings.data else 'rendered figures only'}, {progress['total_samples']:,} samples, {progress['seconds'] / 3600:.1f} h on {where}",
-        **({"data": settings.data} if settings.data else {"data": "training/figures", "people": _people_of(settings, progress), "poses": settings.figures.poses}),
+    training = _facts(settings, progress, where, note) | {"perceptual_loss": _perceptual(settings, state)}
+    if generator.config.carries:
+        carrier = load_carrier(settings.carrier)
+        save_carrier(output / CARRIER_FOLDER, carrier.build(), carrier.training, dtype)
+    save_weights(output, generator, training, dtype)
+    digest = _compare(generator, output, dtype)
+    card = _card(generator, settings, state, _report(metrics, digest), where, note, dtype)
+    write_atomically(output / CARD_NAME, card.encode())
+    return output
+
+
+def _facts(settings: Settings, progress: dict[str, Any], where: str, note: str) -> dict[str, Any]:
+    """What ``config.json`` says of a training."""
+    if settings.data:
+        data = {"data": settings.data}
+    else:
+        data = {"data": "training/figures", "people": _people_of(settings, progress), "poses": settings.figures.poses, "limits": FIGURES_ONLY}
+    what = "a prepared data set" if settings.data else "rendered figures only"
+    return data | {
+        "summary": f"{what}, {progress['total_samples']:,} samples, {progress['seconds'] / 3600:.1f} h on {where}",
         "samples": progress["total_samples"],
         "hours": round(progress["seconds"] / 3600, 2),
         "hardware": where,
-        **({} if settings.data else {"limits": FIGURES_ONLY}),
-        "perceptual_loss": _perceptual(settings, state),
         "note": note,
         "date": datetime.date.today().isoformat(),
         "licence": "Apache-2.0",
     }
-    save_weights(output, generator, training, dtype)
-    digest = _compare(generator, output, dtype)
-    card = _card(generator, settings, state, _report(metrics, digest), where, note, dtype)
+
+
+def _export_carrier(state: dict[str, Any], settings: Settings, output: Path, where: str, note: str, dtype: torch.dtype) -> Path:
+    """As :func:`export`, for a checkpoint of a carrier."""
+    carrier = Carrier(CarrierConfig.from_dict(state["carrier_config"]))
+    carrier.load_state_dict(state["ema"])
+    progress = state["progress"]
+    save_carrier(output, carrier, _facts(settings, progress, where, note), dtype)
+    stored = load_carrier(output)
+    if any(not torch.equal(stored.state[key], value.to(dtype)) for key, value in carrier.state_dict().items()):
+        raise ValueError(f"{output}: what was written reads back as something else")
+    figures, people = settings.figures, _people_of(settings, progress)
+    seeds = {"people": people, "poses": figures.poses, "first": figures.seed, "last": figures.seed + people - 1}
+    last = progress["last_validation"] or {}
+    found = f"{last['place_error']:.1f} pixels of 256x176 off on average, {last['place_error_median']:.1f} in the median" if "place_error" in last else "not measured"
+    card = CARRIER_CARD.format(
+        parameters=sum(p.numel() for p in carrier.parameters()) / 1e6, dtype=str(dtype).removeprefix("torch."), found=found,
+        data=PREPARED.format(folder=settings.data) if settings.data else FIGURES.format(**seeds),
+        samples=progress["total_samples"], hours=progress["seconds"] / 3600, where=where, note=f"\n\n{note}" if note else "",
+    )  # fmt: skip
     write_atomically(output / CARD_NAME, card.encode())
     return output
 
