@@ -13,7 +13,7 @@ from tqdm import tqdm
 from nted_step.config import PRESETS
 from nted_step.convert import KINDS, LICENCE_NOTICE, convert
 from nted_step.image import FITS, load_photo
-from nted_step.output import label, save_run
+from nted_step.output import label, save_large, save_run
 from nted_step.pipeline import DEVICES, DTYPES, NTEDStepPipeline
 from nted_step.pose import Pose, PoseError, load_pose_text
 from nted_step.pose_formats import from_json
@@ -22,6 +22,7 @@ from nted_step.weights import load_weights
 
 BUNDLED_WEIGHTS = Path(__file__).parent.parent / "assets" / "weights" / "lite"
 MAX_POSE_BYTES = 1_000_000
+MAX_SCALE = 4.0  # of 256x176: a longest side of 1024
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -48,16 +49,26 @@ def generate(options: argparse.Namespace) -> None:
     pipeline = NTEDStepPipeline.from_pretrained(name, revision, device=options.device, dtype=options.dtype)
     size = pipeline.config.size
     steps = pipeline.config.steps if options.steps is None else options.steps
+    if not 1 <= options.scale <= MAX_SCALE:
+        raise ValueError(f"--scale is 1 to {MAX_SCALE:g}, not {options.scale:g}")
     photo = load_photo(options.source, size, options.fit)
     pose = load_pose(options.pose, size)
+    source_pose = load_pose(options.source_pose, size) if options.source_pose else None
     print(f"weights: {pipeline.description}", file=sys.stderr)
+    if pipeline.find and source_pose is None:
+        print("note: without --source-pose, the pose in the photo, none of its own pixels are carried", file=sys.stderr)
+    large_size = (round(size[0] * options.scale), round(size[1] * options.scale))
+    large = load_photo(options.source, large_size, options.fit).image if options.scale > 1 else None
+    person = pipeline.encode(photo.image, source_pose, large)
     outputs = []
     with tqdm(total=steps, desc="steps", unit="step", file=sys.stderr) as progress:
-        for output in pipeline.generate(pipeline.encode(photo.image), pose, seed=options.seed, steps=steps):
+        for output in pipeline.generate(person, pose, seed=options.seed, steps=steps):
             outputs.append(output)
             progress.set_postfix_str(label(output))
             progress.update(output.step > 0)
-    folder = save_run(options.output, outputs, _settings(options, pipeline, pose, [output.seconds for output in outputs[1:]]))
+    folder = save_run(options.output, outputs, _settings(options, pipeline, pose, source_pose, [output.seconds for output in outputs[1:]]))
+    if outputs[-1].step:
+        save_large(folder, *pipeline.enlarge(person, pose, outputs[-1], large_size))
     print(folder / "result.png")
 
 
@@ -120,8 +131,7 @@ def split_revision(weights: str) -> tuple[str, str | None]:
     return name, revision
 
 
-def _settings(options: argparse.Namespace, pipeline: NTEDStepPipeline, pose: Pose, seconds: list[float]) -> dict[str, Any]:
-    joints = [[round(float(x), 3), round(float(y), 3)] if seen else None for (x, y), seen in zip(pose.xy, pose.visible, strict=True)]
+def _settings(options: argparse.Namespace, pipeline: NTEDStepPipeline, pose: Pose, source_pose: Pose | None, seconds: list[float]) -> dict[str, Any]:
     return {
         "weights": {"origin": pipeline.origin, "sha256": pipeline.sha256},
         "config": pipeline.config.to_dict(),
@@ -129,11 +139,17 @@ def _settings(options: argparse.Namespace, pipeline: NTEDStepPipeline, pose: Pos
         "dtype": str(pipeline.dtype).removeprefix("torch."),
         "source": Path(options.source).name,
         "fit": options.fit,
-        "pose": joints,
+        "source_pose": None if source_pose is None else {"joints": _joints(source_pose), "from": Path(options.source_pose).name},
+        "pose": _joints(pose),
+        "scale": options.scale,
         "seed": options.seed,
         "steps": len(seconds),
         "seconds_per_step": [round(value, 4) for value in seconds],
     }
+
+
+def _joints(pose: Pose) -> list[list[float] | None]:
+    return [[round(float(x), 3), round(float(y), 3)] if seen else None for (x, y), seen in zip(pose.xy, pose.visible, strict=True)]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -143,7 +159,9 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("generate", help="re-pose the person in a photo; writes every step")
     command.add_argument("--source", required=True, help="photo: JPEG, PNG or WebP")
     command.add_argument("--pose", required=True, help="target pose: .txt (18 rows 'x y') or .json (OpenPose, COCO)")
-    command.add_argument("--output", required=True, help="folder for the steps, result.png, strip.png, steps.gif, run.json")
+    command.add_argument("--source-pose", help="the pose in the photo, as --pose; without it the photo's own pixels are not carried")
+    command.add_argument("--scale", type=float, default=1.0, help=f"of large.png and cutout.png, 1 to {MAX_SCALE:g} times the canvas")
+    command.add_argument("--output", required=True, help="folder for the steps, result.png, large.png, cutout.png, strip.png, steps.gif, run.json")
     command.add_argument("--weights", default=str(BUNDLED_WEIGHTS), help="folder or Hub repository[@revision]")
     command.add_argument("--seed", type=int, default=0, help="of the start noise")
     command.add_argument("--steps", type=int, help="last step to compute (all by default)")

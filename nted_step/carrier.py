@@ -205,9 +205,10 @@ class Carrier(nn.Module):
 
         The canvas may be any whole multiple of the grid.
         """
+        dtype = self.coarse_positions.dtype
         photo = _to_grid(source)
-        photos = self.photo_encoder(torch.cat([photo, _to_grid(source_skeleton)], dim=1))
-        poses = self.pose_encoder(_to_grid(target_skeleton))
+        photos = self.photo_encoder(torch.cat([photo, _to_grid(source_skeleton)], dim=1).to(dtype))
+        poses = self.pose_encoder(_to_grid(target_skeleton).to(dtype))
         target16 = self._match_coarse(poses[3], photos[3])
         half = self._match_middle(target16, poses, photos)
         mask = self._photo_mask(photos)

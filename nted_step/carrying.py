@@ -82,6 +82,12 @@ def carry_person(places: Places, photo: Tensor, size: tuple[int, int] | None = N
     return Carried(pixels, person, alpha * (there > LEAST_MASK))
 
 
+def enlarge(carried: Carried, rendered: Tensor) -> Tensor:
+    """The last step's image at the resolution of what is carried: B x 3 x H' x W'. What is rendered, B x 3 x H x W, has no more detail."""
+    large = F.interpolate(rendered, size=carried.alpha.shape[-2:], mode="bicubic", align_corners=False)
+    return carried.pixels * carried.alpha + (1 - carried.alpha) * large
+
+
 def at_level(carried: Carried, degrade: Callable[[Tensor], Tensor]) -> StepCarried:
     """``degrade`` brings B x C x H x W to the level that the step aims at."""
     planes = torch.cat([carried.pixels * carried.person, carried.person, carried.alpha, carried.pixels * carried.alpha], dim=1)

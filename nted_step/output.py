@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
 
 from nted_step.image import to_pil
 from nted_step.sampler import StepOutput
@@ -30,6 +31,27 @@ def save_run(folder: str | Path, outputs: Sequence[StepOutput], settings: Mappin
     write_atomically(folder / "steps.gif", animation(images))
     write_atomically(folder / "run.json", (json.dumps(dict(settings), indent=2) + "\n").encode())
     return folder
+
+
+def save_large(folder: str | Path, image: Tensor, mask: Tensor | None) -> list[Path]:
+    """Write ``large.png``, and where there is a mask ``cutout.png``, the person before nothing.
+
+    image: 3 x H x W in [-1, 1]. mask: H x W in [0, 1].
+    """
+    folder, picture = Path(folder), to_pil(image)
+    files = {"large.png": picture}
+    if mask is not None:
+        files["cutout.png"] = cut_out(picture, mask)
+    for name, one in files.items():
+        write_atomically(folder / name, _encode(one, "PNG"))
+    return [folder / name for name in files]
+
+
+def cut_out(picture: Image.Image, mask: Tensor) -> Image.Image:
+    """The picture with the mask H x W in [0, 1] as its transparency."""
+    out = picture.convert("RGBA")
+    out.putalpha(Image.fromarray((mask.float().clamp(0, 1).cpu().numpy() * 255).round().astype("uint8")))
+    return out
 
 
 def label(output: StepOutput) -> str:

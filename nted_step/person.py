@@ -48,16 +48,15 @@ class PlaceFinder:
 
     def __init__(self, carrier: Carrier, size: tuple[int, int], device: torch.device, dtype: torch.dtype):
         """``size``: of the canvas that poses and photos are on. ``dtype``: of the network's inner arithmetic; places are float32."""
-        self.carrier = carrier.to(device, memory_format=torch.channels_last)
-        self.size, self.device, self.dtype = size, device, dtype
+        self.carrier = carrier.to(device, dtype, memory_format=torch.channels_last)
+        self.size, self.device = size, device
 
     @torch.no_grad()
     def __call__(self, photo: Tensor, pose: Pose, target: Pose) -> Places:
         """Photo 1 x 3 x H x W in [-1, 1], the pose in it, and the one that is wanted."""
         maps = [skeleton_map(one, self.size)[None].to(self.device) for one in (pose, target)]
         joints = [joint_tensor(one, self.size)[None].to(self.device) for one in (pose, target)]
-        with torch.autocast(self.device.type, self.dtype, self.dtype != torch.float32):
-            return self.carrier(photo.to(self.device), *maps, *joints)
+        return self.carrier(photo.to(self.device), *maps, *joints)
 
 
 class Person:

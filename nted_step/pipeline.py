@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from nted_step.carrying import Carried, at_level
+from nted_step.carrying import Carried, at_level, enlarge
 from nted_step.config import NTEDStepConfig
 from nted_step.execution import Eager, Execution, render_step
 from nted_step.folding import fold
@@ -115,6 +116,23 @@ class NTEDStepPipeline:
         for output in sample(self.execution, person, skeleton, x, carried=carried, first=first, last=last):
             rendered = None if output.rendered is None else output.rendered[0]
             yield StepOutput(output.step, output.size, output.image[0], output.seconds, rendered)
+
+    @torch.no_grad()
+    def enlarge(self, person: Appearance, pose: Pose, output: StepOutput, size: tuple[int, int]) -> tuple[Tensor, Tensor | None]:
+        """A result with more pixels than the canvas: places are smooth, so the photo's own detail is carried; the rest is enlarged.
+
+        Args:
+            person, pose: those of the run that ``output`` is the last step of.
+            size: (H, W) of the picture, of the canvas's aspect.
+
+        Returns:
+            (image 3 x H x W, not clamped; the person's mask H x W in [0, 1] to cut it out by, None where nothing is carried).
+        """
+        image = output.image if output.rendered is None else output.rendered
+        carried = person.carried(pose, size)
+        if carried is None:
+            return F.interpolate(output.image[None].float(), size=size, mode="bicubic", align_corners=False)[0], None
+        return enlarge(carried, image[None].float())[0], torch.maximum(carried.person, carried.alpha)[0, 0]
 
     @torch.no_grad()
     def trace(self, person: Person, pose: Pose, before: StepOutput, level: int) -> tuple[Tensor, Tensor]:
