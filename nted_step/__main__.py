@@ -67,7 +67,7 @@ def generate(options: argparse.Namespace) -> None:
             progress.set_postfix_str(label(output))
             progress.update(output.step > 0)
     folder = save_run(options.output, outputs, _settings(options, pipeline, pose, source_pose, [output.seconds for output in outputs[1:]]))
-    if outputs[-1].step:
+    if outputs[-1].step and (options.scale > 1 or source_pose):
         save_large(folder, *pipeline.enlarge(person, pose, outputs[-1], large_size))
     print(folder / "result.png")
 

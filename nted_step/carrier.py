@@ -203,7 +203,7 @@ class Carrier(nn.Module):
     def forward(self, source: Tensor, source_skeleton: Tensor, target_skeleton: Tensor, source_joints: Tensor, target_joints: Tensor) -> Places:
         """Source B x 3 x H x W in [-1, 1]; skeletons B x 20 x H x W; joints B x 18 x 3, see :func:`nted_step.pose.joint_tensor`.
 
-        The canvas may be any whole multiple of the grid.
+        The canvas may be any whole multiple of the grid, or smaller.
         """
         dtype = self.coarse_positions.dtype
         photo = _to_grid(source)
@@ -261,8 +261,10 @@ def mix_places(direct: Tensor, candidates: Tensor, logits: Tensor, known: Tensor
 
 
 def _to_grid(maps: Tensor) -> Tensor:
-    factor = maps.shape[-2] // GRID_HEIGHT
-    return maps if factor == 1 else F.avg_pool2d(maps, factor)
+    height, width = maps.shape[-2:]
+    if height < GRID_HEIGHT:  # an early stage of growing
+        return F.interpolate(maps, size=(GRID_HEIGHT, width * GRID_HEIGHT // height), mode="bilinear", align_corners=False)
+    return maps if height == GRID_HEIGHT else F.avg_pool2d(maps, height // GRID_HEIGHT)
 
 
 def _double(x: Tensor) -> Tensor:

@@ -33,18 +33,15 @@ def save_run(folder: str | Path, outputs: Sequence[StepOutput], settings: Mappin
     return folder
 
 
-def save_large(folder: str | Path, image: Tensor, mask: Tensor | None) -> list[Path]:
+def save_large(folder: str | Path, image: Tensor, mask: Tensor | None) -> None:
     """Write ``large.png``, and where there is a mask ``cutout.png``, the person before nothing.
 
     image: 3 x H x W in [-1, 1]. mask: H x W in [0, 1].
     """
     folder, picture = Path(folder), to_pil(image)
-    files = {"large.png": picture}
+    write_atomically(folder / "large.png", _encode(picture, "PNG"))
     if mask is not None:
-        files["cutout.png"] = cut_out(picture, mask)
-    for name, one in files.items():
-        write_atomically(folder / name, _encode(one, "PNG"))
-    return [folder / name for name in files]
+        write_atomically(folder / "cutout.png", _encode(cut_out(picture, mask), "PNG"))
 
 
 def cut_out(picture: Image.Image, mask: Tensor) -> Image.Image:

@@ -114,7 +114,7 @@ def test_one_step_checkpoint_keeps_its_answer_at_every_step(tmp_path, tiny_confi
     converted = load_weights(convert("nted", tmp_path / "c.pt", tmp_path / "out")).build()
     source, skeleton = torch.rand(1, 3, 64, 44) * 2 - 1, skeleton_map(standing, (64, 44))[None]
     with torch.no_grad():
-        features = original.skeleton_encoder(skeleton)[-1]
+        features = (original.skeleton_encoder(skeleton)[-1],)
         expected = original.render(features, original.encode_reference(source, torch.tensor([0]))).image
         for t in (0, 3):
             image = converted(source, torch.randn(1, 3, 64, 44), skeleton, torch.tensor([t]))[0].image

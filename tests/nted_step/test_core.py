@@ -17,6 +17,8 @@ from nted_step.packing import PackedPhases, can_pack, pack
 from nted_step.pipeline import NTEDStepPipeline
 from nted_step.plain import plain
 from nted_step.pose import PoseError
+from nted_step.execution import Eager
+from nted_step.person import Person
 from nted_step.sampler import sample
 from nted_step.schedule import degrade, ladder, seeded_noise, start_image
 from nted_step.textures import Extraction
@@ -148,14 +150,15 @@ def test_a_person_is_encoded_once_per_step(pipeline, standing, monkeypatch):
 
 
 def test_work_stops_when_nobody_asks(tiny_generator, tiny_config):
-    asked = []
+    asked, execution = [], Eager(tiny_generator)
     source = torch.zeros(1, 3, *tiny_config.size)
 
-    def textures(t):
-        asked.append(t)
-        return tiny_generator.encode_reference(source, torch.tensor([t]))
+    class Watched(Person):
+        def textures(self, t):
+            asked.append(t)
+            return super().textures(t)
 
-    stream = sample(tiny_generator, textures, torch.zeros(1, 20, *tiny_config.size), source)
+    stream = sample(execution, Watched(source, execution), torch.zeros(1, 20, *tiny_config.size), source)
     next(stream), next(stream)
     stream.close()
     assert asked == [0]

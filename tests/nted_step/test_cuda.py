@@ -9,13 +9,13 @@ import torch
 
 from nted_step.benchmark import benchmark, device_name, format_report
 from nted_step.config import preset
+from nted_step.execution import render_step
 from nted_step.generator import Generator, Textures
 from nted_step.graphs import Graphs
 from nted_step.image import load_photo
 from nted_step.layers import FILTERS, Blur
 from nted_step.pipeline import NTEDStepPipeline
 from nted_step.pose import load_pose_text, skeleton_map
-from nted_step.sampler import step
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
@@ -63,7 +63,7 @@ def drawn(pipeline, pose):
 
 
 def test_it_is_the_graphs_that_are_tested(pipeline):
-    assert isinstance(pipeline.graphs, Graphs) and pipeline.dtype == torch.bfloat16 and "cuda" not in device_name(pipeline.device)
+    assert isinstance(pipeline.execution, Graphs) and pipeline.dtype == torch.bfloat16 and "cuda" not in device_name(pipeline.device)
 
 
 @torch.no_grad()
@@ -74,7 +74,7 @@ def test_recorded_steps_equal_the_generator(pipeline, people, poses):
               zip(*zip(*(pipeline.generate(person, pose, seed=seed) for person, pose, seed in asked), strict=True), strict=True)]  # fmt: skip
     for (person, pose, _), chain in zip(asked, chains, strict=True):
         for t in (0, 1, 9, 19):
-            alone = step(pipeline.generator, person.extraction(t), chain[t][None], drawn(pipeline, pose), t).image[0]
+            alone = render_step(pipeline.generator, person.extraction(t), chain[t][None], pipeline.condition(person, pose, t), t).image[0]
             assert chain[t + 1].dtype == torch.float32 and decibels(chain[t + 1], alone) > NEAR
     assert all(decibels(chain[-1], chains[0][-1]) < 35 for chain in chains[2:]), "other poses and people are other images"
 
@@ -112,11 +112,11 @@ def test_going_on_from_a_step(pipeline, people, poses):
 def test_a_batch_equals_single_people(pipeline, people, poses):
     sources = torch.cat([person.source for person in people]).to(pipeline.dtype)
     skeletons = torch.cat([drawn(pipeline, pose) for pose in poses])
-    textures = pipeline.graphs.textures(sources, 3)
-    together = pipeline.graphs.step(textures, sources.float(), skeletons, 3)
+    textures = pipeline.execution.textures(sources, 3)
+    together = pipeline.execution.step(textures, sources.float(), skeletons, 3)
     for i, person in enumerate(people):
         one = slice(i, i + 1)
-        alone = pipeline.graphs.step(person.textures(3), sources[one].float(), skeletons[one], 3)
+        alone = pipeline.execution.step(person.textures(3), sources[one].float(), skeletons[one], 3)
         assert decibels(together[one], alone) > NEAR
 
 
@@ -144,7 +144,7 @@ def test_gradients_reach_the_textures(pipeline, people, poses):
     generator, skeleton, t = pipeline.generator, drawn(pipeline, poses[0]), 19
     source, times, grads = people[0].source, torch.tensor([t], device=pipeline.device), []
     for render in (
-        lambda values: pipeline.graphs.step(Textures(values), source, skeleton, t),
+        lambda values: pipeline.execution.step(Textures(values), source, skeleton, t),
         lambda values: generator.render(generator.encode_pose(source.to(pipeline.dtype), skeleton, times), Textures(values)).image,
     ):
         values = tuple(value.clone().requires_grad_() for value in people[0].textures(t).values)

@@ -12,7 +12,9 @@ from nted_step.folding import fold
 from nted_step.generator import DownLevel, StyledConv, Textures
 from nted_step.graphs import Graphs
 from nted_step.layers import FILTERS, Blur, EqualConvTranspose2d
-from nted_step.sampler import sample, step
+from nted_step.execution import Eager, render_step
+from nted_step.person import Person
+from nted_step.sampler import sample
 
 
 def rerun(call):
@@ -38,7 +40,7 @@ def inputs(tiny_config):
 @torch.no_grad()
 def expected(generator, source, skeleton, t):
     values = generator.encode_reference(source, torch.full((len(source),), t)).values
-    return values, step(generator, Textures(values), source, skeleton, t).image
+    return values, render_step(generator, Textures(values), source, skeleton, t).image
 
 
 @torch.no_grad()
@@ -70,7 +72,7 @@ def test_threads_take_turns(folded, inputs):
     def run(seed):
         source, skeleton = inputs(1, seed)
         start.wait(timeout=60)
-        chain = sample(folded, lambda t: steps.textures(source, t), skeleton, source, advance=steps.step)
+        chain = sample(steps, Person(source, steps), skeleton, source)
         found[seed] = [output.image for output in chain]
 
     threads = [threading.Thread(target=run, args=(seed,)) for seed in range(3)]
@@ -78,7 +80,7 @@ def test_threads_take_turns(folded, inputs):
     [thread.join(timeout=120) for thread in threads]
     for seed, images in found.items():
         source, skeleton = inputs(1, seed)
-        alone = sample(folded, lambda t, source=source: Textures(expected(folded, source, skeleton, t)[0]), skeleton, source)
+        alone = sample(Eager(folded), Person(source, Eager(folded)), skeleton, source)
         assert all(torch.allclose(a, b.image, atol=1e-4) for a, b in zip(images, alone, strict=True))
     assert set(found) == {0, 1, 2}
 
