@@ -26,12 +26,14 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from nted_step.carrier import Carrier
 from nted_step.folding import fold
 from nted_step.generator import Generator
 from nted_step.graphs import accelerate
 from nted_step.pipeline import NTEDStepPipeline, choose_device
 from nted_step.schedule import ladder
 from nted_step.weights import Weights, load_weights, write_atomically
+from training.carrying import place_error, predict
 from training.data import Pairs
 from training.metric_networks import open_networks
 from training.metrics import PROTOCOLS, SSIM_SETTINGS, Protocol, to_bytes
@@ -55,6 +57,7 @@ class Sampled:
     Attributes:
         steps: step -> its images, for the steps that are measured.
         shown, shown_steps: pairs, and all their steps, in floats.
+        place_error: N, of the carrier at all cells that the sources show, in pixels of a 256x176 canvas.
     """
 
     source: Tensor
@@ -63,6 +66,7 @@ class Sampled:
     steps: dict[int, Tensor]
     shown: Pairs
     shown_steps: list[Tensor]
+    place_error: Tensor | None = None
 
 
 def evaluate(weights: Weights, test: TestSet, protocol: Protocol, only_last: bool, device: torch.device, folder: Path) -> dict[str, Any]:
@@ -71,6 +75,7 @@ def evaluate(weights: Weights, test: TestSet, protocol: Protocol, only_last: boo
     Raises ValueError when the pairs are not of the model's size.
     """
     generator = fold(weights.build()).to(device, memory_format=torch.channels_last)
+    carrier = weights.carrier.build().to(device, memory_format=torch.channels_last) if weights.carrier else None
     config = generator.config
     size = tuple(test.pairs.select(torch.tensor([0])).target.shape[-2:])
     if size != config.size:
@@ -78,7 +83,7 @@ def evaluate(weights: Weights, test: TestSet, protocol: Protocol, only_last: boo
     measured = [config.steps] if only_last else list(range(1, config.steps + 1))
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as space:
-        sampled = sample_all(generator, test.pairs, measured, device, Path(space))
+        sampled = sample_all(generator, carrier, test.pairs, measured, device, Path(space))
         scorer = Scorer(sampled.target, sampled.mask, protocol, open_networks(device), test.reference, test.classes)
         baselines = {COPY: scorer.score(sampled.source)}
         if test.warped is not None:
@@ -94,11 +99,14 @@ def evaluate(weights: Weights, test: TestSet, protocol: Protocol, only_last: boo
             **baselines,
             "steps": rows,
         }
+        if sampled.place_error is not None:
+            report["place error"] = {"mean": sampled.place_error.mean().item(), "median": sampled.place_error.median().item()}
         write(report, sampled.shown, sampled.shown_steps, folder)
     return report
 
 
-def sample_all(generator: Generator, pairs: SomePairs, measured: list[int], device: torch.device, space: Path) -> Sampled:
+@torch.no_grad()
+def sample_all(generator: Generator, carrier: Carrier | None, pairs: SomePairs, measured: list[int], device: torch.device, space: Path) -> Sampled:
     """The measured steps of every pair, with a bar. Images lie in files in ``space``: all steps of a test set can exceed the memory."""
     height, width = generator.config.size
 
@@ -107,11 +115,13 @@ def sample_all(generator: Generator, pairs: SomePairs, measured: list[int], devi
         return torch.from_file(str(space / name), shared=True, size=count, dtype=torch.uint8).view(-1, channels, height, width)
 
     source, target, mask, steps = room("source"), room("target"), room("mask", 1), {k: room(f"step{k}") for k in measured}
-    shown, shown_steps = None, []
+    shown, shown_steps, errors = None, [], []
     graphs = accelerate(generator) if device.type == "cuda" else None
     for index in tqdm(torch.arange(len(pairs)).split(CPU_BATCH if device.type == "cpu" else GPU_BATCH), desc="sampling", unit="batch"):
         some = pairs.select(index)
-        outputs = chain(generator, some, device, graphs=graphs)
+        outputs = chain(generator, some, device, graphs=graphs, carrier=carrier)
+        if carrier and some.place is not None:
+            errors.append(place_error(predict(carrier, some.source.to(device), some.each(lambda value: value.to(device))).place.cpu(), some))
         source[index], target[index], mask[index] = to_bytes(some.source), to_bytes(some.target), (some.mask >= 0.5).to(torch.uint8)
         for k, images in steps.items():
             images[index] = to_bytes(outputs[k])
@@ -119,7 +129,7 @@ def sample_all(generator: Generator, pairs: SomePairs, measured: list[int], devi
             shown, shown_steps = some, outputs
         elif len(shown) < SHOWN:
             shown, shown_steps = collate([shown, some]), [torch.cat(pair) for pair in zip(shown_steps, outputs, strict=True)]
-    return Sampled(source, target, mask, steps, shown, shown_steps)
+    return Sampled(source, target, mask, steps, shown, shown_steps, torch.cat(errors) if errors else None)
 
 
 def settings(protocol: Protocol) -> dict[str, Any]:
@@ -135,6 +145,7 @@ def settings(protocol: Protocol) -> dict[str, Any]:
         "colour": "CIEDE2000 of each garment's mean colour from the truth's, median over all garments of 60 pixels or more at 256x176",
         "sharp": "|Laplacian| of the grey image over person pixels of the truth, summed over all people, as a multiple of the truth's",
         "el0": "mean squared difference of unit-length features of EfficientNet-Lite0 (ImageNet; after its blocks 0, 2, 4, 10 and 15), mean over maps and person pixels, the rest grey",
+        "place error": "pixels of a 256x176 canvas between where the carrier takes a place from and where the photo shows it, over all places that it shows",
         "lpips": "version 0.1, AlexNet, at the images' own size",
         "fid": "torchvision's ImageNet Inception-v3, bilinear to 299; few images raise it: compare equal counts only",
         "clean_fid": "TensorFlow's Inception-v3, anti-aliased bicubic to 299; few images raise it: compare equal counts only",

@@ -68,6 +68,8 @@ def format_table(report: dict[str, Any]) -> str:
         lines.append(f"{name:20}{'x'.join(map(str, row.get('size', []))):>12}{cells}")
     lines += [f"{COLUMNS[key][0]} is not available: {reason}" for key, reason in report.get("not available", {}).items()]
     gain = list(report["steps"].values())[-1]["masked_psnr"] - report[COPY]["masked_psnr"]
+    if places := report.get("place error"):
+        lines.append(f"the carrier's places are {places['mean']:.2f} pixels off on average, {places['median']:.2f} in the median")
     lines.append(f"the last step is {gain:+.2f} dB from copying, over person pixels of {report['figures']['count']} people")
     return "\n".join(lines)
 

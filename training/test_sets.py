@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from nted_step.pose import Pose, skeleton_map
+from nted_step.pose import Pose, joint_tensor, skeleton_map
 from training.baselines import limb_warp
-from training.data import Pairs
+from training.data import Pairs, rendered_arrays
+from training.figures.places import SCALE, SEEN
 from training.metrics import to_bytes
 from training.prepared import PreparedError, PreparedStore
 from training.scoring import Reference
@@ -67,21 +68,25 @@ class RenderedPairs:
     """People in two poses each, kept as they were rendered, an eighth of what the pairs take that are made of them when they are asked for.
 
     Args:
-        image: N x 2 x 3 x H x W uint8. classes: N x 2 x H x W uint8. poses: the N target poses.
+        image: N x 2 x 3 x H x W uint8. classes: N x 2 x H x W uint8. place, seen: N x 2 x h x w int16 and N x h x w uint8, see
+            :mod:`training.figures.places`. poses: the N source and target poses.
     """
 
-    def __init__(self, image: Tensor, classes: Tensor, poses: list[Pose]):
-        self.image, self.classes, self.poses = image, classes, poses
+    def __init__(self, image: Tensor, classes: Tensor, place: Tensor, seen: Tensor, poses: list[tuple[Pose, Pose]]):
+        self.image, self.classes, self.place, self.seen, self.poses = image, classes, place, seen, poses
 
     def __len__(self) -> int:
         return len(self.poses)
 
     def select(self, index: Tensor) -> Pairs:
         image, classes = self.image[index].float() / 127.5 - 1, self.classes[index].long()
-        skeletons = [skeleton_map(self.poses[i], tuple(image.shape[-2:])) for i in index.tolist()]
+        size, poses = tuple(image.shape[-2:]), list(zip(*(self.poses[i] for i in index.tolist()), strict=True))
+        source_maps, maps = (torch.stack([skeleton_map(pose, size) for pose in side]) for side in poses)
+        source_joints, joints = (torch.stack([joint_tensor(pose, size) for pose in side]) for side in poses)
         return Pairs(
-            source=image[:, 0], target=image[:, 1], skeleton=torch.stack(skeletons), mask=(classes[:, 1] > 0)[:, None].float(),
-            source_classes=classes[:, 0], target_classes=classes[:, 1],
+            source=image[:, 0], target=image[:, 1], skeleton=maps, mask=(classes[:, 1] > 0)[:, None].float(),
+            source_classes=classes[:, 0], target_classes=classes[:, 1], source_skeleton=source_maps, source_joints=source_joints,
+            target_joints=joints, place=self.place[index].float() / SCALE, seen=self.seen[index][:, None].float() / SEEN,
         )  # fmt: skip
 
 
@@ -90,21 +95,19 @@ def figure_set(count: int, seed: int, size: tuple[int, int]) -> TestSet:
     described = f"rendered people {seed} to {seed + count - 1}"
     facts = {"count": count, "seed": seed, "source_pose": 0, "target_pose": 1, "size": list(size), "described": described}
     parts = [_render(range(seed + i, seed + min(i + BATCH, count)), size) for i in tqdm(range(0, count, BATCH), desc="rendering", unit="batch")]
-    image, classes, warped = (torch.cat([part[i] for part in parts]) for i in range(3))
-    pairs = RenderedPairs(image, classes, [pose for part in parts for pose in part[3]])
+    image, classes, place, seen, warped = (torch.cat([part[i] for part in parts]) for i in range(5))
+    pairs = RenderedPairs(image, classes, place, seen, [poses for part in parts for poses in part[5]])
     return TestSet(pairs, facts, classes=classes[:, 1], warped=warped)
 
 
-def _render(people: range, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor, list[Pose]]:
-    """Images, class maps and target poses as RenderedPairs has them, and the sources with the limbs warped, n x 3 x H x W uint8."""
-    from training.figures import render_people
-
-    figures = render_people(people, 2, size)
-    poses = [Pose(xy, seen) for xy, seen in zip(figures.joints.numpy(), figures.visible.numpy(), strict=True)]
-    sources = figures.image[::2].float() / 127.5 - 1
-    warped = torch.stack([limb_warp(*each) for each in zip(sources, poses[::2], poses[1::2], strict=True)])
-    in_pairs = [value.to(torch.uint8).unflatten(0, (-1, 2)) for value in (figures.image, figures.class_map)]
-    return *in_pairs, to_bytes(warped), poses[1::2]
+def _render(people: range, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, list[tuple[Pose, Pose]]]:
+    """Images, class maps, places and what is seen as RenderedPairs has them, the sources with the limbs warped, n x 3 x H x W uint8, and poses."""
+    arrays = rendered_arrays(list(people), 2, size)
+    image, classes, place, seen = (torch.from_numpy(arrays[name]) for name in ("image", "classes", "place", "seen"))
+    named = zip(arrays["joints"], arrays["visible"], strict=True)
+    poses = [tuple(Pose(*one) for one in zip(joints, visible, strict=True)) for joints, visible in named]
+    warped = [limb_warp(source.float() / 127.5 - 1, *both) for source, both in zip(image[:, 0], poses, strict=True)]
+    return image, classes, place[:, 0, 1], seen[:, 0, 1], to_bytes(torch.stack(warped)), poses
 
 
 def prepared_set(folder: Path, size: tuple[int, int], limit: int | None) -> TestSet:
