@@ -20,8 +20,8 @@ class StepViewer(Widget):
     step while it is being improved.
 
     Events: ``stop`` when a person wants a run to end; ``trace`` when a pixel of the result is clicked to see where it comes
-    from, with ``x``, ``y``, ``step`` and ``level`` in the event's data, answered by ``StepViewer(traced={"glow", "labels", "whose",
-    "everywhere"})``: whose photo the glow lies on ("" for the one on the page), and whether it came from all of it alike.
+    from, with ``x``, ``y``, ``step`` and ``level`` in the event's data, answered by ``StepViewer(traced={"glow", "labels",
+    "everywhere"})``, the last of which says whether it came from all of the photo alike.
 
     Args:
         sizes: (h, w) of every step; the slider has one position for each.
@@ -35,7 +35,7 @@ class StepViewer(Widget):
         value: dict[str, Any] | None = None,
         source: str | None = None,
         levels: list[list[int]] | None = None,
-        traced: dict[str, str] | None = None,
+        traced: dict[str, Any] | None = None,
         against: str = "the photo",
         **arguments: Any,
     ) -> None:
