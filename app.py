@@ -34,7 +34,6 @@ from pose_editor.browser import about
 from pose_editor.cropper import Cropper
 from pose_editor.gate import Gate
 from pose_editor.kept import line as told_kept
-from pose_editor.mixer import Mixer
 from pose_editor.own_photo import FITS, OwnPhoto
 from pose_editor.people import Session
 from pose_editor.picker import PhotoPicker
@@ -119,9 +118,8 @@ def pose_tab(studio: Studio, message: gr.HTML) -> Parts:
                 viewer = StepViewer(sizes, studio.opened_frames, subject.picture, studio.levels(), elem_classes="d-viewer")
                 bar = RunBar(elem_classes="d-run")
                 download = Download(elem_classes="d-download")
-        mixer = Mixer(choices, studio.pipeline.config.steps, elem_id="mixer")
         cropper = Cropper(canvas=studio.canvas, elem_id="cropper")
-    return Parts(session, picker, photo, fit, crop, find, cropper, editor, viewer, message, bar, download, mixer)
+    return Parts(session, picker, photo, fit, crop, find, cropper, editor, viewer, message, bar, download)
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:

@@ -32,12 +32,12 @@ class OwnPhoto:
         self.studio = studio
         self.estimator = estimator or PoseEstimator()
 
-    def given(self, path: str | None, session: Session, settings: dict[str, Any], owners: list[str]) -> Opening:
+    def given(self, path: str | None, session: Session, settings: dict[str, Any]) -> Opening:
         """A photo was given. If it cannot be used, say so beside the button and leave everything as it is."""
         yield self.studio.only()
         if path:
             hint = "Drag the joints onto the body in your photo, then pose it." + self.studio.knows_only()
-            yield from self._open((path, Path(path).name), "auto", notice(hint), session, settings, owners)
+            yield from self._open((path, Path(path).name), "auto", notice(hint), session, settings)
 
     @staticmethod
     def too_large(event: gr.EventData) -> Any:
@@ -47,21 +47,19 @@ class OwnPhoto:
         except (KeyError, TypeError, ValueError):
             return gr.skip()
 
-    def refit(self, name: str, session: Session, settings: dict[str, Any], owners: list[str]) -> Opening:
+    def refit(self, name: str, session: Session, settings: dict[str, Any]) -> Opening:
         """The photo fitted another way: cut to fill the canvas, or whole on white."""
         yield self.studio.only()
         if session.file and name in FITS:
-            yield from self._open(session.file, FITS[name], "", session, settings, owners)
+            yield from self._open(session.file, FITS[name], "", session, settings)
 
-    def crop(self, window: tuple[float, float, float], session: Session, settings: dict[str, Any], owners: list[str]) -> Opening:
+    def crop(self, window: tuple[float, float, float], session: Session, settings: dict[str, Any]) -> Opening:
         """A window of the photo that the visitor chose."""
         yield self.studio.only()
         if session.file:
-            yield from self._open(session.file, window, "", session, settings, owners)
+            yield from self._open(session.file, window, "", session, settings)
 
-    def _open(
-        self, file: tuple[str, str], fit: Fit, message: str, session: Session, settings: dict[str, Any], owners: list[str]
-    ) -> Opening:
+    def _open(self, file: tuple[str, str], fit: Fit, message: str, session: Session, settings: dict[str, Any]) -> Opening:
         studio = self.studio
         try:
             session.upload = studio.upload(*file, session.kept, fit)
@@ -70,7 +68,7 @@ class OwnPhoto:
             return
         session.file, session.fit = file, fit
         session.opened = session.edit + 1
-        yield from studio.open(session.upload, None, message, session, seed=settings["seed"], owners=owners)
+        yield from studio.open(session.upload, None, message, session, seed=settings["seed"])
 
     def choose_window(self, session: Session) -> Any:
         """The whole photo, with the part of it that the canvas shows now, for the visitor to change."""
@@ -81,20 +79,20 @@ class OwnPhoto:
             return gr.skip()  # the file was cleared away meanwhile
         return Cropper(photo=data_url(to_pil(whole.image)), value={"window": list(session.upload.window), "n": time.time()})
 
-    def find_at_once(self, session: Session, settings: dict[str, Any], owners: list[str]) -> Opening:
+    def find_at_once(self, session: Session, settings: dict[str, Any]) -> Opening:
         """After a photo was opened: its pose, unless the visitor has begun to drag the joints meanwhile."""
         yield self.studio.only()
         opened, session.opened = session.opened, 0
         if opened and session.run == EDIT * opened + STEPS:
-            yield from self._found(session, settings, owners, lambda: session.run == EDIT * opened + STEPS)
+            yield from self._found(session, settings, lambda: session.run == EDIT * opened + STEPS)
 
-    def find(self, chosen: str | None, session: Session, settings: dict[str, Any], owners: list[str]) -> Opening:
+    def find(self, chosen: str | None, session: Session, settings: dict[str, Any]) -> Opening:
         """The visitor asks for it."""
         yield self.studio.only(message=notice("Looking for a person in your photo…") if chosen is None else None)
         if chosen is None:
-            yield from self._found(session, settings, owners, lambda: True)
+            yield from self._found(session, settings, lambda: True)
 
-    def _found(self, session: Session, settings: dict[str, Any], owners: list[str], wanted: Any) -> Opening:
+    def _found(self, session: Session, settings: dict[str, Any], wanted: Any) -> Opening:
         studio = self.studio
         subject = studio.subject(None, session)
         try:
@@ -106,7 +104,7 @@ class OwnPhoto:
         if wanted() and session.upload is subject:
             session.upload = replace(subject, pose=pose)
             message = notice("This pose was found in your photo; drag what is off." + studio.knows_only())
-            yield from studio.open(session.upload, None, message, session, seed=settings["seed"], owners=owners)
+            yield from studio.open(session.upload, None, message, session, seed=settings["seed"])
 
     def _sharp(self, session: Session) -> Any:
         """The photo as it is fitted, 3 x H x W in [-1, 1], but with more pixels for the detector where there are more."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from nted_step.image import Fit
 from nted_step.pipeline import NTEDStepPipeline, Person
 from nted_step.pose import Pose
-from nted_step.sampler import StepOutput
 from pose_editor import saving
 from pose_editor.kept import KeptPeople
 
@@ -39,27 +38,10 @@ class Subject:
 
 @dataclass(frozen=True)
 class Result:
-    """A run as the page shows it, of whom, and whose textures each of its steps took."""
+    """A run as the page shows it, and of whom."""
 
     run: saving.Run
     subject: Subject
-    cast: list[Subject]
-
-
-@dataclass(frozen=True)
-class Mixed:
-    """A run with several people's textures. Another run that starts alike can go on from where they part."""
-
-    of: tuple[Subject, Pose, int]  # who, pose and seed
-    cast: list[Subject]  # of every step
-    outputs: list[StepOutput]
-
-    def agrees_until(self, of: tuple[Subject, Pose, int], cast: list[Subject]) -> int:
-        """How many of its steps the new run can take over."""
-        if self.of[0] is not of[0] or self.of[1:] != of[1:]:
-            return 0
-        same = next((t for t, pair in enumerate(zip(self.cast, cast, strict=True)) if pair[0] is not pair[1]), len(cast))
-        return max(min(same, len(self.outputs) - 1), 0)
 
 
 @dataclass
@@ -71,7 +53,6 @@ class Session:
     file: tuple[str, str] | None = None  # path and name of the uploaded photo, to fit it another way
     fit: Fit = "auto"  # how it is fitted
     opened: int = 0  # the edit that showed the uploaded photo; until another one nobody has touched its pose
-    mixed: Mixed | None = None  # the newest mixed result, to go on from
     last: Result | None = None  # the newest result, to be saved
     edit: int = 0  # newest edit that was run
     run: int = 0  # what runs for this visitor, see Studio.claim; everything else stops

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from PIL import Image
@@ -40,10 +40,6 @@ class Reel:
         self.frames.append(frame(output))
         self.images.append(to_pil(output.image))
         self.labels.append(label(output))
-
-    def extend(self, outputs: Sequence[StepOutput]) -> None:
-        for output in outputs:
-            self.add(output)
 
     def due(self) -> bool:
         """Whether the steps so far are to be sent now: the first (with the noise of step 0) at once, then in small groups."""

@@ -71,40 +71,31 @@ function state() {
     const dot = joint.querySelector(".pe-dot");
     return [+dot.getAttribute("cx"), +dot.getAttribute("cy"), !joint.classList.contains("pe-hidden")];
   });
-  return { person: chosen?.dataset.name ?? null, joints, seed: seed.valueAsNumber || 0, step: +(viewer?.dataset.step ?? 20), owners: mix() };
+  return { person: chosen?.dataset.name ?? null, joints, seed: seed.valueAsNumber || 0, step: +(viewer?.dataset.step ?? 20) };
 }
-
-/** Whose textures the steps take, if anybody else's. */
-function mix() {
-  const owners = JSON.parse(home.querySelector(".mx-root")?.dataset.owners ?? "[]");
-  return owners.some(Boolean) ? owners : [];
-}
-
-const isOwn = (name) => name === "@own";
 
 function keep() {
   if (!touched || !props.keeps) return;
   const now = state();
-  if (now.owners.some(isOwn)) now.owners = []; // only the photo of the person on the page is kept
   if (!now.person) now.photo = home.querySelector(".pe-photo")?.getAttribute("href");
   try { localStorage.setItem(KEPT, JSON.stringify(now)); } catch { /* private window or no room: then nothing is kept */ }
 }
 
-const toLink = ({ person, joints, seed, step, owners }) => {
+const toLink = ({ person, joints, seed, step }) => {
   const rows = joints.map(([x, y, seen]) => (seen ? `${Math.round(x * 10) / 10},${Math.round(y * 10) / 10}` : "-")).join("_");
-  return `#person=${encodeURIComponent(person)}&seed=${seed}&step=${step}&pose=${rows}${owners.length ? `&mix=${owners.map(encodeURIComponent).join(",")}` : ""}`;
+  return `#person=${encodeURIComponent(person)}&seed=${seed}&step=${step}&pose=${rows}`;
 };
 
 function fromLink(hash) {
   const fields = new URLSearchParams(hash.slice(1));
   if (!fields.has("pose")) return null;
   const joints = fields.get("pose").split("_").map((row) => (row === "-" ? [-1, -1, false] : [...row.split(",").map(Number), true]));
-  return { person: fields.get("person"), joints, seed: Number(fields.get("seed")), step: Number(fields.get("step") ?? 20), owners: fields.get("mix")?.split(",") ?? [] };
+  return { person: fields.get("person"), joints, seed: Number(fields.get("seed")), step: Number(fields.get("step") ?? 20) };
 }
 
 async function copyLink() {
   const now = state();
-  if (!now.person || now.owners.some(isOwn)) return say("Links work for the example people; your photo stays with you.");
+  if (!now.person) return say("Links work for the example people; your photo stays with you.");
   const link = location.href.split("#")[0] + toLink(now);
   history.replaceState(null, "", link);
   try {

@@ -17,8 +17,7 @@ MAX_PHOTO = 2_000_000  # characters of a photo that was kept in the browser; it 
 
 
 class RunBar(Widget):
-    """Value ``{"seed": n}``, with ``"save": {"kind", "step", "frames"}`` or ``"restore": {"person", "photo", "joints", "seed", "step",
-    "owners"}``.
+    """Value ``{"seed": n}``, with ``"save": {"kind", "step", "frames"}`` or ``"restore": {"person", "photo", "joints", "seed", "step"}``.
 
     Events: ``save`` when a file is wanted, ``restore`` when a kept state or a link was found. A new seed makes the pose
     editor send its pose again.
@@ -69,12 +68,9 @@ def _check_restore(kept: Any) -> dict[str, Any]:
     person, photo = kept.get("person"), kept.get("photo")
     if not (person is None or isinstance(person, str)) or not (photo is None or (isinstance(photo, str) and len(photo) <= MAX_PHOTO)):
         raise ValueError("this link or saved state cannot be read")
-    owners = kept.get("owners") or []
-    if not isinstance(owners, list) or len(owners) > MAX_STEPS or not all(isinstance(name, str) for name in owners):
-        raise ValueError("this link or saved state cannot be read")
     joints = formats.check_value({"joints": kept.get("joints")})["joints"]
     step = _whole(kept.get("step"), "step", MAX_STEPS)
-    return {"person": person, "photo": photo, "joints": joints, "step": step, "owners": owners}
+    return {"person": person, "photo": photo, "joints": joints, "step": step}
 
 
 def _whole(number: Any, name: str, most: int) -> int:

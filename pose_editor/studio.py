@@ -25,8 +25,7 @@ from pose_editor.browser import about, data_url, frame, notice
 from pose_editor.component import PoseEditor, sentence
 from pose_editor.endpoints import whole
 from pose_editor.kept import KeptPeople
-from pose_editor.mixer import OWN, Mixer, Mixture
-from pose_editor.people import EDIT, PREVIEW, STEPS, Mixed, Result, Session, Subject
+from pose_editor.people import EDIT, PREVIEW, STEPS, Result, Session, Subject
 from pose_editor.reel import Reel
 from pose_editor.tween import tween
 from pose_editor.viewer import StepViewer
@@ -95,11 +94,6 @@ class Studio:
             return subject
         return replace(subject, person=kept.encode(self.pipeline, subject.person.source[0].cpu()), pipeline=self.pipeline)
 
-    def cast(self, subject: Subject, owners: list[str], session: Session) -> list[Subject]:
-        """Whose textures each step takes: the person's own, except where another one was painted."""
-        owners = owners or [""] * self.pipeline.config.steps
-        return [self.subject(None if name == OWN else name, session) if name else subject for name in owners]
-
     def announce(self, session: Session, edit: int) -> None:
         """A newer edit is waiting in the queue: whatever runs for an older one ends at its next step."""
         with self.claims:
@@ -122,28 +116,24 @@ class Studio:
         with self.claims:
             session.run += 1
 
-    def steps(
-        self, person: Person | Mixture, pose: Pose, session: Session, run: int, seed: int = 0, start: StepOutput | None = None
-    ) -> Iterator[StepOutput]:
+    def steps(self, person: Person, pose: Pose, session: Session, run: int, seed: int = 0) -> Iterator[StepOutput]:
         """Sampler steps as long as no newer run wants the model, which is free between two steps."""
-        outputs = self.pipeline.generate(person, pose, seed=seed, start=start)
+        outputs = self.pipeline.generate(person, pose, seed=seed)
         while session.run == run:
             output = self.model(next, outputs, None)
             if output is None:
                 return
             yield output
 
-    def preview(
-        self, value: dict[str, Any], chosen: str | None, session: Session, settings: dict[str, Any], owners: list[str]
-    ) -> Any:
+    def preview(self, value: dict[str, Any], chosen: str | None, session: Session, settings: dict[str, Any]) -> Any:
         """While a joint is dragged: the furthest step that fits in a moment. Never raises: that would end the drag."""
         try:
-            subject, pose = self.subject(chosen, session), formats.from_value(value)
-            return self.glance(mixture(subject, self.cast(subject, owners, session)), pose, session, value["edit"], settings["seed"])
+            person, pose = self.subject(chosen, session).person, formats.from_value(value)
+            return self.glance(person, pose, session, value["edit"], settings["seed"])
         except (PoseError, gr.Error):
             return gr.skip()  # the release that follows says what is wrong
 
-    def glance(self, person: Person | Mixture, pose: Pose, session: Session, edit: int, seed: int) -> Any:
+    def glance(self, person: Person, pose: Pose, session: Session, edit: int, seed: int) -> Any:
         """The furthest step that fits in a moment, for the viewer; nothing where something newer came in between. Raises PoseError."""
         began, output = time.perf_counter(), None
         for output in self.steps(person, pose, session, self.claim(session, edit, preview=True), seed):
@@ -161,39 +151,22 @@ class Studio:
         """At once, while the run for the newly chosen person still waits for its turn."""
         self.announce(session, session.edit + 1)
 
-    def render(
-        self, value: dict[str, Any], chosen: str | None, session: Session, settings: dict[str, Any], owners: list[str]
-    ) -> Iterator[Any]:
+    def render(self, value: dict[str, Any], chosen: str | None, session: Session, settings: dict[str, Any]) -> Iterator[Any]:
         """When a change is finished: all steps, each sent as soon as it is there."""
         edit = value["edit"]
         try:
-            yield from self._frames(self.subject(chosen, session), formats.from_value(value), session, edit, settings["seed"], owners)
+            yield from self._frames(self.subject(chosen, session), formats.from_value(value), session, edit, settings["seed"])
         except PoseError as error:
             yield {"edit": edit, "kind": "refused", "says": sentence(error)}
 
-    def _frames(
-        self, subject: Subject, pose: Pose, session: Session, edit: int, seed: int = 0, owners: list[str] | None = None
-    ) -> Iterator[dict[str, Any]]:
+    def _frames(self, subject: Subject, pose: Pose, session: Session, edit: int, seed: int = 0) -> Iterator[dict[str, Any]]:
         """A growing list of frames for the viewer: with step 1 (and the noise of step 0) at once, then in small groups."""
-        owners = owners or []
-        cast = self.cast(subject, owners, session)
-        mixed = Mixed((subject, pose, seed), cast, []) if any(owners) else None
-        known = session.mixed.agrees_until(mixed.of, cast) if mixed and session.mixed else 0
-        taken = session.mixed.outputs[: known + 1] if known else []
-        steps = self.pipeline.config.steps
-        made = self.made(subject, formats.to_value(pose)["joints"], seed) | ({"owners": owners} if mixed else {})
-        reel = Reel(edit, steps, pose, subject.crop, made)
-        reel.extend(taken[:-1])
-        if mixed:
-            mixed.outputs.extend(taken[:-1])
-        session.mixed = mixed
-        person, start = mixture(subject, cast), taken[-1] if taken else None
-        for output in self.steps(person, pose, session, self.claim(session, edit), seed, start):
-            if mixed:
-                mixed.outputs.append(output)
+        made = self.made(subject, formats.to_value(pose)["joints"], seed)
+        reel = Reel(edit, self.pipeline.config.steps, pose, subject.crop, made)
+        for output in self.steps(subject.person, pose, session, self.claim(session, edit), seed):
             reel.add(output)
             if output.step:
-                session.last = Result(reel.run, subject, cast)
+                session.last = Result(reel.run, subject)
             if reel.due():
                 yield reel.value()
 
@@ -243,16 +216,13 @@ class Studio:
         try:
             clicked = event._data
             step, level = whole(clicked["step"], "step"), whole(clicked["level"], "level")
-            owner, before = result.cast[step - 1], StepOutput(step - 1, (0, 0), to_tensor(result.run.images[step - 1]), 0.0)
-            if owner.pipeline is not self.pipeline:
+            subject, before = result.subject, StepOutput(step - 1, (0, 0), to_tensor(result.run.images[step - 1]), 0.0)
+            if subject.pipeline is not self.pipeline:
                 return gr.skip()  # other weights are in use, and their first result is on its way
-            glow, labels, everywhere = self.trace(owner.person, result.run.pose, before, level, clicked["x"], clicked["y"])
+            glow, labels, everywhere = self.trace(subject.person, result.run.pose, before, level, clicked["x"], clicked["y"])
         except (KeyError, IndexError, TypeError, ValueError):
             return gr.skip()  # a click on a picture that is no longer there
-        traced = {"glow": data_url(glow), "labels": data_url(labels), "whose": "", "everywhere": everywhere}
-        if owner is not result.subject:  # a mixed step: the glow belongs on the other person's photo
-            traced |= {"glow": data_url(tracing.over(to_pil(owner.person.source[0]), glow)), "whose": owner.title}
-        return StepViewer(traced=traced)
+        return StepViewer(traced={"glow": data_url(glow), "labels": data_url(labels), "everywhere": everywhere})
 
     def trace(
         self, person: Person, pose: Pose, before: StepOutput, level: int, x: float, y: float
@@ -271,7 +241,7 @@ class Studio:
         return [[level, level * width // height] for level in config.levels if config.labels[level]]
 
     def restore(self, settings: dict[str, Any], session: Session) -> Iterator[tuple[Any, ...]]:
-        """What was kept in the visitor's browser, or came with a link: person, pose, seed, step and mix."""
+        """What was kept in the visitor's browser, or came with a link: person, pose, seed and step."""
         kept = settings.get("restore")
         if not kept:
             yield self.only()
@@ -279,22 +249,13 @@ class Studio:
         try:
             subject = self._kept_subject(kept, session)
             pose = formats.from_value({"joints": kept["joints"]}).require_drawable(self.canvas)
-            owners = self._kept_owners(kept)
         except (ValueError, KeyError):
             yield self.only(message=notice("This link or saved state cannot be read, so the page starts afresh.", "error"))
             return
-        opened = self.open(subject, kept["person"], "", session, pose, settings["seed"], owners)
-        editor, chosen, message, viewer, mixer = next(opened)
-        yield editor, chosen, message, viewer, mixer if not owners else Mixer(value={"owners": owners}, **own_picture(session))
-        for *same, frames, mixer in opened:
-            yield *same, frames | {"at": kept["step"]}, mixer
-
-    def _kept_owners(self, kept: dict[str, Any]) -> list[str]:
-        """The mix, of people who are on the page. Raises ValueError."""
-        owners = kept["owners"]
-        if owners and (len(owners) != self.pipeline.config.steps or not {*owners} <= {"", *self.examples}):
-            raise ValueError("a mix names one of the people for each step")
-        return owners
+        opened = self.open(subject, kept["person"], "", session, pose, settings["seed"])
+        yield next(opened)
+        for *same, frames in opened:
+            yield *same, frames | {"at": kept["step"]}
 
     def _kept_subject(self, kept: dict[str, Any], session: Session) -> Subject:
         if kept["person"] is not None:
@@ -305,33 +266,31 @@ class Studio:
         session.upload = self.upload(base64.b64decode(data), "Your photo", session.kept)
         return session.upload
 
-    def open_example(self, chosen: str | None, session: Session, settings: dict[str, Any], owners: list[str]) -> Iterator[tuple[Any, ...]]:
+    def open_example(self, chosen: str | None, session: Session, settings: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
         """Another example was picked: show the photo with its own pose, then its steps."""
         if not chosen:
             yield self.only()
             return
-        opened = self.open(self.subject(chosen, session), chosen, "", session, seed=settings["seed"], owners=owners)
+        opened = self.open(self.subject(chosen, session), chosen, "", session, seed=settings["seed"])
         editor, _, *others = next(opened)
         yield editor, gr.skip(), *others  # the picker shows it already, and by now maybe another one
         yield from opened
 
     def open(
-        self, subject: Subject, chosen: str | None, message: str, session: Session, pose: Pose | None = None, seed: int = 0,
-        owners: list[str] | None = None,
-    ) -> Iterator[tuple[Any, ...]]:  # fmt: skip
-        """Editor, picker, notice, viewer and mixer for a new person, then the viewer alone as steps arrive."""
+        self, subject: Subject, chosen: str | None, message: str, session: Session, pose: Pose | None = None, seed: int = 0
+    ) -> Iterator[tuple[Any, ...]]:
+        """Editor, picker, notice and viewer for a new person, then the viewer alone as steps arrive."""
         edit = session.edit + 1
         pose = pose or subject.pose
         value, rest = formats.to_value(pose, edit), formats.to_value(subject.pose)
-        mixer = Mixer(**own_picture(session)) if subject is session.upload else gr.skip()
-        yield PoseEditor(value=value, photo=subject.picture, rest=rest), chosen, message, StepViewer(source=subject.picture), mixer
-        for frames in self._frames(subject, pose, session, edit, seed, owners):
+        yield PoseEditor(value=value, photo=subject.picture, rest=rest), chosen, message, StepViewer(source=subject.picture)
+        for frames in self._frames(subject, pose, session, edit, seed):
             yield self.only(viewer=frames)
 
     @staticmethod
     def only(message: Any = None, viewer: Any = None) -> tuple[Any, ...]:
         """What :meth:`open` yields when just one part of it changes."""
-        return gr.skip(), gr.skip(), message or gr.skip(), viewer or gr.skip(), gr.skip()
+        return gr.skip(), gr.skip(), message or gr.skip(), viewer or gr.skip()
 
     def knows_only(self) -> str:
         """What the weights were trained on, as a warning to whoever brings something else."""
@@ -346,18 +305,6 @@ class Studio:
         *_, frames = self._frames(subject, pose, session, 0)
         self.opened = session.last
         return name, pose, frames
-
-
-def mixture(subject: Subject, cast: list[Subject]) -> Person | Mixture:
-    """The person, or where steps take other people's textures, all of them together."""
-    if all(owner is subject for owner in cast):
-        return subject.person
-    return Mixture(subject.person, [owner.person for owner in cast])
-
-
-def own_picture(session: Session) -> dict[str, str]:
-    """The visitor's own photo for the mixer, if there is one."""
-    return {"own": session.upload.picture} if session.upload else {}
 
 
 def _read_examples(folder: Path) -> list[dict[str, str]]:

@@ -42,11 +42,6 @@ def _source(mixture: np.ndarray, attention: np.ndarray, at: tuple[float, float],
     return np.tensordot(mixture[:, row, column], attention, axes=1)
 
 
-def over(photo: Image.Image, layer: Image.Image) -> Image.Image:
-    """An RGBA layer laid over a photo of the same size."""
-    return Image.alpha_composite(photo.convert("RGBA"), layer).convert("RGB")
-
-
 def label_map(mixture: np.ndarray, size: tuple[int, int]) -> Image.Image:
     """The texture that every pixel takes most of, each in a colour of its own, as squares on a canvas (H, W)."""
     strongest = mixture.argmax(axis=0)

@@ -19,8 +19,8 @@ class StepViewer(Widget):
     leaves the result as it is, and the pose editor shows the line.
 
     Events: ``stop`` when a person wants a run to end; ``trace`` when a pixel of the result is clicked to see where it comes
-    from, with ``x``, ``y``, ``step`` and ``level`` in the event's data, answered by ``StepViewer(traced={"glow", "labels", "whose",
-    "everywhere"})``: whose photo the glow lies on ("" for the one on the page), and whether it came from all of it alike.
+    from, with ``x``, ``y``, ``step`` and ``level`` in the event's data, answered by ``StepViewer(traced={"glow", "labels",
+    "everywhere"})``, the last of which says whether it came from all of the photo alike.
 
     Args:
         sizes: (h, w) of every step; the slider has one position for each.
@@ -34,7 +34,7 @@ class StepViewer(Widget):
         value: dict[str, Any] | None = None,
         source: str | None = None,
         levels: list[list[int]] | None = None,
-        traced: dict[str, str] | None = None,
+        traced: dict[str, Any] | None = None,
         against: str = "the photo",
         **arguments: Any,
     ) -> None:

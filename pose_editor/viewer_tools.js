@@ -33,7 +33,7 @@ const level = root.querySelector(".sv-level");
 const labels = root.querySelector(".sv-labels");
 const showLabels = root.querySelector(".sv-show");
 const cross = root.querySelector(".sv-cross");
-let traced = null; // the answer to the last click: { glow, labels, whose, everywhere }
+let traced = null; // the answer to the last click: { glow, labels, everywhere }
 let asked = [88, 100];
 
 level.replaceChildren(...props.levels.map(([height, width], index) => new Option(`${height}x${width}`, index)));
@@ -52,8 +52,7 @@ function showTrace(answer) {
   labels.hidden = !answer || !showLabels.checked;
   cross.hidden = !answer;
   if (answer) labels.src = answer.labels;
-  const from = [answer?.whose, answer?.everywhere && "everywhere alike"].filter(Boolean); // a mixed step; a level that does not choose
-  tracing.querySelector("span").textContent = from.length ? `From ${from.join(", ")}.` : "Click the result.";
+  tracing.querySelector("span").textContent = answer?.everywhere ? "From everywhere alike." : "Click the result."; // a level that does not choose
   home.dispatchEvent(new CustomEvent("photo-overlay", { detail: answer?.glow ?? null }));
 }
 

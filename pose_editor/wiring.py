@@ -29,7 +29,6 @@ class Parts:
     message: Any
     bar: Any
     download: Any
-    mixer: Any
 
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
@@ -42,8 +41,8 @@ SEARCH = QUIET | {"concurrency_id": "search", "concurrency_limit": 1}  # beside 
 
 def wire(studio: Any, own: OwnPhoto, on: Parts) -> list[Any]:
     """Only the newest pose of a visitor is worked on; see Studio.claim. Returns the events that bring an own photo."""
-    wanted = [on.editor, on.picker, on.session, on.bar, on.mixer]
-    opened = [on.editor, on.picker, on.message, on.viewer, on.mixer]
+    wanted = [on.editor, on.picker, on.session, on.bar]
+    opened = [on.editor, on.picker, on.message, on.viewer]
     if not zero_gpu.LENT:  # a GPU is lent for a run, and would be for every preview
         on.editor.drag(studio.preview, wanted, on.viewer, **PREVIEW)
     on.editor.release(studio.render, wanted, on.viewer, **RUN)  # sent first: the browser takes a moment for each
@@ -51,10 +50,10 @@ def wire(studio: Any, own: OwnPhoto, on: Parts) -> list[Any]:
     on.picker.select(studio.opening_other, [on.session], None, **AT_ONCE)
     on.viewer.stop(studio.stop, [on.session], None, **AT_ONCE)
     on.viewer.trace(studio.traced, [on.session], on.viewer, **PREVIEW)
-    on.bar.save(studio.save, wanted[:4], on.download, **SAVE)
-    chosen = on.picker.select(studio.open_example, [on.picker, on.session, on.bar, on.mixer], opened, **RUN)
+    on.bar.save(studio.save, wanted, on.download, **SAVE)
+    chosen = on.picker.select(studio.open_example, [on.picker, on.session, on.bar], opened, **RUN)
     restored = on.bar.restore(studio.restore, [on.bar, on.session], opened, **RUN)
-    given = on.photo.upload(own.given, [on.photo, on.session, on.bar, on.mixer], opened, **RUN)
+    given = on.photo.upload(own.given, [on.photo, on.session, on.bar], opened, **RUN)
     # As an output the state begins its time to live: an hour after a photo was given it is forgotten. Behind the event, not beside
     # it: with a second listener of its own the bar would be read when what it had to restore is gone.
     for giving in (given, restored):
@@ -67,7 +66,7 @@ def _same(session: Session) -> Session:
 
 
 def _wire_own_photo(own: OwnPhoto, on: Parts, opened: list[Any], uploaded: Any, others: tuple[Any, ...]) -> list[Any]:
-    given = [on.session, on.bar, on.mixer]
+    given = [on.session, on.bar]
     tools = {"fn": own.tools, "inputs": [on.picker, on.session], "outputs": [on.fit, on.crop, on.find]} | AT_ONCE
     openings = [
         uploaded,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +20,6 @@ from nted_step.generator import Generator
 from nted_step.pipeline import NTEDStepPipeline, Person
 from nted_step.pose import Pose
 from nted_step.sampler import StepOutput
-from pose_editor.mixer import Mixture
 
 LENT = spaces is not None and bool(os.environ.get("SPACES_ZERO_GPU"))
 SECONDS = 30  # that a run may take, textures included
@@ -35,7 +34,7 @@ def pipeline_class() -> type[NTEDStepPipeline]:
 class LentPipeline(NTEDStepPipeline):
     """A pipeline on the CPU whose runs, when a visitor asks for them, go to the GPU that is lent.
 
-    What crosses to the other process is plain data: photos, pose, numbers, and images back.
+    What crosses to the other process is plain data: a photo, pose, numbers, and images back.
     """
 
     def __init__(self, generator: Generator, *, device: str = "auto", dtype: str = "auto", weights: Any = None) -> None:
@@ -44,27 +43,16 @@ class LentPipeline(NTEDStepPipeline):
         super().__init__(generator, device="cpu", dtype=dtype, weights=weights)
         self.run = spaces.GPU(duration=SECONDS)(self.far_steps)
 
-    def far_steps(
-        self, sources: Sequence[Tensor], owners: Sequence[int], pose: Pose, seed: int, steps: int | None, start: StepOutput | None
-    ) -> Iterator[StepOutput]:
-        """The steps of a run, in the process that has the GPU. ``owners`` says which of the photos each step asks."""
-        people = [self.far.encode(source) for source in sources]
-        person = Mixture(people[0], [people[k] for k in owners]) if owners else people[0]
-        for output in self.far.generate(person, pose, seed=seed, steps=steps, start=start):
+    def far_steps(self, source: Tensor, pose: Pose, seed: int, steps: int | None, start: StepOutput | None) -> Iterator[StepOutput]:
+        """The steps of a run, in the process that has the GPU."""
+        for output in self.far.generate(self.far.encode(source), pose, seed=seed, steps=steps, start=start):
             yield replace(output, image=output.image.cpu())
 
     def generate(
-        self, person: Person | Mixture, pose: Pose, *, seed: int = 0, steps: int | None = None, start: StepOutput | None = None
+        self, person: Person, pose: Pose, *, seed: int = 0, steps: int | None = None, start: StepOutput | None = None
     ) -> Iterator[StepOutput]:
         if LocalContext.request.get(None) is None:  # nobody to lend for: the page's first result
             yield from super().generate(person, pose, seed=seed, steps=steps, start=start)
             return
         pose.require_drawable(self.config.size)
-        # The first photo is where the noisy start comes from; a mix names an owner for every step.
-        photos, owners = [person.source[0].cpu()], []
-        for owner in getattr(person, "owners", ()):
-            source = owner.source[0].cpu()
-            known = next((k for k, photo in enumerate(photos) if photo is source or photo.equal(source)), len(photos))
-            photos += [source] if known == len(photos) else []
-            owners.append(known)
-        yield from self.run(photos, owners, pose, seed, steps, start)
+        yield from self.run(person.source[0].cpu(), pose, seed, steps, start)

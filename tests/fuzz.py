@@ -37,7 +37,6 @@ from nted_step.pose import Pose, PoseError, skeleton_map
 from nted_step.schedule import ladder
 from nted_step.weights import WeightsError, load_weights, save_weights
 from pose_editor import cropper, formats, presets, runbar, server
-from pose_editor.mixer import OWN, Mixer
 
 CORPUS = Path(__file__).parent / "data" / "fuzz"
 SIZE = (64, 44)
@@ -122,20 +121,6 @@ def page_settings(data: bytes) -> None:
     assert runbar.check(found) == found and 0 <= found["seed"] <= runbar.MAX_SEED
 
 
-def style_plan(data: bytes) -> None:
-    value = as_json(data)
-    try:
-        owners = plan_of(4)._known(value)
-    except ValueError as error:
-        return refused(error)
-    assert len(owners) == 4 and set(owners) <= {"", OWN, "ann", "bob"}
-
-
-@cache
-def plan_of(steps: int) -> Mixer:
-    return Mixer([{"name": name, "title": name, "picture": "data:,"} for name in ("ann", "bob")], steps)
-
-
 def crop_window(data: bytes) -> None:
     try:
         left, top, share = cropper._window(as_json(data))
@@ -191,7 +176,7 @@ def as_json(data: bytes) -> Any:
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     each.__name__: each
-    for each in (image, mask, pose_text, pose_json, editor_value, page_settings, style_plan, crop_window, editor_request, weights_config, weights_folder)
+    for each in (image, mask, pose_text, pose_json, editor_value, page_settings, crop_window, editor_request, weights_config, weights_folder)
 }
 
 # --- what is made up ------------------------------------------------------------------------------------------------------
@@ -200,9 +185,9 @@ numbers = st.one_of(
     st.integers(-3, 300), st.floats(), st.integers(), st.sampled_from([0, 1, -1, 1e9, 1e308, -1e308, 2**31, 2**53, 2**63, 10**400, math.nan, math.inf, True, None])
 )
 KEYS = ["joints", "edit", "people", "pose_keypoints_2d", "keypoints", "annotations", "canvas_width", "canvas_height", "seed", "save", "kind", "step", "frames",
-        "restore", "person", "photo", "owners", "window", "text", "canvas", "name", "size", "steps", "min_size", "ladder", "channels", "labels", "kernels",
+        "restore", "person", "photo", "window", "text", "canvas", "name", "size", "steps", "min_size", "ladder", "channels", "labels", "kernels",
         "grows_to", "time_scale", "pose_channels", "hand_left_keypoints_2d", "face_keypoints_2d", "16", "32", "64"]  # fmt: skip
-words = st.one_of(st.sampled_from(["", "@own", "ann", "openpose", "coco", "text", "png", "zip", "gif", "film-gif", "wave", "linear", "exponential", "nan", "1e9"]), st.text(max_size=30))
+words = st.one_of(st.sampled_from(["", "ann", "openpose", "coco", "text", "png", "zip", "gif", "film-gif", "wave", "linear", "exponential", "nan", "1e9"]), st.text(max_size=30))
 documents = st.recursive(
     st.one_of(numbers, words),
     lambda inner: st.one_of(st.lists(inner, max_size=6), st.dictionaries(st.one_of(st.sampled_from(KEYS), st.text(max_size=4)), inner, max_size=6)),
@@ -288,12 +273,11 @@ def examples(target: str) -> list[Any]:
     lite = NTEDStepConfig(size=(32, 22), steps=3, channels={16: 8, 32: 8}, labels={16: 2, 32: 0}, kernels={16: 1, 32: 1}).to_dict()
     openpose = formats.to_openpose(pose)
     coco = {"keypoints": formats.to_coco(pose), "category_id": 1}
-    kept = {"person": "ann", "photo": None, "joints": joints, "step": 3, "owners": ["", "bob"]}
+    kept = {"person": "ann", "photo": None, "joints": joints, "step": 3}
     return {
         "pose_json": [openpose, coco, [coco], {"annotations": [coco]}, [openpose]],
         "editor_value": [formats.to_value(pose, 5)],
         "page_settings": [{"seed": 3}, {"seed": 3, "save": {"kind": "gif", "step": 3, "frames": 5}}, {"seed": 3, "restore": kept}],
-        "style_plan": [{"owners": ["", "ann", "bob", OWN]}],
         "crop_window": [{"window": [0.1, 0.1, 0.5], "n": 4}],
         "editor_request": [{"text": json.dumps(openpose), "canvas": [256, 176]}, {"kind": "coco", "joints": joints, "canvas": [256, 176]},
                            {"name": "wave", "joints": joints, "canvas": [256, 176]}, {"text": pose.to_text(), "canvas": [64, 44]}],

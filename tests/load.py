@@ -152,7 +152,7 @@ def drag(url: str, canvas: tuple[int, int], ended: threading.Event) -> int:
         chosen = EXAMPLES[0].stem
         while not ended.is_set():
             pose = presets.posed(["wave", "star"][number % 2], presets.standing(canvas), canvas)
-            visitor.call("preview", visitor.value(pose), chosen, None, {"seed": 0}, {"owners": visitor.nobody})
+            visitor.call("preview", visitor.value(pose), chosen, None, {"seed": 0})
             number += 1
     return number
 
@@ -166,7 +166,7 @@ def flood(url: str, canvas: tuple[int, int], ended: threading.Event) -> int:
             for _ in range(FLOOD):
                 with contextlib.suppress(Refused):
                     drag_to = visitor.value(presets.standing(canvas))
-                    events.append(visitor.ask("preview", drag_to, EXAMPLES[0].stem, None, {"seed": 0}, {"owners": visitor.nobody}))
+                    events.append(visitor.ask("preview", drag_to, EXAMPLES[0].stem, None, {"seed": 0}))
             visitor.answers(events)
             taken += len(events)
     return taken
@@ -188,12 +188,16 @@ def beside(work: Callable[..., int], *arguments: Any) -> Iterator[list[int]]:
 # --- all of it ------------------------------------------------------------------------------------------------------
 
 
+def props(components: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    """Of the first part of the page with that class."""
+    return next(each["props"]["props"] for each in components if name in (each["props"].get("elem_classes") or []))
+
+
 def measure(url: str, options: argparse.Namespace, watch: Watch | None) -> dict[str, Any]:
     """Every number, and under ``failed`` what is not as it must be."""
     with contextlib.closing(Visitor(url)) as visitor:
-        steps = len(visitor.nobody)
         components = visitor.http.get("config").json()["components"]
-        canvas = tuple(next(each["props"]["props"]["canvas"] for each in components if "d-editor" in (each["props"].get("elem_classes") or [])))
+        steps, canvas = len(props(components, "d-viewer")["sizes"]) - 1, tuple(props(components, "d-editor")["canvas"])
     made = jobs(min(DIFFERENT, options.clients * options.requests), canvas)
     alone = Count()
     say(options, f"{len(made)} requests alone…")

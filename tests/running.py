@@ -167,26 +167,20 @@ class Visitor:
         self.edit += 1
         return formats.to_value(pose, self.edit)
 
-    def give(self, data: bytes, name: str = "photo.png", seed: int = 0, owners: list[str] | None = None) -> list[Any]:
-        """Use the own photo, as the button does: [editor, picker, message, viewer, mixer] in the end."""
+    def give(self, data: bytes, name: str = "photo.png", seed: int = 0) -> list[Any]:
+        """Use the own photo, as the button does: [editor, picker, message, viewer] in the end."""
         file = self.upload(data, name)
         self.call("_same", None)
-        answer = self.call("given", file, None, {"seed": seed}, {"owners": owners or self.nobody})
+        answer = self.call("given", file, None, {"seed": seed})
         if isinstance(answer[3], dict) and "edit" in answer[3]:
             self.edit = answer[3]["edit"]
         return answer
 
-    def release(self, pose: Pose | dict[str, Any], chosen: str | None = None, seed: int = 0, owners: list[str] | None = None) -> Any:
+    def release(self, pose: Pose | dict[str, Any], chosen: str | None = None, seed: int = 0) -> Any:
         """Finish a change of the pose: what the viewer shows in the end."""
         value = self.value(pose) if isinstance(pose, Pose) else pose
-        return self.call("render", value, chosen, None, {"seed": seed}, {"owners": owners or self.nobody})[0]
+        return self.call("render", value, chosen, None, {"seed": seed})[0]
 
     def generate(self, file: Any, pose: Any, seed: Any = 0, steps: Any = 4) -> bytes:
         """The endpoint for programs: PNG bytes."""
         return self.fetch(self.call("generate", file, pose, seed, steps)[0])
-
-    @functools.cached_property
-    def nobody(self) -> list[str]:
-        """A mix in which every step takes the textures of the person on the page."""
-        components = self.http.get("config").json()["components"]
-        return next(each["props"]["value"]["owners"] for each in components if each["props"].get("elem_id") == "mixer")

@@ -163,7 +163,7 @@ class GarmentDesk:
         else:
             yield from self._wear_new(subject, wanted, settings, visit, pose)
 
-    def send(self, visit: Visit, session: Session, settings: dict[str, Any], owners: list[str]) -> Iterator:
+    def send(self, visit: Visit, session: Session, settings: dict[str, Any]) -> Iterator:
         """The result becomes the pose tab's person: that tab's outputs, the tabs, and this tab's line."""
         if visit.last is None:
             yield (*self.studio.only(), gr.skip(), notice("There is no result yet.", "error"))
@@ -175,7 +175,7 @@ class GarmentDesk:
         session.file, session.fit, session.opened = None, "auto", 0
         message = notice("This is the result from the garment tab, as a photo to be posed.")
         tabs = gr.Tabs(selected="pose")
-        for outputs in studio.open(session.upload, None, message, session, seed=settings["seed"], owners=owners):
+        for outputs in studio.open(session.upload, None, message, session, seed=settings["seed"]):
             yield (*outputs, tabs, gr.skip())
             tabs = gr.skip()
 
@@ -270,7 +270,7 @@ class GarmentDesk:
         for output in studio.steps(person, job.pose, visit, job.run, job.seed):
             reel.add(output)
             if output.step == steps or (output.step and at_once):
-                visit.last = Result(reel.run, job.subject, [job.subject] * steps)
+                visit.last = Result(reel.run, job.subject)
             if reel.due() and (at_once or output.step == steps):
                 yield self.only(viewer=reel.value())
 

@@ -77,7 +77,7 @@ def add(studio: Studio, tabs: gr.Tabs, tab: gr.Tab, pose: Parts, own: OwnPhoto, 
     viewer.stop(desk.stop, [visit], None, **AT_ONCE)
     bar.save(desk.save, [editor, picker, visit, bar], download, **SAVE)
     fetched = fetch.click(desk.fetch, [pose.editor, pose.picker, pose.session, wardrobe, bar, visit], mine, **RUN)
-    opened: list[Any] = [pose.editor, pose.picker, pose.message, pose.viewer, pose.mixer]
-    sent = send.click(desk.send, [visit, pose.session, pose.bar, pose.mixer], [*opened, tabs, says], **RUN)
+    opened: list[Any] = [pose.editor, pose.picker, pose.message, pose.viewer]
+    sent = send.click(desk.send, [visit, pose.session, pose.bar], [*opened, tabs, says], **RUN)
     sent.then(own.tools, [pose.picker, pose.session], [pose.fit, pose.crop, pose.find], **AT_ONCE)
     return desk, visit, [worn, taken, fetched, sent, dressed]

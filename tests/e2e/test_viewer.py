@@ -164,30 +164,3 @@ def test_trace_shows_where_a_pixel_comes_from(open_quick) -> None:
     page.keyboard.press("Escape")
     page.click('[data-see="trace"]')
     assert page.locator(".pe-overlay").get_attribute("href") is None
-
-
-def test_mixing_goes_on_from_where_it_differs(open_quick) -> None:
-    page = open_quick()
-    page.click(".mx-root summary")
-    page.click('.mx-people [aria-label="Brown coat"]')
-    cells = page.locator(".mx-line button")
-
-    def paint(first: int, last: int) -> None:
-        before = edit(page)
-        a, b = cells.nth(first).bounding_box(), cells.nth(last).bounding_box()
-        page.mouse.move(a["x"] + 5, a["y"] + 10)
-        page.mouse.down()
-        page.mouse.move(b["x"] + 5, b["y"] + 10, steps=6)
-        page.mouse.up()
-        wait_done(page, after=before)
-
-    paint(14, 19)
-    assert cells.nth(19).get_attribute("aria-label") == "Step 20: Brown coat"
-    assert cells.nth(13).get_attribute("aria-label") == "Step 14: This person"
-    scrub(page, 12)
-    early = picture(page)
-    scrub(page, 20)
-    page.click(".mx-people .mx-self")
-    paint(17, 19)
-    scrub(page, 12)
-    assert picture(page) == early, "steps before the change are taken over"

@@ -12,7 +12,7 @@ LEFT_HIP, LEFT_KNEE, LEFT_ANKLE = 11, 12, 13
 
 def wait_drawn(page) -> None:
     """Until every part of the page is there and a result is shown."""
-    for part in ('[data-joint="17"]', '.sv-root[data-state="done"]', ".rb-save", ".mx-line button >> nth=-1"):
+    for part in ('[data-joint="17"]', '.sv-root[data-state="done"]', ".rb-save", ".cr-root"):
         page.wait_for_selector(part, timeout=60_000, state="attached")
 
 

@@ -25,7 +25,7 @@ def test_refused_and_the_session_is_intact(visitor, joints, standing, works):
     file = visitor.upload(photo(1))
     for payload in wrong(joints["joints"]):
         with pytest.raises(Refused) as refused:
-            visitor.call("render", {"joints": payload, "edit": visitor.edit + 1}, None, None, {"seed": 0}, {"owners": visitor.nobody})
+            visitor.call("render", {"joints": payload, "edit": visitor.edit + 1}, None, None, {"seed": 0})
         assert len(str(refused.value)) < 200 and "\n" not in str(refused.value)
         with pytest.raises(Refused):
             visitor.generate(file, {"joints": payload})
@@ -43,7 +43,7 @@ def test_a_megabyte_of_brackets(visitor, works):
 @pytest.mark.parametrize("event", ["preview", "released", "save"])
 def test_other_events_with_a_wrong_pose(visitor, event, works):
     value, settings = {"joints": [[0, 0, True]] * 17, "edit": 1}, {"seed": 0, "save": {"kind": "film-gif", "step": 1}}
-    inputs = {"preview": [value, None, None, settings, {"owners": visitor.nobody}], "released": [value, None], "save": [value, None, None, settings]}
+    inputs = {"preview": [value, None, None, settings], "released": [value, None], "save": [value, None, None, settings]}
     with pytest.raises(Refused):
         visitor.call(event, *inputs[event])
     works()
@@ -51,7 +51,7 @@ def test_other_events_with_a_wrong_pose(visitor, event, works):
 
 @pytest.mark.parametrize("wrong", [{"seed": -1}, {"seed": 1e400}, {"seed": "1"}, {}, [], None, {"seed": 0, "save": {"kind": "exe", "step": 1}}])
 def test_wrong_settings(visitor, standing, wrong, works):
-    for event in (["render", visitor.value(standing), "striped-dress", None, wrong, {"owners": visitor.nobody}], ["restore", wrong, None]):
+    for event in (["render", visitor.value(standing), "striped-dress", None, wrong], ["restore", wrong, None]):
         with pytest.raises(Refused):
             visitor.call(*event)
     works()

@@ -1,4 +1,4 @@
-"""13. Two sessions at once with different photos, seeds and mixes: each sees what it would see alone, to the last bit."""
+"""13. Two sessions at once with different photos and seeds: each sees what it would see alone, to the last bit."""
 
 import contextlib
 from concurrent.futures import ThreadPoolExecutor
@@ -15,12 +15,11 @@ def poses(standing: Pose, step: float) -> list[Pose]:
 
 
 def visit(url: str, standing: Pose, number: int) -> list:
-    """One visitor's afternoon: a photo, then poses, each with a seed; the second visitor mixes in an example's textures."""
-    mix = [[""] * 4, ["", "striped-dress", "", ""]][number]
+    """One visitor's afternoon: a photo, then poses, each with a seed."""
     with contextlib.closing(Visitor(url)) as visitor:
-        seen = [visitor.give(photo(10 + number), seed=number, owners=mix)[3]["frames"]]
+        seen = [visitor.give(photo(10 + number), seed=number)[3]["frames"]]
         for k, pose in enumerate(poses(standing, 1 + number)):
-            shown = visitor.release(pose, seed=10 * number + k, owners=mix)
+            shown = visitor.release(pose, seed=10 * number + k)
             seen.append(shown["frames"])
         return seen
 
@@ -32,11 +31,3 @@ def test_each_equals_its_solo_run(server, standing):
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(visit, [server.url] * 4, [standing] * 4, [0, 1, 0, 1]))
     assert together == alone * 2
-
-
-def test_the_textures_of_a_mix_are_the_examples(server, standing):
-    """So that the second visitor's option made a difference."""
-    with contextlib.closing(Visitor(server.url)) as visitor:
-        visitor.give(photo(11), seed=1)
-        pose = poses(standing, 2)[0]
-        assert visitor.release(pose, seed=10)["frames"] != visitor.release(pose, seed=10, owners=["", "striped-dress", "", ""])["frames"]

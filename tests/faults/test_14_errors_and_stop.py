@@ -52,7 +52,7 @@ def test_an_error_in_an_endpoint(visitor, joints, monkeypatch):
 
 def test_an_error_in_a_preview_does_not_end_the_drag(visitor, standing, monkeypatch):
     breaking(monkeypatch, 0)
-    drag = (visitor.value(standing), "striped-dress", None, {"seed": 0}, {"owners": visitor.nobody})
+    drag = (visitor.value(standing), "striped-dress", None, {"seed": 0})
     with pytest.raises(Refused, match="Something went wrong"):
         visitor.call("preview", *drag)
     assert visitor.release(standing, "striped-dress")["kind"] == "steps"
@@ -70,7 +70,7 @@ def test_stop_frees_the_worker_at_the_next_step(visitor, here, standing, monkeyp
 
     value = visitor.value(standing)
     monkeypatch.setattr("nted_step.sampler.step", step)
-    event = visitor.ask("render", value, "striped-dress", None, {"seed": 0}, {"owners": visitor.nobody})
+    event = visitor.ask("render", value, "striped-dress", None, {"seed": 0})
     for _ in range(2):  # the first step is let go, the second has begun
         assert begun.acquire(timeout=60)
         go.release()

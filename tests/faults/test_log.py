@@ -67,7 +67,7 @@ def test_nothing_of_a_visitor_gets_in(visitor, server, standing, joints):
 
 def test_previews_are_told_with_verbose_only(here, standing, caplog):
     with contextlib.closing(Visitor(here)) as visitor:
-        drag = ("striped-dress", None, {"seed": 0}, {"owners": visitor.nobody})
+        drag = ("striped-dress", None, {"seed": 0})
         visitor.call("preview", visitor.value(standing), *drag)
         assert "preview" not in caplog.text
         with caplog.at_level(logging.DEBUG, logger=journal.LOG.name):

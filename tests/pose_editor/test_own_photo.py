@@ -78,7 +78,7 @@ class Desk:
     def only(self, message: str | None = None) -> tuple[str | None]:
         return (message,)
 
-    def open(self, subject: Subject, chosen: None, message: str, session: Session, seed: int, owners: list[str]):
+    def open(self, subject: Subject, chosen: None, message: str, session: Session, seed: int):
         session.edit += 1
         session.run = EDIT * session.edit + STEPS
         self.opened.append(subject)
@@ -89,7 +89,7 @@ def someone(estimator_answer) -> tuple[OwnPhoto, Session]:
     return OwnPhoto(Desk(), SimpleNamespace(find=estimator_answer)), Session()
 
 
-ASK = ({"seed": 0}, [])
+ASK = ({"seed": 0},)
 
 
 def test_the_pose_is_found_after_a_photo_was_given(wide: str) -> None:

@@ -1,7 +1,6 @@
 """Where a pixel comes from, on maps small enough to know the answer."""
 
 import numpy as np
-from PIL import Image
 
 from pose_editor import tracing
 
@@ -26,10 +25,3 @@ def test_the_label_map_has_a_colour_for_each_label() -> None:
     mixture[np.arange(16) % 3, np.arange(16)] = 1
     picture = tracing.label_map(mixture, SIZE)
     assert picture.size == (176, 256) and len(picture.getcolors()) == 3
-
-
-def test_a_glow_on_somebody_elses_photo_is_a_picture_of_its_own() -> None:
-    layer = Image.new("RGBA", (176, 256), (0, 0, 0, 0))
-    layer.paste((255, 214, 10, 255), (0, 0, 10, 10))
-    both = tracing.over(Image.new("RGB", (176, 256), (10, 20, 30)), layer)
-    assert both.mode == "RGB" and both.getpixel((5, 5)) == (255, 214, 10) and both.getpixel((50, 50)) == (10, 20, 30)

@@ -135,10 +135,10 @@ def test_a_run_that_is_stopped_leaves_its_newest_step_and_the_next_change_runs(s
 
 def test_the_result_goes_to_the_other_tab_and_back(desk, visit, standing):
     session = Session()
-    assert "no result" in list(desk.send(visit, session, {"seed": 0}, []))[0][-1] and session.upload is None
+    assert "no result" in list(desk.send(visit, session, {"seed": 0}))[0][-1] and session.upload is None
     run(desk, visit, moved(standing, 2), painted())
-    first, *_ = desk.send(visit, session, {"seed": 0}, [])
-    assert len(first) == 7 and session.upload.pose == moved(standing, 2) and session.file is None
+    first, *_ = desk.send(visit, session, {"seed": 0})
+    assert len(first) == 6 and session.upload.pose == moved(standing, 2) and session.file is None
     opened = told(desk.fetch(formats.to_value(standing, 5), None, session, ([], 0), {"seed": 0}, visit))
     assert visit.photos["@1"].picture == session.upload.picture and results(opened)
     assert told(desk.fetch(formats.to_value(standing, 5), "bob", session, ([], 0), {"seed": 0}, visit))["picker"] == ["bob"]
