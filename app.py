@@ -110,6 +110,7 @@ def pose_tab(studio: Studio, message: gr.HTML) -> Parts:
                     fit = gr.Radio(list(FITS), value="Auto", label="How the photo fits", show_label=False, visible=False, elem_id="fit")
                     crop = gr.Button("Crop…", visible=False, elem_id="crop")
                     find = gr.Button("Detect pose", visible=False, elem_id="find")
+                    settle = gr.Button("Joints fit", visible=False, elem_id="settle")
                 rest = subject.pose
                 editor = PoseEditor(studio.opened_pose, photo=subject.picture, rest=rest, canvas=studio.canvas, elem_classes="d-editor")
             with gr.Column(elem_classes=["part", "d-result"]):
@@ -119,7 +120,7 @@ def pose_tab(studio: Studio, message: gr.HTML) -> Parts:
                 bar = RunBar(elem_classes="d-run")
                 download = Download(elem_classes="d-download")
         cropper = Cropper(canvas=studio.canvas, elem_id="cropper")
-    return Parts(session, picker, photo, fit, crop, find, cropper, editor, viewer, message, bar, download)
+    return Parts(session, picker, photo, fit, crop, find, settle, cropper, editor, viewer, message, bar, download)
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:

@@ -21,6 +21,7 @@ from nted_step.__main__ import BUNDLED_WEIGHTS, load_pose, run_command, split_re
 from nted_step.image import FITS, decode, load_photo
 from nted_step.output import label
 from nted_step.pipeline import DEVICES, DTYPES, NTEDStepPipeline
+from nted_step.pose import Pose
 
 MAX_PARSED_SIDE = 2048  # pixels; a larger photo is shrunk before it is parsed
 
@@ -56,12 +57,12 @@ def run_swap(options: argparse.Namespace) -> None:
     wearer_mask = load_mask(options.wearer_mask, size) if options.wearer_mask else None
     garments = [
         Garment(
-            pipeline.encode(load_photo(path, size, options.fit).image), parts, strength,
+            pipeline.encode(load_photo(path, size, options.fit).image, own), parts, strength,
             load_mask(mask, size) if mask else None, options.mask_on, wearer_mask, Path(path).name,
         )
-        for path, parts, strength, mask in chosen
+        for (path, parts, strength, mask), own in zip(chosen, _garment_poses(options, size), strict=True)
     ]  # fmt: skip
-    wearer = pipeline.encode(load_photo(options.person, size, options.fit).image)
+    wearer = pipeline.encode(load_photo(options.person, size, options.fit).image, _photo_pose(options.person_pose, options.person, size))
     swap = GarmentSwap(pipeline, wearer, garments, pose, parser=parser, seed=options.seed)
     outputs = []
     with tqdm(total=pipeline.config.steps, desc="steps", unit="step", file=sys.stderr) as bar:
@@ -72,6 +73,22 @@ def run_swap(options: argparse.Namespace) -> None:
     for note in (note for plan in swap.plans for note in plan.notes):
         print(f"note: {note}", file=sys.stderr)
     print(save_swap(options.output, swap, outputs, _settings(options, swap)) / "result.png")
+
+
+def _garment_poses(options: argparse.Namespace, size: tuple[int, int]) -> list[Pose | None]:
+    given = options.garment_pose or [None] * len(options.garment)
+    if len(given) != len(options.garment):
+        raise SwapError(f"{len(options.garment)} garments but {len(given)} times --garment-pose: give one for each, or none")
+    return [_photo_pose(pose, photo, size) for pose, photo in zip(given, options.garment, strict=True)]
+
+
+def _photo_pose(given: str | None, photo: str, size: tuple[int, int]) -> Pose | None:
+    """The pose in a photo: the file given, or the .txt beside the photo. None, and a note, where there is neither."""
+    beside = Path(photo).with_suffix(".txt")
+    if given or beside.is_file():
+        return load_pose(given or beside, size)
+    print(f"note: {photo}: without the pose in it none of its pixels are carried", file=sys.stderr)
+    return None
 
 
 def run_evaluate(options: argparse.Namespace) -> None:
@@ -175,6 +192,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--mask", action="append", help="black-and-white picture of the garment, made by hand, for each garment; - for none")
     command.add_argument("--mask-on", choices=("pose", "photo"), default="pose", help="what the masks are drawn on: the garment's person in the target pose, or the photo")
     command.add_argument("--wearer-mask", help="likewise, what is replaced, on the wearer in the target pose")
+    command.add_argument("--person-pose", help="the pose in the wearer's photo; by default the .txt beside it")
+    command.add_argument("--garment-pose", action="append", help="likewise for each garment's photo")
     command.add_argument("--pose", help="target pose: .txt or .json; by default the .txt beside the wearer's photo")
     command.add_argument("--output", required=True, help="folder for the steps, masks, coefficients.json, run.json")
     command.add_argument("--weights", default=str(BUNDLED_WEIGHTS), help="folder or Hub repository[@revision]")

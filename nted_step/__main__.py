@@ -8,11 +8,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import torch
 from tqdm import tqdm
 
 from nted_step.config import PRESETS
 from nted_step.convert import KINDS, LICENCE_NOTICE, convert
-from nted_step.image import FITS, load_photo
+from nted_step.image import FITS, load_photo, to_uint8
 from nted_step.output import label, save_large, save_run
 from nted_step.pipeline import DEVICES, DTYPES, NTEDStepPipeline
 from nted_step.pose import Pose, PoseError, load_pose_text
@@ -58,7 +59,7 @@ def generate(options: argparse.Namespace) -> None:
     if pipeline.find and source_pose is None:
         print("note: without --source-pose, the pose in the photo, none of its own pixels are carried", file=sys.stderr)
     large_size = (round(size[0] * options.scale), round(size[1] * options.scale))
-    large = load_photo(options.source, large_size, options.fit).image if options.scale > 1 else None
+    large = torch.from_numpy(to_uint8(load_photo(options.source, large_size, options.fit).image)).permute(2, 0, 1) if options.scale > 1 else None
     person = pipeline.encode(photo.image, source_pose, large)
     outputs = []
     with tqdm(total=steps, desc="steps", unit="step", file=sys.stderr) as progress:

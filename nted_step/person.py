@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -22,6 +23,18 @@ class Encoder(Protocol):
     """Makes people of photos; a pipeline does."""
 
     def encode(self, photo: Tensor, pose: Pose | None = None, large: Tensor | None = None) -> Person: ...
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """A :class:`Person` on its way to another process: what ``encode`` takes."""
+
+    photo: Tensor
+    pose: Pose | None
+    large: Tensor | None
+
+    def on(self, encoder: Encoder) -> Person:
+        return encoder.encode(self.photo, self.pose, self.large)
 
 
 class Appearance(Protocol):
@@ -67,13 +80,12 @@ class Person:
     Attributes:
         source: 1 x 3 x H x W float32 in [-1, 1] on the pipeline's device.
         pose: the pose in the photo, or None where nobody said.
-        large: 1 x 3 x h x w, the same window of the photo with more pixels, on the CPU; the source where there are no more.
+        large: 3 x h x w uint8, the same window of the photo with more pixels, on the CPU; None where there are no more.
     """
 
     def __init__(self, source: Tensor, execution: Execution, pose: Pose | None = None, find: PlaceFinder | None = None, large: Tensor | None = None):
         """``find``: of a model that carries; None for one that does not."""
-        self.source, self.pose = source, pose
-        self.large = source.cpu() if large is None else large
+        self.source, self.pose, self.large = source, pose, large
         self._execution, self._find = execution, find
         self._known: dict[int, Textures] = {}
         self._places: OrderedDict[Pose, Places] = OrderedDict()
@@ -109,10 +121,15 @@ class Person:
             return None
         if size is None or tuple(size) == tuple(self.source.shape[-2:]):
             return carry_person(places, self.source)
-        return carry_person(places, self.large.to(self.source.device), size)
+        photo = self.source if self.large is None else self.large[None].to(self.source.device).float() / 127.5 - 1
+        return carry_person(places, photo, size)
 
     def on(self, encoder: Encoder) -> Person:
-        return encoder.encode(self.source[0].cpu(), self.pose, self.large[0])
+        return Photograph(self.source[0].cpu(), self.pose, self.large).on(encoder)
+
+    def __reduce__(self) -> tuple[type, tuple[Tensor, Pose | None, Tensor | None]]:
+        """To another process goes the photo, which is encoded anew there."""
+        return Photograph, (self.source[0].cpu(), self.pose, self.large)
 
     def posed(self, pose: Pose | None) -> Person:
         """The same photo with another belief of the pose in it; what is known of its textures is shared."""
@@ -130,7 +147,7 @@ class Person:
     def nbytes(self) -> int:
         """Bytes held by the photo, and the textures and places known so far."""
         known, places = list(self._known.values()), list(self._places.values())  # at one moment: a run beside this one may add to them
-        tensors = [self.source, self.large, *(value for textures in known for value in textures.values)]
+        tensors = [self.source, *([] if self.large is None else [self.large]), *(value for textures in known for value in textures.values)]
         tensors += [value for one in places for value in vars(one).values()]
         return sum(tensor.numel() * tensor.element_size() for tensor in {id(each): each for each in tensors}.values())
 

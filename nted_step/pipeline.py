@@ -81,7 +81,7 @@ class NTEDStepPipeline:
         Args:
             photo: 3 x H x W in [-1, 1] at the canvas size.
             pose: the pose in the photo, on the canvas. Without one a model that carries works on, but carries nothing.
-            large: 3 x h x w, the same picture with more pixels, for results larger than the canvas.
+            large: 3 x h x w uint8, the same picture with more pixels, for results larger than the canvas.
 
         Raises ValueError for another size, PoseError for a pose of which nothing can be drawn.
         """
@@ -89,7 +89,7 @@ class NTEDStepPipeline:
             raise ValueError(f"the photo must be 3x{self.config.size[0]}x{self.config.size[1]}, not {'x'.join(map(str, photo.shape))}")
         if pose is not None:
             pose.require_drawable(self.config.size)
-        return Person(photo[None].to(self.device, torch.float32), self.execution, pose, self.find, None if large is None else large[None])
+        return Person(photo[None].to(self.device, torch.float32), self.execution, pose, self.find, large)
 
     def generate(
         self, person: Appearance, pose: Pose, *, seed: int = 0, steps: int | None = None, start: StepOutput | None = None
@@ -116,6 +116,13 @@ class NTEDStepPipeline:
         for output in sample(self.execution, person, skeleton, x, carried=carried, first=first, last=last):
             rendered = None if output.rendered is None else output.rendered[0]
             yield StepOutput(output.step, output.size, output.image[0], output.seconds, rendered)
+
+    def lend(
+        self, person: Appearance, pose: Pose, *, seed: int = 0, steps: int | None = None, start: StepOutput | None = None
+    ) -> Iterator[StepOutput]:
+        """As :meth:`generate`, for a run that a person waits for. A pipeline that is lent a GPU overrides this and nothing else, so
+        that a preview cannot take it."""
+        return self.generate(person, pose, seed=seed, steps=steps, start=start)
 
     @torch.no_grad()
     def enlarge(self, person: Appearance, pose: Pose, output: StepOutput, size: tuple[int, int]) -> tuple[Tensor, Tensor | None]:

@@ -8,9 +8,11 @@ from collections import OrderedDict
 
 from torch import Tensor
 
-from nted_step.pipeline import NTEDStepPipeline, Person
+from nted_step.person import Person
+from nted_step.pipeline import NTEDStepPipeline
+from nted_step.pose import Pose
 
-MOST_BYTES = 8 * 10**6  # of a visitor's photos in one tab, with their textures: four people of the bundled weights in bfloat16, two in float32
+MOST_BYTES = 24 * 10**6  # of a visitor's photos in one tab, with their textures and places: four people of the bundled weights in bfloat16
 
 
 class KeptPeople:
@@ -30,12 +32,14 @@ class KeptPeople:
         self._people: OrderedDict[bytes, Person] = OrderedDict()  # the newest in use is the last
         self._pipeline: NTEDStepPipeline | None = None
 
-    def encode(self, pipeline: NTEDStepPipeline, photo: Tensor) -> Person:
-        """The person in a photo, 3 x H x W in [-1, 1] at the canvas size, as these weights see it. Raises ValueError for another size."""
+    def encode(self, pipeline: NTEDStepPipeline, photo: Tensor, pose: Pose | None = None, large: Tensor | None = None) -> Person:
+        """The person in a photo, as these weights see it; arguments and errors of :meth:`NTEDStepPipeline.encode`."""
         key = _key(photo)
         with self._lock:
             self._begin(pipeline)
-            person = self._people.get(key) or pipeline.encode(photo)
+            person = self._people.get(key) or pipeline.encode(photo, pose, large)
+            if person.pose != pose:
+                person = person.posed(pose)
             self._newest(key, person)
             return person
 

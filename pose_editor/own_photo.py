@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,8 @@ import gradio as gr
 from torch.nn.functional import interpolate
 
 from nted_step.image import Fit, ImageError, load_photo, to_pil, too_many_bytes
+from nted_step.pose import PoseError
+from pose_editor import formats
 from pose_editor.browser import data_url, notice
 from pose_editor.component import sentence
 from pose_editor.cropper import Cropper
@@ -36,7 +37,7 @@ class OwnPhoto:
         """A photo was given. If it cannot be used, say so beside the button and leave everything as it is."""
         yield self.studio.only()
         if path:
-            hint = "Drag the joints onto the body in your photo, then pose it." + self.studio.knows_only()
+            hint = "Drag the joints onto the body in your photo and press “Joints fit”; then pose it." + self.studio.knows_only()
             yield from self._open((path, Path(path).name), "auto", notice(hint), session, settings)
 
     @staticmethod
@@ -102,9 +103,24 @@ class OwnPhoto:
                 yield studio.only(message=notice(str(error) + studio.knows_only()))
             return
         if wanted() and session.upload is subject:
-            session.upload = replace(subject, pose=pose)
+            session.upload = studio.posed(subject, pose)
             message = notice("This pose was found in your photo; drag what is off." + studio.knows_only())
             yield from studio.open(session.upload, None, message, session, seed=settings["seed"])
+
+    def settle(self, value: dict[str, Any], chosen: str | None, session: Session, settings: dict[str, Any]) -> Opening:
+        """The visitor has laid the joints onto the body in the photo: from now on this is the photo's pose, and its pixels are carried."""
+        yield self.studio.only()
+        if chosen is not None:
+            return
+        subject = self.studio.subject(None, session)
+        try:
+            pose = formats.from_value(value).require_drawable(self.studio.canvas)
+        except PoseError as error:
+            yield self.studio.only(message=notice(sentence(error), "error"))
+            return
+        session.upload = self.studio.posed(subject, pose)
+        hint = notice("Now drag: the photo goes along." + self.studio.knows_only())
+        yield from self.studio.open(session.upload, None, hint, session, seed=settings["seed"])
 
     def _sharp(self, session: Session) -> Any:
         """The photo as it is fitted, 3 x H x W in [-1, 1], but with more pixels for the detector where there are more."""
@@ -115,9 +131,9 @@ class OwnPhoto:
         except (ImageError, TypeError):  # cleared away meanwhile, or kept in the browser at canvas size
             return interpolate(session.upload.person.source.cpu(), size, mode="bicubic")[0].clamp(-1, 1)
 
-    def tools(self, chosen: str | None, session: Session) -> tuple[Any, Any, Any]:
-        """Which of the fits, the crop and the search for the pose make sense now."""
+    def tools(self, chosen: str | None, session: Session) -> tuple[Any, Any, Any, Any]:
+        """Which of the fits, the crop, the search for the pose and its settling make sense now."""
         own = chosen is None and session.upload is not None
         fitting = own and session.file is not None
         name = next((name for name, fit in FITS.items() if fit == session.fit), None)
-        return gr.update(visible=fitting, value=name), gr.update(visible=fitting), gr.update(visible=own)
+        return gr.update(visible=fitting, value=name), gr.update(visible=fitting), gr.update(visible=own), gr.update(visible=own)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from nted_step.image import Fit
-from nted_step.pipeline import NTEDStepPipeline, Person
+from nted_step.person import Appearance, Person
+from nted_step.pipeline import NTEDStepPipeline
 from nted_step.pose import Pose
+from nted_step.sampler import StepOutput
 from pose_editor import saving
 from pose_editor.kept import KeptPeople
 
@@ -38,10 +40,19 @@ class Subject:
 
 @dataclass(frozen=True)
 class Result:
-    """A run as the page shows it, and of whom."""
+    """A run as the page shows it, of whom, and what it was computed with.
+
+    Attributes:
+        person: the subject's, or the subject dressed in something.
+        output: the newest step.
+        edit: that it is of.
+    """
 
     run: saving.Run
     subject: Subject
+    person: Appearance
+    output: StepOutput
+    edit: int = 0
 
 
 @dataclass

@@ -77,7 +77,10 @@ function state() {
 function keep() {
   if (!touched || !props.keeps) return;
   const now = state();
-  if (!now.person) now.photo = home.querySelector(".pe-photo")?.getAttribute("href");
+  if (!now.person) {
+    now.photo = home.querySelector(".pe-photo")?.getAttribute("href");
+    now.photo_pose = home.photoPose ?? null; // where the visitor, or the detector, said which it is
+  }
   try { localStorage.setItem(KEPT, JSON.stringify(now)); } catch { /* private window or no room: then nothing is kept */ }
 }
 

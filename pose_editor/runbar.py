@@ -10,14 +10,14 @@ from pose_editor.component import Widget
 from pose_editor.tween import MAX_FRAMES
 
 MAX_SEED = 2**32 - 1
-KINDS = ("result", "step", "strip", "gif", "webp", "mp4", "zip", "film-gif", "film-mp4")
+KINDS = ("result", "large", "cutout", "step", "strip", "gif", "webp", "mp4", "zip", "film-gif", "film-mp4")
 MAX_STEPS = 1000
 FILM_POSES = 12  # unless another number is asked for
 MAX_PHOTO = 2_000_000  # characters of a photo that was kept in the browser; it is canvas-sized
 
 
 class RunBar(Widget):
-    """Value ``{"seed": n}``, with ``"save": {"kind", "step", "frames"}`` or ``"restore": {"person", "photo", "joints", "seed", "step"}``.
+    """Value ``{"seed": n}``, with ``"save": {"kind", "step", "frames"}`` or ``"restore": {"person", "photo", "photo_pose", "joints", "seed", "step"}``.
 
     Events: ``save`` when a file is wanted, ``restore`` when a kept state or a link was found. A new seed makes the pose
     editor send its pose again.
@@ -69,8 +69,10 @@ def _check_restore(kept: Any) -> dict[str, Any]:
     if not (person is None or isinstance(person, str)) or not (photo is None or (isinstance(photo, str) and len(photo) <= MAX_PHOTO)):
         raise ValueError("this link or saved state cannot be read")
     joints = formats.check_value({"joints": kept.get("joints")})["joints"]
+    pose = kept.get("photo_pose")
+    photo_pose = None if pose is None else formats.check_value({"joints": pose})["joints"]
     step = _whole(kept.get("step"), "step", MAX_STEPS)
-    return {"person": person, "photo": photo, "joints": joints, "step": step}
+    return {"person": person, "photo": photo, "photo_pose": photo_pose, "joints": joints, "step": step}
 
 
 def _whole(number: Any, name: str, most: int) -> int:

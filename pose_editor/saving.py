@@ -14,8 +14,9 @@ from typing import Any
 import cv2
 import numpy as np
 from PIL import Image, PngImagePlugin
+from torch import Tensor
 
-from nted_step.output import FRAME_MS, LAST_FRAME_MS, strip
+from nted_step.output import FRAME_MS, LAST_FRAME_MS, cut_out, strip
 from nted_step.pose import Pose
 from pose_editor import formats
 
@@ -46,6 +47,19 @@ def save(run: Run, kind: str, step: int) -> tuple[str, str, bytes]:
     name, mime, write = FILES[kind]
     step = min(step, len(run.images) - 1)
     return name.format(step), mime, write(run, step)
+
+
+def large(run: Run, kind: str, image: Image.Image, mask: Tensor | None) -> tuple[str, str, bytes]:
+    """(file name, media type, bytes) of one of ``LARGE``: the result with more pixels than the canvas, or the person cut out of it.
+
+    mask: H x W in [0, 1] of the image's size; None where there is none. Raises ValueError for a cut-out without one.
+    """
+    scale = image.width // run.images[-1].width
+    if kind == "cutout":
+        if mask is None:
+            raise ValueError("a cut-out needs to know the pose in the photo: lay the joints on it first")
+        image = cut_out(image, mask)
+    return LARGE[kind], "image/png", png(image.crop(tuple(scale * edge for edge in run.crop)), run.settings)
 
 
 def png(image: Image.Image, settings: Mapping[str, Any]) -> bytes:
@@ -115,6 +129,7 @@ def _zip(run: Run) -> bytes:
     return buffer.getvalue()
 
 
+LARGE = {"large": "result_large.png", "cutout": "cutout.png"}
 FILES: dict[str, tuple[str, str, Callable[[Run, int], bytes]]] = {
     "result": ("result.png", "image/png", lambda run, _: png(run.images[-1].crop(run.crop), run.settings)),
     "step": ("step_{:02d}.png", "image/png", lambda run, step: png(run.images[step], dict(run.settings) | {"step": step})),

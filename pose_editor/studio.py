@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import torch
 from PIL import Image
+from torch import Tensor
 
-from nted_step.image import Fit, FittedPhoto, load_photo, to_pil, to_tensor
-from nted_step.pipeline import NTEDStepPipeline, Person
+from nted_step.image import Fit, FittedPhoto, load_photo, to_pil, to_tensor, to_uint8
+from nted_step.person import Appearance, Person
+from nted_step.pipeline import NTEDStepPipeline
 from nted_step.pose import Pose, PoseError, load_pose_text
 from nted_step.sampler import StepOutput
 from pose_editor import formats, presets, saving, tracing
@@ -30,6 +33,7 @@ from pose_editor.reel import Reel
 from pose_editor.tween import tween
 from pose_editor.viewer import StepViewer
 
+LARGE = 4  # times the canvas's pixels, along each side, of zoomed and saved results
 PREVIEW_SECONDS = 0.05  # how long a preview may think before it shows what it has
 OPENING = "wave"  # the preset in which the first person is shown
 
@@ -67,16 +71,27 @@ class Studio:
     def _example(self, folder: Path, entry: dict[str, str]) -> Subject:
         photo = load_photo(folder / f"{entry['name']}.png", self.canvas)
         pose = load_pose_text(folder / f"{entry['name']}.txt", self.canvas)
-        return self._subject(entry["title"], photo, pose, self.pipeline.encode(photo.image))
+        return self._subject(entry["title"], photo, pose, self.pipeline.encode(photo.image, pose))
 
     def _subject(self, title: str, photo: FittedPhoto, pose: Pose, person: Person) -> Subject:
         return Subject(title, data_url(to_pil(photo.image)), pose, person, self.pipeline, photo.content(), photo.window())
 
     def upload(self, source: str | bytes, name: str, kept: KeptPeople, fit: Fit = "auto") -> Subject:
-        """A visitor's photo, with a standing pose fitted to where the photo is on the canvas. Raises ImageError."""
-        photo = load_photo(source, self.canvas, fit, name)
-        pose, person = presets.standing(self.canvas, photo.content()), kept.encode(self.pipeline, photo.image)
+        """A visitor's photo, with a standing pose fitted to where the photo is on the canvas: nobody knows yet which pose it shows.
+
+        Raises ImageError.
+        """
+        photo, large = load_photo(source, self.canvas, fit, name), None
+        if self.pipeline.find:
+            height, width = self.canvas
+            large = torch.from_numpy(to_uint8(load_photo(source, (LARGE * height, LARGE * width), fit, name).image)).permute(2, 0, 1)
+        pose, person = presets.standing(self.canvas, photo.content()), kept.encode(self.pipeline, photo.image, None, large)
         return self._subject("Your photo", photo, pose, person)  # a saved file does not tell its name
+
+    @staticmethod
+    def posed(subject: Subject, pose: Pose) -> Subject:
+        """The same photo, of which it is known now that it shows this pose."""
+        return replace(subject, pose=pose, person=subject.person.posed(pose))
 
     def subject(self, chosen: str | None, session: Session) -> Subject:
         """The person on the visitor's page: the chosen example, or else the uploaded photo."""
@@ -92,7 +107,8 @@ class Studio:
         if subject.pipeline is self.pipeline:
             kept.use(self.pipeline, subject.person)
             return subject
-        return replace(subject, person=kept.encode(self.pipeline, subject.person.source[0].cpu()), pipeline=self.pipeline)
+        old = subject.person
+        return replace(subject, person=kept.encode(self.pipeline, old.source[0].cpu(), old.pose, old.large), pipeline=self.pipeline)
 
     def announce(self, session: Session, edit: int) -> None:
         """A newer edit is waiting in the queue: whatever runs for an older one ends at its next step."""
@@ -116,9 +132,9 @@ class Studio:
         with self.claims:
             session.run += 1
 
-    def steps(self, person: Person, pose: Pose, session: Session, run: int, seed: int = 0) -> Iterator[StepOutput]:
+    def steps(self, person: Appearance, pose: Pose, session: Session, run: int, seed: int = 0, *, preview: bool = False) -> Iterator[StepOutput]:
         """Sampler steps as long as no newer run wants the model, which is free between two steps."""
-        outputs = self.pipeline.generate(person, pose, seed=seed)
+        outputs = (self.pipeline.generate if preview else self.pipeline.lend)(person, pose, seed=seed)
         while session.run == run:
             output = self.model(next, outputs, None)
             if output is None:
@@ -133,10 +149,10 @@ class Studio:
         except (PoseError, gr.Error):
             return gr.skip()  # the release that follows says what is wrong
 
-    def glance(self, person: Person, pose: Pose, session: Session, edit: int, seed: int) -> Any:
+    def glance(self, person: Appearance, pose: Pose, session: Session, edit: int, seed: int) -> Any:
         """The furthest step that fits in a moment, for the viewer; nothing where something newer came in between. Raises PoseError."""
         began, output = time.perf_counter(), None
-        for output in self.steps(person, pose, session, self.claim(session, edit, preview=True), seed):
+        for output in self.steps(person, pose, session, self.claim(session, edit, preview=True), seed, preview=True):
             if output.step and time.perf_counter() - began > PREVIEW_SECONDS:
                 break
         if output is None or not output.step:
@@ -166,7 +182,7 @@ class Studio:
         for output in self.steps(subject.person, pose, session, self.claim(session, edit), seed):
             reel.add(output)
             if output.step:
-                session.last = Result(reel.run, subject)
+                session.last = Result(reel.run, subject, subject.person, output, edit)
             if reel.due():
                 yield reel.value()
 
@@ -174,11 +190,14 @@ class Studio:
         """What a saved file says about how it was made."""
         steps = self.pipeline.config.steps
         made = {"made_by": "NTED Step", "weights": about(self.pipeline), "weights_sha256": self.pipeline.sha256}
-        return made | {"person": subject.title, "seed": seed, "steps": steps, "joints": joints}
+        pose = subject.person.pose
+        source_pose = None if pose is None else {"joints": formats.to_value(pose)["joints"], "from": "the page"}
+        return made | {"person": subject.title, "source_pose": source_pose, "seed": seed, "steps": steps, "joints": joints}
 
     def save(self, value: dict[str, Any], chosen: str | None, session: Session, settings: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """The visitor's newest result as a file to download, or a film from the photo's pose to the editor's."""
-        run, wanted = (session.last or self.opened).run, settings["save"]
+        result, wanted = session.last or self.opened, settings["save"]
+        run = result.run
         try:
             if wanted["kind"].startswith("film"):
                 subject, frames, images = self.subject(chosen, session), wanted["frames"], []
@@ -187,6 +206,8 @@ class Studio:
                     yield {"said": f"Making the film: {len(images)} of {frames} poses…"}
                 made = self.made(subject, value["joints"], settings["seed"]) | {"film_poses": frames}
                 name, mime, data = saving.film(images, wanted["kind"].removeprefix("film-"), made)
+            elif wanted["kind"] in saving.LARGE:
+                name, mime, data = saving.large(run, wanted["kind"], *self.model(self.enlarged, result))
             else:
                 name, mime, data = saving.save(run, wanted["kind"], wanted["step"])
         except ValueError as error:
@@ -195,7 +216,20 @@ class Studio:
         url = f"data:{mime};base64,{base64.b64encode(data).decode()}"
         yield {"name": name, "url": url, "n": time.time()}  # a new value each time, else the second click does nothing
 
-    def film(self, person: Person, first: Pose, last: Pose, frames: int, seed: int) -> Iterator[Image.Image]:
+    def enlarged(self, result: Result) -> tuple[Image.Image, Tensor | None]:
+        """A finished result with LARGE times the canvas's pixels, and the person's mask H x W, or None where nothing is carried."""
+        height, width = self.canvas
+        image, mask = self.pipeline.enlarge(result.person, result.run.pose, result.output, (LARGE * height, LARGE * width))
+        return to_pil(image), mask
+
+    def zoomed(self, session: Session) -> Any:
+        """The viewer looks closely at the newest result: the same with more pixels."""
+        result = session.last or self.opened
+        if result.output.step < self.pipeline.config.steps or result.subject.pipeline is not self.pipeline:
+            return gr.skip()
+        return StepViewer(zoomed={"edit": result.edit, "url": data_url(self.model(self.enlarged, result)[0])})
+
+    def film(self, person: Appearance, first: Pose, last: Pose, frames: int, seed: int) -> Iterator[Image.Image]:
         """The last step of every pose on the way from one to the other, all from the same noise. Raises ValueError."""
         for pose in tween(first, last, frames):
             for output in self.locked(self.pipeline.generate(person, pose, seed=seed)):
@@ -219,10 +253,26 @@ class Studio:
             subject, before = result.subject, StepOutput(step - 1, (0, 0), to_tensor(result.run.images[step - 1]), 0.0)
             if subject.pipeline is not self.pipeline:
                 return gr.skip()  # other weights are in use, and their first result is on its way
-            glow, labels, everywhere = self.trace(subject.person, result.run.pose, before, level, clicked["x"], clicked["y"])
+            at = (clicked["x"], clicked["y"])
+            glow, labels, everywhere = self.trace(subject.person, result.run.pose, before, level, *at)
+            place = self.model(self.place, result, at)
         except (KeyError, IndexError, TypeError, ValueError):
             return gr.skip()  # a click on a picture that is no longer there
-        return StepViewer(traced={"glow": data_url(glow), "labels": data_url(labels), "everywhere": everywhere})
+        shown = glow if place is None else tracing.spot(place, self.canvas)
+        return StepViewer(traced={"glow": data_url(shown), "labels": data_url(labels), "everywhere": everywhere and place is None, "place": place})
+
+    def place(self, result: Result, at: tuple[float, float]) -> tuple[float, float] | None:
+        """(x, y) in the photo, in canvas pixels, that a pixel of a result is carried from; None where it is rendered."""
+        carried, places = result.person.carried(result.run.pose), result.subject.person.places(result.run.pose)
+        if carried is None or places is None:
+            return None
+        height, width = self.canvas
+        column, row = min(int(at[0]), width - 1), min(int(at[1]), height - 1)
+        if carried.alpha[0, 0, row, column] < 0.5:
+            return None
+        h, w = places.place.shape[-2:]
+        x, y = places.place[0, :, row * h // height, column * w // width].tolist()
+        return (x + 1) / 2 * width, (y + 1) / 2 * height
 
     def trace(
         self, person: Person, pose: Pose, before: StepOutput, level: int, x: float, y: float
@@ -264,6 +314,8 @@ class Studio:
         if not head.startswith("data:image/webp;base64"):
             raise ValueError("no photo was kept")
         session.upload = self.upload(base64.b64decode(data), "Your photo", session.kept)
+        if kept["photo_pose"] is not None:
+            session.upload = self.posed(session.upload, formats.from_value({"joints": kept["photo_pose"]}).require_drawable(self.canvas))
         return session.upload
 
     def open_example(self, chosen: str | None, session: Session, settings: dict[str, Any]) -> Iterator[tuple[Any, ...]]:

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 GLOW = (255, 214, 10)
+RING = 9  # pixels, radius around a place
 SHADE = 175  # alpha of what was not looked at
 STANDS_OUT = 1.5  # times the mean, from which on the strongest place is a place and not the whole photo
 
@@ -26,6 +27,16 @@ def glow(mixture: np.ndarray, attention: np.ndarray, at: tuple[float, float], si
     picture = np.empty((*size, 4), np.uint8)
     picture[..., :3] = np.where(heat[..., None] > 0.35, GLOW, (10, 10, 16))
     picture[..., 3] = np.where(heat > 0.35, 70 * heat, SHADE * (1 - heat / 0.35))
+    return Image.fromarray(picture)
+
+
+def spot(place: tuple[float, float], size: tuple[int, int]) -> Image.Image:
+    """An RGBA picture of canvas size (H, W) to lay over the photo: dark but for a ring around one place (x, y) in canvas pixels."""
+    picture = np.zeros((*size, 4), np.uint8)
+    picture[...] = (10, 10, 16, SHADE)
+    centre = tuple(round(16 * value) for value in place)
+    cv2.circle(picture, centre, 16 * RING, (0, 0, 0, 0), -1, cv2.LINE_AA, 4)
+    cv2.circle(picture, centre, 16 * RING, (*GLOW, 255), 1, cv2.LINE_AA, 4)
     return Image.fromarray(picture)
 
 

@@ -40,9 +40,11 @@ const shown = () => Math.min(wanted, Math.max(fresh - 1, 0));
 
 function draw() {
   const step = preview ? preview.step : shown();
-  const url = preview ? preview.url : frames[step];
+  const detailed = sharp();
+  const url = preview ? preview.url : detailed ?? frames[step];
   if (url && image.getAttribute("src") !== url) image.src = url;
   image.hidden = !url;
+  image.classList.toggle("sv-sharp", !!detailed);
   image.classList.toggle("sv-full", step === last); // the last step is a picture, not pixels to be counted
   image.alt = url ? `The re-posed person, ${stepName(step)}` : "";
   labelStep.textContent = preview ? "preview" : `step ${step}`;

@@ -20,7 +20,8 @@ class StepViewer(Widget):
 
     Events: ``stop`` when a person wants a run to end; ``trace`` when a pixel of the result is clicked to see where it comes
     from, with ``x``, ``y``, ``step`` and ``level`` in the event's data, answered by ``StepViewer(traced={"glow", "labels",
-    "everywhere"})``, the last of which says whether it came from all of the photo alike.
+    "everywhere", "place"})``: whether it came from all of the photo alike, and (x, y) where it is carried from, or None; ``zoom`` when the
+    result is looked at closely, answered by ``StepViewer(zoomed={"edit", "url"})``, the newest result with more pixels.
 
     Args:
         sizes: (h, w) of every step; the slider has one position for each.
@@ -36,13 +37,14 @@ class StepViewer(Widget):
         levels: list[list[int]] | None = None,
         traced: dict[str, Any] | None = None,
         against: str = "the photo",
+        zoomed: dict[str, Any] | None = None,
         **arguments: Any,
     ) -> None:
         sizes = [list(size) for size in sizes or [[1, 1]]]
         scripts = ("viewer.js", "viewer_tools.js")
         super().__init__(
             "viewer", scripts, value=value, sizes=sizes, source=source, against=against, limbs=LIMBS, levels=levels or [], traced=traced,
-            **arguments,
+            zoomed=zoomed, **arguments,
         )  # fmt: skip
 
     def api_info(self) -> dict[str, Any]:

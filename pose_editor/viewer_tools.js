@@ -23,8 +23,23 @@ function drawWays() {
   root.classList.toggle("sv-trace", pressed("trace"));
   tracing.hidden = !pressed("trace");
   if (!pressed("trace")) showTrace(null);
-  drawPose();
+  draw();
 }
+
+// --- the newest result with more pixels, for the lens -------------------------------------------------------------
+
+let askedFor = null; // the edit that it was last asked for
+
+/** URL of the whole result in the photo's own detail, where the lens is on it and the server has answered; asks for it where not. */
+function sharp() {
+  if (!pressed("lens") || preview || shown() < last || fresh <= last) return null;
+  if (props.zoomed?.edit === edit) return props.zoomed.url;
+  if (askedFor !== edit) trigger("zoom");
+  askedFor = edit;
+  return null;
+}
+
+watch("zoomed", draw);
 
 // --- where does this come from? ---------------------------------------------------------------------------------
 
@@ -33,7 +48,12 @@ const level = root.querySelector(".sv-level");
 const labels = root.querySelector(".sv-labels");
 const showLabels = root.querySelector(".sv-show");
 const cross = root.querySelector(".sv-cross");
-let traced = null; // the answer to the last click: { glow, labels, everywhere }
+let traced = null; // the answer to the last click: { glow, labels, everywhere, place }
+const line = document.createElementNS("http://www.w3.org/2000/svg", "svg"); // from the result to the place in the photo
+line.classList.add("sv-line");
+line.append(document.createElementNS("http://www.w3.org/2000/svg", "line"));
+const ground = home.body ?? home;
+ground.append(line);
 let asked = [88, 100];
 
 level.replaceChildren(...props.levels.map(([height, width], index) => new Option(`${height}x${width}`, index)));
@@ -54,7 +74,22 @@ function showTrace(answer) {
   if (answer) labels.src = answer.labels;
   tracing.querySelector("span").textContent = answer?.everywhere ? "From everywhere alike." : "Click the result."; // a level that does not choose
   home.dispatchEvent(new CustomEvent("photo-overlay", { detail: answer?.glow ?? null }));
+  drawLine();
 }
+
+/** Across both pictures, where the pixel is the photo's own. */
+function drawLine() {
+  const photo = home.querySelector(".pe-photo");
+  const place = traced?.place && photo ? traced.place : null;
+  line.toggleAttribute("hidden", !place);
+  if (!place) return;
+  const origin = ground.getBoundingClientRect(), here = stage.getBoundingClientRect(), there = photo.getBoundingClientRect();
+  const [height, width] = props.sizes[last];
+  const end = (box, [x, y]) => [box.left - origin.left + (x / width) * box.width, box.top - origin.top + (y / height) * box.height];
+  const [[x1, y1], [x2, y2]] = [end(here, asked), end(there, place)];
+  for (const [key, value] of Object.entries({ x1, y1, x2, y2 })) line.firstChild.setAttribute(key, value);
+}
+addEventListener("resize", drawLine);
 
 stage.addEventListener("click", (event) => {
   if (!pressed("trace") || event.target.closest(".sv-tracing")) return;

@@ -23,6 +23,7 @@ class Parts:
     fit: Any
     crop: Any
     find: Any
+    settle: Any
     cropper: Any
     editor: Any
     viewer: Any
@@ -50,6 +51,7 @@ def wire(studio: Any, own: OwnPhoto, on: Parts) -> list[Any]:
     on.picker.select(studio.opening_other, [on.session], None, **AT_ONCE)
     on.viewer.stop(studio.stop, [on.session], None, **AT_ONCE)
     on.viewer.trace(studio.traced, [on.session], on.viewer, **PREVIEW)
+    on.viewer.zoom(studio.zoomed, [on.session], on.viewer, **PREVIEW)
     on.bar.save(studio.save, wanted, on.download, **SAVE)
     chosen = on.picker.select(studio.open_example, [on.picker, on.session, on.bar], opened, **RUN)
     restored = on.bar.restore(studio.restore, [on.bar, on.session], opened, **RUN)
@@ -67,7 +69,7 @@ def _same(session: Session) -> Session:
 
 def _wire_own_photo(own: OwnPhoto, on: Parts, opened: list[Any], uploaded: Any, others: tuple[Any, ...]) -> list[Any]:
     given = [on.session, on.bar]
-    tools = {"fn": own.tools, "inputs": [on.picker, on.session], "outputs": [on.fit, on.crop, on.find]} | AT_ONCE
+    tools = {"fn": own.tools, "inputs": [on.picker, on.session], "outputs": [on.fit, on.crop, on.find, on.settle]} | AT_ONCE
     openings = [
         uploaded,
         on.fit.input(own.refit, [on.fit, *given], opened, **RUN),
@@ -80,6 +82,7 @@ def _wire_own_photo(own: OwnPhoto, on: Parts, opened: list[Any], uploaded: Any, 
     for opening in others:
         opening.then(**tools)  # once more for somebody just chosen, in case answers overtook each other
     on.crop.click(own.choose_window, [on.session], on.cropper, **AT_ONCE)
+    on.settle.click(own.settle, [on.editor, on.picker, *given], opened, **RUN)
     on.find.click(own.find, [on.picker, *given], opened, **SEARCH)
     return openings
 

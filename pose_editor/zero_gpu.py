@@ -14,10 +14,10 @@ except ImportError:
     spaces = None
 
 from gradio.context import LocalContext
-from torch import Tensor
 
 from nted_step.generator import Generator
-from nted_step.pipeline import NTEDStepPipeline, Person
+from nted_step.person import Appearance
+from nted_step.pipeline import NTEDStepPipeline
 from nted_step.pose import Pose
 from nted_step.sampler import StepOutput
 
@@ -34,7 +34,8 @@ def pipeline_class() -> type[NTEDStepPipeline]:
 class LentPipeline(NTEDStepPipeline):
     """A pipeline on the CPU whose runs, when a visitor asks for them, go to the GPU that is lent.
 
-    What crosses to the other process is plain data: a photo, pose, numbers, and images back.
+    Only :meth:`lend` goes there. What crosses to the other process is an appearance, which becomes photos and poses on the way and is
+    encoded anew there, and images back.
     """
 
     def __init__(self, generator: Generator, *, device: str = "auto", dtype: str = "auto", weights: Any = None) -> None:
@@ -43,16 +44,17 @@ class LentPipeline(NTEDStepPipeline):
         super().__init__(generator, device="cpu", dtype=dtype, weights=weights)
         self.run = spaces.GPU(duration=SECONDS)(self.far_steps)
 
-    def far_steps(self, source: Tensor, pose: Pose, seed: int, steps: int | None, start: StepOutput | None) -> Iterator[StepOutput]:
+    def far_steps(self, person: Appearance, pose: Pose, seed: int, steps: int | None, start: StepOutput | None) -> Iterator[StepOutput]:
         """The steps of a run, in the process that has the GPU."""
-        for output in self.far.generate(self.far.encode(source), pose, seed=seed, steps=steps, start=start):
-            yield replace(output, image=output.image.cpu())
+        for output in self.far.generate(person.on(self.far), pose, seed=seed, steps=steps, start=start):
+            rendered = None if output.rendered is None else output.rendered.cpu()
+            yield replace(output, image=output.image.cpu(), rendered=rendered)
 
-    def generate(
-        self, person: Person, pose: Pose, *, seed: int = 0, steps: int | None = None, start: StepOutput | None = None
+    def lend(
+        self, person: Appearance, pose: Pose, *, seed: int = 0, steps: int | None = None, start: StepOutput | None = None
     ) -> Iterator[StepOutput]:
         if LocalContext.request.get(None) is None:  # nobody to lend for: the page's first result
-            yield from super().generate(person, pose, seed=seed, steps=steps, start=start)
+            yield from self.generate(person, pose, seed=seed, steps=steps, start=start)
             return
         pose.require_drawable(self.config.size)
-        yield from self.run(person.source[0].cpu(), pose, seed, steps, start)
+        yield from self.run(person, pose, seed, steps, start)

@@ -31,7 +31,7 @@ class SwapCase:
         part: name out of ``appearance_control.classes.PARTS``.
         wearer_seed, donor_seed: of the people; their photos are of pose 0.
         pose_index: of the wearer's target pose. pose: the same, on the canvas.
-        wearer, donor: the photos, 3 x H x W uint8.
+        wearer, donor: the photos, 3 x H x W uint8; wearer_pose, donor_pose: the poses in them.
         plain, truth: the wearer in the target pose, without and with the garment, same light, camera and background; 3 x H x W uint8.
         wearer_mask, garment_mask: H x W bool, where ``plain`` shows what is replaced, and ``truth`` what replaces it.
     """
@@ -43,6 +43,8 @@ class SwapCase:
     pose: Pose
     wearer: Tensor
     donor: Tensor
+    wearer_pose: Pose
+    donor_pose: Pose
     plain: Tensor
     truth: Tensor
     wearer_mask: Tensor
@@ -88,9 +90,9 @@ def _case_of(seed: int, part: str, size: tuple[int, int]) -> SwapCase | None:
             plain = render_people([seed], [index], size)
             truth = render_people([seed], [index], size, garments_from=[other], garment_classes=names)
             if min(shown(plain.class_map[0]).sum(), shown(truth.class_map[0]).sum()) >= least:
-                pose = Pose(plain.joints[0].numpy(), plain.visible[0].numpy())
+                pose, *of_photos = (Pose(picture.joints[0].numpy(), picture.visible[0].numpy()) for picture in (plain, wearer, donor))
                 masks = (shown(picture.class_map[0]) for picture in (plain, truth))
-                return SwapCase(part, seed, other, index, pose, wearer.image[0], donor.image[0], plain.image[0], truth.image[0], *masks)
+                return SwapCase(part, seed, other, index, pose, wearer.image[0], donor.image[0], *of_photos, plain.image[0], truth.image[0], *masks)
     return None
 
 

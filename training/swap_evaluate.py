@@ -23,12 +23,15 @@ from nted_step.image import to_uint8
 from nted_step.pipeline import NTEDStepPipeline, Person
 from nted_step.pose import skeleton_map
 from nted_step.weights import write_atomically
+from training.efficientnet import open_efficientnet
 from training.garment_colour import GarmentColours
-from training.metrics import psnr, to_bytes
+from training.losses import el0_distance
+from training.metrics import NotAvailable, psnr, to_bytes
 from training.swap_cases import PARTS, CaseError, SwapCase, find_case
 
 NO_SWAP, PASTE, SWAP = ROWS = "no swap", "paste by mask", "swap"
 SHOWN = 12  # people on a sheet
+EL0_BATCH = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +63,7 @@ def evaluate(
         sheet: folder for ``sheet.png``, the first people in every way.
 
     Returns:
-        ``rows``: name -> ``inside`` and ``outside`` (PSNR in dB, mean over people), ``colour`` (CIEDE2000 of the garment's mean colour,
+        ``rows``: name -> ``inside`` and ``outside`` (PSNR in dB, mean over people), ``el0`` inside (mean over people), ``colour`` (CIEDE2000 of the garment's mean colour,
         median) and ``seconds`` (median); ``parts``: part -> ``people`` and ``rows`` of its own; ``swaps``: how many were tried;
         ``known``: median seconds to encode, render and parse both people before; ``failed`` and ``skipped``: one line for each
         swap that could not be made, and each person who has nothing to swap.
@@ -93,7 +96,8 @@ def evaluate(
 
 def try_case(case: SwapCase, pipeline: NTEDStepPipeline, parser: FashionParser | None) -> Tried:
     """One case without swapping, pasted and swapped."""
-    wearer, donor = (pipeline.encode(photo.float() / 127.5 - 1) for photo in (case.wearer, case.donor))
+    photos = ((case.wearer, case.wearer_pose), (case.donor, case.donor_pose))
+    wearer, donor = (pipeline.encode(photo.float() / 127.5 - 1, pose) for photo, pose in photos)
     masks = {} if parser else {"mask": case.garment_mask.numpy(), "wearer_mask": case.wearer_mask.numpy()}
     began = time.perf_counter()
     try:
@@ -134,7 +138,7 @@ def _rows(tried: Sequence[Tried]) -> dict[str, dict[str, float]]:
     truth = torch.stack([one.case.truth for one in tried])
     inside = torch.stack([one.case.inside for one in tried])[:, None].float()
     garment = torch.stack([one.case.garment_mask for one in tried]).long()  # class 1 is a garment's, and there is no other
-    rows = {}
+    rows, el0 = {}, _el0_to(truth, inside)
     for row in tried[0].images:
         image = torch.stack([one.images[row] for one in tried])
         colour = GarmentColours(truth, garment).errors(image)
@@ -142,10 +146,26 @@ def _rows(tried: Sequence[Tried]) -> dict[str, dict[str, float]]:
         rows[row] = {
             "inside": psnr(image, truth, inside).mean().item(),
             "outside": psnr(image, truth, 1 - inside).mean().item(),
+            "el0": el0(image),
             "colour": float(np.median(colour)) if len(colour) else None,
             "seconds": float(np.median(seconds)) if seconds else None,
         }
     return rows
+
+
+def _el0_to(truth: Tensor, inside: Tensor) -> Callable[[Tensor], float | None]:
+    """EL0 of images N x 3 x H x W uint8 inside the masks, mean over them; None where its network is not installed."""
+    try:
+        network = open_efficientnet(torch.device("cpu"))
+    except NotAvailable:
+        return lambda image: None
+
+    @torch.no_grad()
+    def el0(image: Tensor) -> float:
+        batches = zip(image.split(EL0_BATCH), truth.split(EL0_BATCH), inside.split(EL0_BATCH), strict=True)
+        return torch.cat([el0_distance(*(network(some.float() / 127.5 - 1, mask) for some in (true, made)), mask) for made, true, mask in batches]).mean().item()
+
+    return el0
 
 
 def save_sheet(path: Path, tried: Sequence[Tried]) -> None:
@@ -169,8 +189,8 @@ def format_table(report: dict[str, Any]) -> str:
     blocks += [(part, of["people"], of["rows"]) for part, of in report["parts"].items()]
     lines = []
     for title, people, rows in blocks:
-        lines += [f"{title}, {people} swaps".ljust(28) + "inside, dB  outside, dB  colour error  seconds"]
-        lines += [f"  {row:26}{_cell(v['inside'], 10, 2)}{_cell(v['outside'], 13, 2)}{_cell(v['colour'], 14, 1)}{_cell(v['seconds'], 9, 2)}" for row, v in rows.items()]
+        lines += [f"{title}, {people} swaps".ljust(28) + "inside, dB  outside, dB  EL0 inside  colour error  seconds"]
+        lines += [f"  {row:26}{_cell(v['inside'], 10, 2)}{_cell(v['outside'], 13, 2)}{_cell(v['el0'], 12, 3)}{_cell(v['colour'], 14, 1)}{_cell(v['seconds'], 9, 2)}" for row, v in rows.items()]
     lines.append(f"{report['known']:.2f} s (median) to encode, render and parse both people before")
     lines += [f"not made: {line}" for line in report["failed"]] + [f"skipped: {line}" for line in report["skipped"]]
     return "\n".join(lines)

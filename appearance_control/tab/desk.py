@@ -170,7 +170,7 @@ class GarmentDesk:
             return
         run, studio = visit.last.run, self.studio
         photo = to_tensor(run.images[-1])
-        person = session.kept.encode(studio.pipeline, photo)
+        person = session.kept.encode(studio.pipeline, photo, run.pose)
         session.upload = Subject("Dressed", data_url(run.images[-1]), run.pose, person, studio.pipeline, run.crop)
         session.file, session.fit, session.opened = None, "auto", 0
         message = notice("This is the result from the garment tab, as a photo to be posed.")
@@ -270,7 +270,7 @@ class GarmentDesk:
         for output in studio.steps(person, job.pose, visit, job.run, job.seed):
             reel.add(output)
             if output.step == steps or (output.step and at_once):
-                visit.last = Result(reel.run, job.subject)
+                visit.last = Result(reel.run, job.subject, person, output, job.edit)
             if reel.due() and (at_once or output.step == steps):
                 yield self.only(viewer=reel.value())
 

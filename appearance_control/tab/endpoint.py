@@ -24,7 +24,10 @@ class SwapEndpoint:
     def __init__(self, desk: GarmentDesk) -> None:
         self.desk, self.studio = desk, desk.studio
 
-    def swap(self, wearer: str, garments: list[str], parts: list[str], pose: dict[str, Any], seed: float) -> Image.Image:
+    def swap(
+        self, wearer: str, garments: list[str], parts: list[str], pose: dict[str, Any], seed: float,
+        wearer_pose: dict[str, Any] | None = None, garment_poses: list[dict[str, Any] | None] | None = None,
+    ) -> Image.Image:  # fmt: skip
         from appearance_control.swap import Garment, GarmentSwap
 
         photos = garments or []
@@ -33,17 +36,22 @@ class SwapEndpoint:
         parser = self.desk.opener()
         if parser is None:
             raise ValueError(f"garments cannot be recognised here: {self.desk.opener.why_not}")
-        dressed = [Garment(self._person(path), (part,), name=Path(path).name) for path, part in zip(photos, parts, strict=True)]
+        poses = garment_poses or [None] * len(photos)
+        if not isinstance(poses, list) or len(poses) != len(photos):
+            raise ValueError(f"garment_poses is a list with the pose in each of the {len(photos)} garment photos, or null")
+        dressed = [
+            Garment(self._person(path, own), (part,), name=Path(path).name) for path, part, own in zip(photos, parts, poses, strict=True)
+        ]
         posed, noise = formats.from_value(pose), whole(seed, "seed")
         swap = self.studio.model(
-            lambda: GarmentSwap(self.studio.pipeline, self._person(wearer), dressed, posed, parser=parser, seed=noise)
+            lambda: GarmentSwap(self.studio.pipeline, self._person(wearer, wearer_pose), dressed, posed, parser=parser, seed=noise)
         )
         *_, last = self.studio.locked(swap.generate())
         return to_pil(last.image)
 
-    def _person(self, photo: str | None) -> Person:
+    def _person(self, photo: str | None, pose: dict[str, Any] | None) -> Person:
         fitted = load_photo(photo or b"", self.studio.canvas, name=Path(photo or "photo").name)
-        return self.studio.pipeline.encode(fitted.image)
+        return self.studio.pipeline.encode(fitted.image, formats.from_value(formats.check_value(pose)) if pose else None)
 
 
 def add(desk: GarmentDesk, pose: PoseEditor, seed: gr.Number) -> None:
@@ -52,9 +60,10 @@ def add(desk: GarmentDesk, pose: PoseEditor, seed: gr.Number) -> None:
         wearer = gr.File(label="wearer", file_types=["image"], type="filepath")
         garments = gr.File(label="garments", file_types=["image"], type="filepath", file_count="multiple")
         parts = gr.Dropdown(list(PARTS), value=["upper"], multiselect=True, label="parts")
+        wearer_pose, garment_poses = gr.JSON(None, label="wearer_pose"), gr.JSON(None, label="garment_poses")
         result = gr.Image(label="result", type="pil", format="png")
         gr.Button().click(
-            refusing(SwapEndpoint(desk).swap), [wearer, garments, parts, pose, seed], result, api_name="swap",
+            refusing(SwapEndpoint(desk).swap), [wearer, garments, parts, pose, seed, wearer_pose, garment_poses], result, api_name="swap",
             concurrency_id="run", concurrency_limit=1,
             api_description=f"The wearer in garments of other people: {MOST} photos at most, and for each the part that is taken of it. {JOINTS}",
         )  # fmt: skip

@@ -10,15 +10,15 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nted_step.benchmark import benchmark, format_report
 from nted_step.config import PRESETS, NTEDStepConfig, preset
+from nted_step.execution import Eager
 from nted_step.folding import fold
 from nted_step.generator import Generator, Textures
 from nted_step.layers import GAIN, BiasedLeakyReLU, EqualConvTranspose2d
 from nted_step.packing import PackedPhases, can_pack, pack
+from nted_step.person import Person
 from nted_step.pipeline import NTEDStepPipeline
 from nted_step.plain import plain
 from nted_step.pose import PoseError
-from nted_step.execution import Eager
-from nted_step.person import Person
 from nted_step.sampler import sample
 from nted_step.schedule import degrade, ladder, seeded_noise, start_image
 from nted_step.textures import Extraction

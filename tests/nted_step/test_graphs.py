@@ -7,12 +7,12 @@ import torch
 
 from nted_step import graphs as recorded
 from nted_step.benchmark_gpu import step_bytes
+from nted_step.execution import Eager, render_step
 from nted_step.filters import FusedConv, inputs_of, turn_transposed
 from nted_step.folding import fold
 from nted_step.generator import DownLevel, StyledConv, Textures
 from nted_step.graphs import Graphs
 from nted_step.layers import FILTERS, Blur, EqualConvTranspose2d
-from nted_step.execution import Eager, render_step
 from nted_step.person import Person
 from nted_step.sampler import sample
 
