@@ -288,4 +288,5 @@ def carry(image: Tensor, place: Tensor, size: tuple[int, int] | None = None) -> 
     """
     size = tuple(size or image.shape[-2:])
     grid = place if tuple(place.shape[-2:]) == size else F.interpolate(place, size=size, mode="bilinear", align_corners=False)
-    return F.grid_sample(image.float(), grid.permute(0, 2, 3, 1), align_corners=False, padding_mode="border")
+    # Bicubic: bilinear weights would take a fifth of the sharpness wherever a place lies between pixels.
+    return F.grid_sample(image.float(), grid.permute(0, 2, 3, 1), mode="bicubic", align_corners=False, padding_mode="border")

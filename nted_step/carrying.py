@@ -17,8 +17,8 @@ from torch import Tensor
 
 from nted_step.carrier import Places, carry
 
-ALPHA_FROM, ALPHA_TO = 0.3, 0.6  # seen x person, over which a place goes from rendered to carried
-LEAST_MASK = 0.15  # of the photo's person mask where a pixel comes from: less is the photo's background
+SEEN_FROM, SEEN_TO = 0.2, 0.45  # seen x person, over which a place goes from rendered to carried
+MASK_FROM, MASK_TO = 0.15, 0.5  # of the photo's person mask where a pixel comes from: less is the photo's background
 EDGE = 0.05  # against division by an empty mask
 
 
@@ -78,8 +78,12 @@ def carry_person(places: Places, photo: Tensor, size: tuple[int, int] | None = N
     there = moved[:, 3:]
     pixels = (moved[:, :3] / there.clamp_min(EDGE) - 1).clamp(-1, 1) * (there > EDGE)
     person, seen = (F.interpolate(v.sigmoid(), size=size, mode="bilinear", align_corners=False) for v in (places.person, places.seen))
-    alpha = ((person * seen - ALPHA_FROM) / (ALPHA_TO - ALPHA_FROM)).clamp(0, 1)
-    return Carried(pixels, person, alpha * (there > LEAST_MASK))
+    alpha = _ramp(person * seen, SEEN_FROM, SEEN_TO) * _ramp(there, MASK_FROM, MASK_TO)
+    return Carried(pixels, person, alpha)
+
+
+def _ramp(share: Tensor, start: float, end: float) -> Tensor:
+    return ((share - start) / (end - start)).clamp(0, 1)
 
 
 def enlarge(carried: Carried, rendered: Tensor) -> Tensor:
