@@ -5,7 +5,8 @@
 
 from nted_step.config import PRESETS, NTEDStepConfig, preset
 from nted_step.image import FittedPhoto, ImageError, load_photo, to_pil
-from nted_step.pipeline import NTEDStepPipeline, Person
+from nted_step.person import Person
+from nted_step.pipeline import NTEDStepPipeline
 from nted_step.pose import JOINTS, LIMB_COLOURS, LIMBS, Pose, PoseError, load_pose_text, skeleton_map
 from nted_step.sampler import StepOutput
 from nted_step.weights import WeightsError, load_weights

@@ -36,11 +36,12 @@ def carry_pairs(carrier: Carrier, pairs: Pairs, device: torch.device) -> Carried
 
 
 def losses(places: Places, pairs: Pairs, weights: CarrierLossWeights) -> tuple[Tensor, dict[str, Tensor]]:
-    """The weighted sum and its parts. Pairs without a surface are learned from by the photo and the person's mask alone."""
+    """The weighted sum and its parts. Pairs without a surface are learned from by the photo alone, and by the person's mask where there is one."""
     grid = tuple(places.place.shape[-2:])
-    parts = {"person": F.binary_cross_entropy_with_logits(places.person, _at(pairs.mask, grid))}
+    mask = _at(pairs.mask, grid)
+    parts = {} if pairs.mask.all() else {"person": F.binary_cross_entropy_with_logits(places.person, mask)}
     if pairs.place is None:
-        parts["photo"] = _photo(places, pairs, _at(pairs.mask, grid) * places.seen.sigmoid())
+        parts["photo"] = _photo(places, pairs, mask * places.seen.sigmoid())
         parts["seen"] = -F.logsigmoid(places.seen).mean()  # else it would call nothing seen, and be right
     else:
         exact, near = (pairs.seen == 1).float(), (pairs.seen == 0.5).float()

@@ -20,7 +20,8 @@ from appearance_control.masks import MaskError
 from appearance_control.parser import FashionParser
 from appearance_control.swap import Garment, GarmentSwap, SwapError
 from nted_step.image import to_uint8
-from nted_step.pipeline import NTEDStepPipeline, Person
+from nted_step.person import Person
+from nted_step.pipeline import NTEDStepPipeline
 from nted_step.pose import skeleton_map
 from nted_step.weights import write_atomically
 from training.efficientnet import open_efficientnet

@@ -16,7 +16,7 @@ from appearance_control.tab import sight
 from appearance_control.tab.masks import mask_url
 from appearance_control.tab.wardrobe import Wanted, Wardrobe
 from nted_step.image import ImageError, to_pil, to_tensor
-from nted_step.pipeline import Person
+from nted_step.person import Person
 from nted_step.pose import Pose, PoseError
 from nted_step.sampler import StepOutput
 from pose_editor import formats

@@ -12,7 +12,7 @@ from appearance_control.classes import PARTS
 from appearance_control.tab.desk import GarmentDesk
 from appearance_control.tab.wardrobe import MOST
 from nted_step.image import load_photo, to_pil
-from nted_step.pipeline import Person
+from nted_step.person import Person
 from pose_editor import formats
 from pose_editor.component import PoseEditor
 from pose_editor.endpoints import JOINTS, refusing, whole
