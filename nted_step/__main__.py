@@ -56,7 +56,7 @@ def generate(options: argparse.Namespace) -> None:
     pose = load_pose(options.pose, size)
     source_pose = load_pose(options.source_pose, size) if options.source_pose else None
     print(f"weights: {pipeline.description}", file=sys.stderr)
-    if pipeline.find and source_pose is None:
+    if pipeline.carrier and source_pose is None:
         print("note: without --source-pose, the pose in the photo, none of its own pixels are carried", file=sys.stderr)
     large_size = (round(size[0] * options.scale), round(size[1] * options.scale))
     large = torch.from_numpy(to_uint8(load_photo(options.source, large_size, options.fit).image)).permute(2, 0, 1) if options.scale > 1 else None
@@ -83,6 +83,9 @@ def info(options: argparse.Namespace) -> None:
     print("ladder      " + " ".join(f"{h}x{w}" for h, w in ladder(config)))
     print("channels    " + ", ".join(f"{config.channels[level]} at {level}" for level in config.levels))
     print("textures    " + ", ".join(f"{config.labels[level]} at {level}" for level in config.levels if config.labels[level]))
+    if weights.carrier:
+        count = sum(value.numel() for value in weights.carrier.state.values())
+        print(f"carrier     {count / 1e6:.2f} M parameters, sha256 {weights.carrier.sha256}")
     for key, value in weights.training.items():
         print(f"{key:<11} {value}")
 
@@ -134,7 +137,7 @@ def split_revision(weights: str) -> tuple[str, str | None]:
 
 def _settings(options: argparse.Namespace, pipeline: NTEDStepPipeline, pose: Pose, source_pose: Pose | None, seconds: list[float]) -> dict[str, Any]:
     return {
-        "weights": {"origin": pipeline.origin, "sha256": pipeline.sha256},
+        "weights": {"origin": pipeline.origin, "sha256": pipeline.sha256, "carrier_sha256": pipeline.carrier_sha256},
         "config": pipeline.config.to_dict(),
         "device": pipeline.device.type,
         "dtype": str(pipeline.dtype).removeprefix("torch."),

@@ -92,6 +92,16 @@ class Places:
     direct: Tensor
 
 
+@dataclass(frozen=True)
+class PhotoFeatures:
+    """What a carrier has read of a photo: the image at its grid, features at 128, 64, 32 and 16 rows, the person's mask, and the joints."""
+
+    image: Tensor
+    features: tuple[Tensor, ...]
+    mask: Tensor
+    joints: Tensor
+
+
 def conv_block(in_channels: int, out_channels: int, stride: int = 1) -> nn.Sequential:
     """3x3 convolution, group normalisation, SiLU."""
     return nn.Sequential(nn.Conv2d(in_channels, out_channels, 3, stride, 1), nn.GroupNorm(8, out_channels), nn.SiLU())
@@ -205,14 +215,20 @@ class Carrier(nn.Module):
 
         The canvas may be any whole multiple of the grid, or smaller.
         """
-        dtype = self.coarse_positions.dtype
+        return self.find(self.read(source, source_skeleton, source_joints), target_skeleton, target_joints)
+
+    def read(self, source: Tensor, skeleton: Tensor, joints: Tensor) -> PhotoFeatures:
+        """What the carrier knows of a photo and the pose in it, whatever the target pose; arguments as of :meth:`forward`."""
         photo = _to_grid(source)
-        photos = self.photo_encoder(torch.cat([photo, _to_grid(source_skeleton)], dim=1).to(dtype))
-        poses = self.pose_encoder(_to_grid(target_skeleton).to(dtype))
-        target16 = self._match_coarse(poses[3], photos[3])
-        half = self._match_middle(target16, poses, photos)
-        mask = self._photo_mask(photos)
-        return self._answer(half, poses, photos, photo, mask, source_joints, target_joints)
+        features = self.photo_encoder(torch.cat([photo, _to_grid(skeleton)], dim=1).to(self.coarse_positions.dtype))
+        return PhotoFeatures(photo, tuple(features), self._photo_mask(features), joints)
+
+    def find(self, photo: PhotoFeatures, skeleton: Tensor, joints: Tensor) -> Places:
+        """Where in the photo each place of a target pose is."""
+        poses = self.pose_encoder(_to_grid(skeleton).to(self.coarse_positions.dtype))
+        target16 = self._match_coarse(poses[3], photo.features[3])
+        half = self._match_middle(target16, poses, photo.features)
+        return self._answer(half, poses, photo, joints)
 
     def _match_coarse(self, target: Tensor, photo: Tensor) -> Tensor:
         """Features of the target at 16 rows, which have seen the photo's."""
@@ -222,7 +238,7 @@ class Carrier(nn.Module):
             tokens = block(tokens)
         return tokens[:, : target.shape[2] * target.shape[3]].transpose(1, 2).reshape(target.shape)
 
-    def _match_middle(self, coarse: Tensor, poses: list[Tensor], photos: list[Tensor]) -> Tensor:
+    def _match_middle(self, coarse: Tensor, poses: list[Tensor], photos: tuple[Tensor, ...]) -> Tensor:
         """Features of the target at 64 rows."""
         x = self.to_middle(torch.cat([_double(coarse), poses[2]], dim=1)) + self.middle_positions[0]
         photo = (photos[2] + self.middle_positions[1]).flatten(2).transpose(1, 2)
@@ -235,20 +251,18 @@ class Carrier(nn.Module):
         half = _double(self.mask_middle(photos[2])) + self.mask_half(photos[1])
         return self.mask_head(self.mask_mix(_double(half) + self.mask_fine(photos[0]))).float()
 
-    def _answer(
-        self, half: Tensor, poses: list[Tensor], photos: list[Tensor], photo: Tensor, mask: Tensor, source_joints: Tensor, target_joints: Tensor
-    ) -> Places:
-        candidates, known = limb_places(source_joints, target_joints, self.config.grid, self.config.size[1] / self.config.size[0])
+    def _answer(self, half: Tensor, poses: list[Tensor], photo: PhotoFeatures, joints: Tensor) -> Places:
+        candidates, known = limb_places(photo.joints, joints, self.config.grid, self.config.size[1] / self.config.size[0])
         coarse, mixture = (_smooth_double(head(half).float()) for head in (self.half_head, self.half_mixture))
         direct = cell_centres(self.config.grid, half.device) + DIRECT_REACH * coarse[:, :2]
         there = mix_places(direct, candidates, mixture, known)
-        found = torch.cat([photos[0].float(), photo.float(), mask.sigmoid()], dim=1)
+        found = torch.cat([photo.features[0].float(), photo.image.float(), photo.mask.sigmoid()], dim=1)
         found = F.grid_sample(found, there.detach().permute(0, 2, 3, 1), align_corners=False, padding_mode="border").to(half.dtype)
         fine = _double(self.fine_half(half)) + self.fine_pose(poses[0]) + self.fine_photo(found)
         fine = self.fine_head(self.fine_mix(fine)).float()
         place = mix_places(direct, candidates, mixture + fine[:, 20:], known) + FINE_REACH * fine[:, :2]
         person, seen, classes = (coarse[:, 2:] + fine[:, 2:20]).split((1, 1, CLASSES), dim=1)
-        return Places(place, person, seen, classes, mask, direct)
+        return Places(place, person, seen, classes, photo.mask, direct)
 
 
 def mix_places(direct: Tensor, candidates: Tensor, logits: Tensor, known: Tensor) -> Tensor:

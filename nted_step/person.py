@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from nted_step.carrier import Carrier, Places
+from nted_step.carrier import Carrier, PhotoFeatures, Places
 from nted_step.carrying import Carried, carry_person
 from nted_step.execution import Execution, extraction
 from nted_step.generator import Textures
@@ -57,7 +57,7 @@ class Appearance(Protocol):
 
 
 class PlaceFinder:
-    """A carrier on a device, asked for one photo and two poses at a time."""
+    """A carrier on a device, asked about one photo at a time."""
 
     def __init__(self, carrier: Carrier, size: tuple[int, int], device: torch.device, dtype: torch.dtype):
         """``size``: of the canvas that poses and photos are on. ``dtype``: of the network's inner arithmetic; places are float32."""
@@ -65,11 +65,18 @@ class PlaceFinder:
         self.size, self.device = size, device
 
     @torch.no_grad()
-    def __call__(self, photo: Tensor, pose: Pose, target: Pose) -> Places:
-        """Photo 1 x 3 x H x W in [-1, 1], the pose in it, and the one that is wanted."""
-        maps = [skeleton_map(one, self.size)[None].to(self.device) for one in (pose, target)]
-        joints = [joint_tensor(one, self.size)[None].to(self.device) for one in (pose, target)]
-        return self.carrier(photo.to(self.device), *maps, *joints)
+    def read(self, photo: Tensor, pose: Pose) -> PhotoFeatures:
+        """Photo 1 x 3 x H x W in [-1, 1] and the pose in it."""
+        return self.carrier.read(photo.to(self.device), *self._drawn(pose))
+
+    @torch.no_grad()
+    def find(self, photo: PhotoFeatures, target: Pose) -> Places:
+        """Where in a photo that was read each place of a pose is."""
+        return self.carrier.find(photo, *self._drawn(target))
+
+    def _drawn(self, pose: Pose) -> tuple[Tensor, Tensor]:
+        """Skeleton map and joints."""
+        return skeleton_map(pose, self.size)[None].to(self.device), joint_tensor(pose, self.size)[None].to(self.device)
 
 
 class Person:
@@ -83,11 +90,12 @@ class Person:
         large: 3 x h x w uint8, the same window of the photo with more pixels, on the CPU; None where there are no more.
     """
 
-    def __init__(self, source: Tensor, execution: Execution, pose: Pose | None = None, find: PlaceFinder | None = None, large: Tensor | None = None):
-        """``find``: of a model that carries; None for one that does not."""
+    def __init__(self, source: Tensor, execution: Execution, pose: Pose | None = None, carrier: PlaceFinder | None = None, large: Tensor | None = None):
+        """``carrier``: of a model that carries; None for one that does not."""
         self.source, self.pose, self.large = source, pose, large
-        self._execution, self._find = execution, find
+        self._execution, self._carrier = execution, carrier
         self._known: dict[int, Textures] = {}
+        self._read: PhotoFeatures | None = None
         self._places: OrderedDict[Pose, Places] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -105,11 +113,13 @@ class Person:
 
     def places(self, pose: Pose) -> Places | None:
         """Where in the photo each place of a pose is; None for a model that does not carry, or where the photo's pose is not known."""
-        if self._find is None or self.pose is None:
+        if self._carrier is None or self.pose is None:
             return None
         with self._lock:
             if pose not in self._places:
-                self._places[pose] = self._find(self.source, self.pose, pose)
+                if self._read is None:
+                    self._read = self._carrier.read(self.source, self.pose)
+                self._places[pose] = self._carrier.find(self._read, pose)
                 while len(self._places) > POSES_KEPT:
                     self._places.popitem(last=False)
             self._places.move_to_end(pose)
@@ -133,7 +143,7 @@ class Person:
 
     def posed(self, pose: Pose | None) -> Person:
         """The same photo with another belief of the pose in it; what is known of its textures is shared."""
-        other = Person(self.source, self._execution, pose, self._find, self.large)
+        other = Person(self.source, self._execution, pose, self._carrier, self.large)
         other._known, other._lock = self._known, self._lock
         return other
 
@@ -142,13 +152,15 @@ class Person:
         with self._lock:
             self._known.clear()
             self._places.clear()
+            self._read = None
 
     @property
     def nbytes(self) -> int:
         """Bytes held by the photo, and the textures and places known so far."""
-        known, places = list(self._known.values()), list(self._places.values())  # at one moment: a run beside this one may add to them
+        known, places, read = list(self._known.values()), list(self._places.values()), self._read  # at one moment: a run beside this one may add
         tensors = [self.source, *([] if self.large is None else [self.large]), *(value for textures in known for value in textures.values)]
         tensors += [value for one in places for value in vars(one).values()]
+        tensors += [] if read is None else [*read.features, read.image, read.mask]
         return sum(tensor.numel() * tensor.element_size() for tensor in {id(each): each for each in tensors}.values())
 
     def _input(self) -> Tensor:

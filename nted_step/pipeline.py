@@ -48,11 +48,12 @@ class NTEDStepPipeline:
             pack(self.generator)
         self.execution: Execution = accelerate(self.generator) if graphs and self.device.type == "cuda" else Eager(self.generator)
         carrier = weights.carrier if weights else None
-        self.find = PlaceFinder(carrier.build(), generator.config.size, self.device, self.dtype) if generator.config.carries and carrier else None
+        self.carrier = PlaceFinder(carrier.build(), generator.config.size, self.device, self.dtype) if generator.config.carries and carrier else None
         self.ladder = ladder(generator.config)
         self.origin = weights.origin if weights else "weights in memory"
         self.training: Mapping[str, Any] = weights.training if weights else {}
         self.sha256 = weights.sha256 if weights else ""
+        self.carrier_sha256 = carrier.sha256 if carrier else ""
 
     @classmethod
     def from_pretrained(
@@ -89,7 +90,7 @@ class NTEDStepPipeline:
             raise ValueError(f"the photo must be 3x{self.config.size[0]}x{self.config.size[1]}, not {'x'.join(map(str, photo.shape))}")
         if pose is not None:
             pose.require_drawable(self.config.size)
-        return Person(photo[None].to(self.device, torch.float32), self.execution, pose, self.find, large)
+        return Person(photo[None].to(self.device, torch.float32), self.execution, pose, self.carrier, large)
 
     def generate(
         self, person: Appearance, pose: Pose, *, seed: int = 0, steps: int | None = None, start: StepOutput | None = None

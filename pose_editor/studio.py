@@ -82,7 +82,7 @@ class Studio:
         Raises ImageError.
         """
         photo, large = load_photo(source, self.canvas, fit, name), None
-        if self.pipeline.find:
+        if self.pipeline.carrier:
             height, width = self.canvas
             large = torch.from_numpy(to_uint8(load_photo(source, (LARGE * height, LARGE * width), fit, name).image)).permute(2, 0, 1)
         pose, person = presets.standing(self.canvas, photo.content()), kept.encode(self.pipeline, photo.image, None, large)

@@ -142,8 +142,8 @@ def test_without_the_photos_pose_nothing_is_carried(pipeline, standing, photo):
 
 def test_places_are_found_once_for_a_pose(pipeline, standing, photo, monkeypatch):
     calls = []
-    find = pipeline.find
-    monkeypatch.setattr(pipeline, "find", lambda *arguments: calls.append(1) or find(*arguments))
+    find = pipeline.carrier.find
+    monkeypatch.setattr(pipeline.carrier, "find", lambda *arguments: calls.append(1) or find(*arguments))
     person = pipeline.encode(photo, standing)
     for _ in range(2):
         list(pipeline.generate(person, standing, steps=2))
