@@ -230,7 +230,8 @@ class GarmentSwap:
         ours = self.parse(self.wearer).mask(_worn(garment.parts, photo) or garment.parts)
         if ours.any() and ours.mean() <= MOST_SHARE:
             return ours
-        notes.append(f"the wearer has no {' or '.join(garment.parts)} in this pose; the place of {garment.name}'s is taken")
+        if self.wearer.places(self.pose) is None:  # else it is put over whatever is worn
+            notes.append(f"the wearer has no {' or '.join(garment.parts)} in this pose; the place of {garment.name}'s is taken")
         return theirs
 
     def _carried(self, mask: np.ndarray, person: Person, view: View, name: str) -> np.ndarray:
