@@ -38,9 +38,11 @@ from training.widening import can_widen, widen
 
 
 def model_config(settings: Settings) -> NTEDStepConfig:
-    """The finished model of a run. Raises ValueError for an unknown preset."""
+    """The finished model of a run; without a carrier it carries nothing, whatever the preset. Raises ValueError for an unknown preset."""
     config = preset(settings.preset)
-    return dataclasses.replace(config, steps=settings.steps) if settings.steps else config
+    if settings.carrier and not config.carries:
+        raise ValueError(f"the preset {settings.preset!r} does not carry the photo's pixels: leave 'carrier' out")
+    return dataclasses.replace(config, steps=settings.steps or config.steps, carries=bool(settings.carrier))
 
 
 class Trainer(Run):
@@ -67,8 +69,6 @@ class Trainer(Run):
         """The carrier that a model which carries is trained with, as it will be used: it is not trained along."""
         if not self.final.carries:
             return None
-        if not self.settings.carrier:
-            raise ValueError(f"the preset {self.settings.preset!r} carries the photo's pixels: name the folder of a trained carrier with 'carrier'")
         return load_carrier(self.settings.carrier).build().to(self.device, memory_format=torch.channels_last)
 
     def _first_generator(self) -> Generator:

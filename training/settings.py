@@ -85,7 +85,7 @@ class Settings:
     """Everything a training run depends on."""
 
     preset: str = "lite"  # model preset of nted_step.config, or carrier
-    carrier: str = ""  # folder of the trained carrier that a model which carries is trained with
+    carrier: str = ""  # folder of a trained carrier; without one the model is trained, and exported, to carry nothing
     carrying: CarrierLossWeights = CarrierLossWeights()  # of a carrier's own training
     init: str = ""  # weights folder to start from, of the preset's shape or of one with fewer channels; random numbers when empty
     drop_finer: bool = False  # give up what init has learned at levels above the first stage's canvas; otherwise that is an error
