@@ -27,9 +27,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from nted_step.carrier import Carrier
+from nted_step.carrying import carry_person
 from nted_step.folding import fold
 from nted_step.generator import Generator
 from nted_step.graphs import accelerate
+from nted_step.packing import can_pack, pack
 from nted_step.pipeline import NTEDStepPipeline, choose_device
 from nted_step.schedule import ladder
 from nted_step.weights import Weights, load_weights, write_atomically
@@ -75,6 +77,8 @@ def evaluate(weights: Weights, test: TestSet, protocol: Protocol, only_last: boo
     Raises ValueError when the pairs are not of the model's size.
     """
     generator = fold(weights.build()).to(device, memory_format=torch.channels_last)
+    if can_pack(device, torch.float32):
+        pack(generator)
     carrier = weights.carrier.build().to(device, memory_format=torch.channels_last) if weights.carrier else None
     config = generator.config
     size = tuple(test.pairs.select(torch.tensor([0])).target.shape[-2:])
@@ -119,9 +123,12 @@ def sample_all(generator: Generator, carrier: Carrier | None, pairs: SomePairs, 
     graphs = accelerate(generator) if device.type == "cuda" else None
     for index in tqdm(torch.arange(len(pairs)).split(CPU_BATCH if device.type == "cpu" else GPU_BATCH), desc="sampling", unit="batch"):
         some = pairs.select(index)
-        outputs = chain(generator, some, device, graphs=graphs, carrier=carrier)
-        if carrier and some.place is not None:
-            errors.append(place_error(predict(carrier, some.source.to(device), some.each(lambda value: value.to(device))).place.cpu(), some))
+        carried = None
+        if carrier:
+            places = predict(carrier, some.source.to(device), some.each(lambda value: value.to(device)))
+            carried = carry_person(places, some.source.to(device))
+            errors += [] if some.place is None else [place_error(places.place.cpu(), some)]
+        outputs = chain(generator, some, device, graphs=graphs, carried=carried)
         source[index], target[index], mask[index] = to_bytes(some.source), to_bytes(some.target), (some.mask >= 0.5).to(torch.uint8)
         for k, images in steps.items():
             images[index] = to_bytes(outputs[k])

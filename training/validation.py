@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from nted_step.carrier import Carrier
+from nted_step.carrying import Carried
 from nted_step.execution import Eager
 from nted_step.generator import Generator
 from nted_step.graphs import Graphs
@@ -60,7 +61,7 @@ def validate(
     """Run the whole chain on everybody in the store and write ``sheet``; ``emphasis`` is the objective's."""
     people = np.arange(store.people)
     pairs = store.pairs(people, np.zeros_like(people), np.ones_like(people))
-    outputs = chain(generator, pairs, device, carrier=carrier)
+    outputs = chain(generator, pairs, device, carried=carry_pairs(carrier, pairs, device) if carrier else None)
     weight = emphasis(pairs)
     steps = zip(outputs[1:], ladder(generator.config)[1:], strict=True)
     loss = torch.stack([losses.pixel(output, degrade(pairs.target, size), weight) for output, size in steps]).mean().item()
@@ -72,11 +73,11 @@ def validate(
 
 @torch.no_grad()
 def chain(
-    generator: Generator, pairs: Pairs, device: torch.device, batch: int = 12, graphs: Graphs | None = None, carrier: Carrier | None = None
+    generator: Generator, pairs: Pairs, device: torch.device, batch: int = 12, graphs: Graphs | None = None, carried: Carried | None = None
 ) -> list[Tensor]:
     """All steps 0..steps of every pair, from the noise of seed 0; each N x 3 x H x W on the CPU.
 
-    ``graphs`` of the generator, where there are any, do the same sooner; ``carrier``: of a generator that carries.
+    ``graphs`` of the generator, where there are any, do the same sooner; ``carried``: of the pairs, for a generator that carries.
     """
     parts, execution = [], graphs or Eager(generator)
     for index in torch.arange(len(pairs)).split(batch):
@@ -84,9 +85,8 @@ def chain(
         source, skeleton = some.source.to(device), some.skeleton.to(device)
         start = start_image(source, seeded_noise(0, generator.config.size).to(device), generator.config)
 
-        person = Person(source, execution)
-        carried = carry_pairs(carrier, some, device) if carrier else None
-        outputs = sample(execution, person, skeleton, start, carried=carried)
+        here = carried.select(index) if carried else None
+        outputs = sample(execution, Person(source, execution), skeleton, start, carried=here)
         parts.append([output.image.cpu() for output in outputs])
     return [torch.cat(step) for step in zip(*parts, strict=True)]
 
