@@ -57,7 +57,7 @@ Perceptual loss: {perceptual}.{untrained}{note}
 
 ## For what
 
-Demonstrations and teaching of coarse-to-fine pose transfer. Not for images of real people: results are not faithful to them.
+Demonstrations and teaching of coarse-to-fine pose transfer. {faithful}
 Apache-2.0, like the code.
 """
 CARRIER_CARD = """---
@@ -84,8 +84,12 @@ Places that the photo shows, on people whom no run trains on: {found}.
 Apache-2.0, like the code.
 """
 FIGURES_ONLY = "These weights know only rendered figures; a photograph of a real person comes out as a figure-like approximation."
+CARRIED = "What the photo shows of a person is carried along; what it does not show is painted as rendered figures look."
+NOT_FAITHFUL = "Not for images of real people: results are not faithful to them."
+MADE_UP = """Results show real people with their own pixels in poses that they did not take, and with parts that are made up: only for people who
+agreed, and said to be made wherever they are shown."""
 FIGURES = """Rendered clothed figures of `training/figures`: {people} people in {poses} poses each, seeds {first} to {last}. No photograph
-of a real person was used, so these weights know rendered figures only; a real photo gives a figure-like approximation."""
+of a real person was used."""
 PREPARED = "The training pairs of the data set prepared in `{folder}`. Its terms apply to what is made with these weights."
 
 
@@ -127,7 +131,8 @@ def _facts(settings: Settings, progress: dict[str, Any], where: str, note: str) 
     if settings.data:
         data = {"data": settings.data}
     else:
-        data = {"data": "training/figures", "people": _people_of(settings, progress), "poses": settings.figures.poses, "limits": FIGURES_ONLY}
+        limits = CARRIED if settings.carrier or settings.preset == "carrier" else FIGURES_ONLY
+        data = {"data": "training/figures", "people": _people_of(settings, progress), "poses": settings.figures.poses, "limits": limits}
     what = "a prepared data set" if settings.data else "rendered figures only"
     return data | {
         "summary": f"{what}, {progress['total_samples']:,} samples, {progress['seconds'] / 3600:.1f} h on {where}",
@@ -220,7 +225,7 @@ def _card(
     for i, stage in enumerate(settings.stages[: progress["stage"] + 1]):
         samples = progress["stage_samples"] if i == progress["stage"] else finished[i]
         width = stage.height * config.size[1] // config.size[0]
-        adversary = "with a discriminator" if stage.weights.gan else "pixel and attention losses"
+        adversary = "with a discriminator" if stage.weights.gan else "pixel, attention and EL0 losses" if stage.weights.el0 else "pixel and attention losses"
         lines.append(f"- {stage.height}x{width}, {samples:,} samples, {stage.rollout}, {adversary}")
     trained = settings.stages[progress["stage"]].height
     untrained = f" The levels above {trained} are grown but untrained: the image is an enlarged {trained}x{trained * config.size[1] // config.size[0]}."
@@ -228,7 +233,7 @@ def _card(
         preset=settings.preset, parameters=sum(p.numel() for p in generator.parameters()) / 1e6, height=config.size[0],
         width=config.size[1], steps=config.steps, dtype=str(dtype).removeprefix("torch."), data=data,
         perceptual=_perceptual(settings, state), samples=progress["total_samples"], hours=progress["seconds"] / 3600,
-        where=where, stages="\n".join(lines), metrics=_metrics(report, progress), untrained=untrained if trained < config.size[0] else "", note=f"\n\n{note}" if note else "",
+        where=where, stages="\n".join(lines), metrics=_metrics(report, progress), faithful=MADE_UP if config.carries else NOT_FAITHFUL, untrained=untrained if trained < config.size[0] else "", note=f"\n\n{note}" if note else "",
     )  # fmt: skip
 
 
