@@ -131,8 +131,10 @@ class OwnPhoto:
             return interpolate(session.upload.person.source.cpu(), size, mode="bicubic")[0].clamp(-1, 1)
 
     def tools(self, chosen: str | None, session: Session) -> tuple[Any, Any, Any, Any]:
-        """Which of the fits, the crop, the search for the pose and its settling make sense now."""
+        """Which of the fits, the crop, the search for the pose and its settling make sense now; the last stands out until it was done."""
         own = chosen is None and session.upload is not None
         fitting = own and session.file is not None
         name = next((name for name, fit in FITS.items() if fit == session.fit), None)
-        return gr.update(visible=fitting, value=name), gr.update(visible=fitting), gr.update(visible=own), gr.update(visible=own)
+        first = own and session.upload.person.pose is None
+        settling = gr.update(visible=own, variant="primary" if first else "secondary")
+        return gr.update(visible=fitting, value=name), gr.update(visible=fitting), gr.update(visible=own), settling

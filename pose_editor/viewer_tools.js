@@ -53,7 +53,7 @@ const line = document.createElementNS("http://www.w3.org/2000/svg", "svg"); // f
 line.classList.add("sv-line");
 line.setAttribute("aria-hidden", true);
 line.setAttribute("hidden", "");
-line.append(document.createElementNS("http://www.w3.org/2000/svg", "line"));
+line.append(...[1, 2].map(() => document.createElementNS("http://www.w3.org/2000/svg", "line"))); // a dark one below, to stand out on anything
 const ground = home.body ?? home;
 ground.append(line);
 let asked = [88, 100];
@@ -92,7 +92,7 @@ function drawLine() {
     Math.min(Math.max(box.top + (y / height) * box.height, top), bottom) - origin.top,
   ];
   const [[x1, y1], [x2, y2]] = [end(here, asked, here), end(there, place, frame)];
-  for (const [key, value] of Object.entries({ x1, y1, x2, y2 })) line.firstChild.setAttribute(key, value);
+  for (const each of line.children) for (const [key, value] of Object.entries({ x1, y1, x2, y2 })) each.setAttribute(key, value);
 }
 // A panel that opens, a larger view of the photo and a narrower window move what the line connects.
 new ResizeObserver(drawLine).observe(stage);
