@@ -76,6 +76,8 @@ class PoseEditor(Widget):
         photo: URL or ``data:`` URL of the picture behind the joints, drawn over the whole canvas.
         rest: the pose that Reset returns to; the value it starts with by default. (Gradio sends an argument of an
             update as it is, so a listener that returns ``PoseEditor(rest=...)`` gives ``formats.to_value(pose)``.)
+        known: the pose in the photo where somebody said which it is, in the form of ``rest``; None where nobody did. It is not
+            drawn, but goes with what the page keeps of an own photo.
         canvas: (H, W) in pixels.
     """
 
@@ -85,6 +87,7 @@ class PoseEditor(Widget):
         *,
         photo: str | None = None,
         rest: Pose | dict[str, Any] | None = None,
+        known: Pose | dict[str, Any] | None = None,
         canvas: tuple[int, int] = BASE_SIZE,
         **arguments: Any,
     ) -> None:
@@ -95,6 +98,7 @@ class PoseEditor(Widget):
             value=value,
             photo=photo,
             rest=value if rest is None else _wire(rest),
+            known=None if known is None else _wire(known),
             canvas=list(canvas),
             figure=FIGURE,
             server_functions=[server.read_pose, server.write_pose, server.preset_pose],

@@ -83,6 +83,7 @@ function resize() {
     ring.setAttribute("stroke-width", 2 * unit);
   });
   nodes.handles.forEach((handle) => handle.setAttribute("r", 6 * unit));
+  home.dispatchEvent(new Event("photo-moved")); // whoever points at a place in it
 }
 
 function draw() {

@@ -30,7 +30,7 @@ REACHABLE = 4  # seconds after which a server that does not answer is none
 # Few proposals: one large person is wanted, and the rest would only cost time.
 LIMITS = {"rpn_post_nms_top_n_test": 100, "box_detections_per_img": 5, "min_size": 528, "max_size": HEIGHT}
 
-SHOWN_INSTEAD = "drag the joints of this standing pose onto the photo."
+SHOWN_INSTEAD = "drag the joints onto the body and press “Joints fit”."
 
 
 class EstimatorError(ValueError):

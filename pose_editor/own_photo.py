@@ -37,8 +37,7 @@ class OwnPhoto:
         """A photo was given. If it cannot be used, say so beside the button and leave everything as it is."""
         yield self.studio.only()
         if path:
-            hint = "Drag the joints onto the body in your photo and press “Joints fit”; then pose it." + self.studio.knows_only()
-            yield from self._open((path, Path(path).name), "auto", notice(hint), session, settings)
+            yield from self._open((path, Path(path).name), "auto", self.studio.lay_first(), session, settings)
 
     @staticmethod
     def too_large(event: gr.EventData) -> Any:
@@ -52,13 +51,13 @@ class OwnPhoto:
         """The photo fitted another way: cut to fill the canvas, or whole on white."""
         yield self.studio.only()
         if session.file and name in FITS:
-            yield from self._open(session.file, FITS[name], "", session, settings)
+            yield from self._open(session.file, FITS[name], self.studio.lay_first(), session, settings)
 
     def crop(self, window: tuple[float, float, float], session: Session, settings: dict[str, Any]) -> Opening:
         """A window of the photo that the visitor chose."""
         yield self.studio.only()
         if session.file:
-            yield from self._open(session.file, window, "", session, settings)
+            yield from self._open(session.file, window, self.studio.lay_first(), session, settings)
 
     def _open(self, file: tuple[str, str], fit: Fit, message: str, session: Session, settings: dict[str, Any]) -> Opening:
         studio = self.studio
@@ -104,7 +103,7 @@ class OwnPhoto:
             return
         if wanted() and session.upload is subject:
             session.upload = studio.posed(subject, pose)
-            message = notice("This pose was found in your photo; drag what is off." + studio.knows_only())
+            message = notice("This pose was found in your photo. Where it is off, drag the joints onto the body and press “Joints fit”." + studio.knows_only())
             yield from studio.open(session.upload, None, message, session, seed=settings["seed"])
 
     def settle(self, value: dict[str, Any], chosen: str | None, session: Session, settings: dict[str, Any]) -> Opening:
@@ -119,7 +118,7 @@ class OwnPhoto:
             yield self.studio.only(message=notice(sentence(error), "error"))
             return
         session.upload = self.studio.posed(subject, pose)
-        hint = notice("Now drag: the photo goes along." + self.studio.knows_only())
+        hint = notice("The photo’s pose is known now: drag a joint, and the photo goes along." + self.studio.knows_only())
         yield from self.studio.open(session.upload, None, hint, session, seed=settings["seed"])
 
     def _sharp(self, session: Session) -> Any:
@@ -132,8 +131,10 @@ class OwnPhoto:
             return interpolate(session.upload.person.source.cpu(), size, mode="bicubic")[0].clamp(-1, 1)
 
     def tools(self, chosen: str | None, session: Session) -> tuple[Any, Any, Any, Any]:
-        """Which of the fits, the crop, the search for the pose and its settling make sense now."""
+        """Which of the fits, the crop, the search for the pose and its settling make sense now; the last stands out until it was done."""
         own = chosen is None and session.upload is not None
         fitting = own and session.file is not None
         name = next((name for name, fit in FITS.items() if fit == session.fit), None)
-        return gr.update(visible=fitting, value=name), gr.update(visible=fitting), gr.update(visible=own), gr.update(visible=own)
+        first = own and session.upload.person.pose is None
+        settling = gr.update(visible=own, variant="primary" if first else "secondary")
+        return gr.update(visible=fitting, value=name), gr.update(visible=fitting), gr.update(visible=own), settling

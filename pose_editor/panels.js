@@ -178,6 +178,9 @@ function adopt() {
   draw();
 }
 
+// The run bar gathers what it keeps from the parts of the page.
+home.addEventListener("keeping", ({ detail }) => { detail.photo_pose = props.known?.joints ?? null; });
+
 watch(["value", "photo", "rest", "canvas"], adopt);
 new ResizeObserver(() => nodes && resize()).observe(svg);
 adopt();

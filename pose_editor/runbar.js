@@ -79,7 +79,7 @@ function keep() {
   const now = state();
   if (!now.person) {
     now.photo = home.querySelector(".pe-photo")?.getAttribute("href");
-    now.photo_pose = home.photoPose ?? null; // where the visitor, or the detector, said which it is
+    home.dispatchEvent(new CustomEvent("keeping", { detail: now })); // the editor adds photo_pose, if anybody said which it is
   }
   try { localStorage.setItem(KEPT, JSON.stringify(now)); } catch { /* private window or no room: then nothing is kept */ }
 }

@@ -57,7 +57,7 @@ def large(run: Run, kind: str, image: Image.Image, mask: Tensor | None) -> tuple
     scale = image.width // run.images[-1].width
     if kind == "cutout":
         if mask is None:
-            raise ValueError("a cut-out needs to know the pose in the photo: lay the joints on it first")
+            raise ValueError("a cut-out needs to know the pose in the photo: drag the joints onto the body and press “Joints fit” first")
         image = cut_out(image, mask)
     return LARGE[kind], "image/png", png(image.crop(tuple(scale * edge for edge in run.crop)), run.settings)
 

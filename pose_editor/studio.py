@@ -259,7 +259,7 @@ class Studio:
         except (KeyError, IndexError, TypeError, ValueError):
             return gr.skip()  # a click on a picture that is no longer there
         shown = glow if place is None else tracing.spot(place, self.canvas)
-        return StepViewer(traced={"glow": data_url(shown), "labels": data_url(labels), "everywhere": everywhere and place is None, "place": place})
+        return StepViewer(traced={"glow": data_url(shown), "labels": data_url(labels), "everywhere": everywhere and place is None, "place": place, "edit": result.edit})
 
     def place(self, result: Result, at: tuple[float, float]) -> tuple[float, float] | None:
         """(x, y) in the photo, in canvas pixels, that a pixel of a result is carried from; None where it is rendered."""
@@ -302,7 +302,8 @@ class Studio:
         except (ValueError, KeyError):
             yield self.only(message=notice("This link or saved state cannot be read, so the page starts afresh.", "error"))
             return
-        opened = self.open(subject, kept["person"], "", session, pose, settings["seed"])
+        hint = self.lay_first() if subject is session.upload and subject.person.pose is None else ""
+        opened = self.open(subject, kept["person"], hint, session, pose, settings["seed"])
         yield next(opened)
         for *same, frames in opened:
             yield *same, frames | {"at": kept["step"]}
@@ -334,8 +335,10 @@ class Studio:
         """Editor, picker, notice and viewer for a new person, then the viewer alone as steps arrive."""
         edit = session.edit + 1
         pose = pose or subject.pose
-        value, rest = formats.to_value(pose, edit), formats.to_value(subject.pose)
-        yield PoseEditor(value=value, photo=subject.picture, rest=rest), chosen, message, StepViewer(source=subject.picture)
+        value, rest, said = formats.to_value(pose, edit), formats.to_value(subject.pose), subject.person.pose
+        known = None if said is None else formats.to_value(said)
+        editor = PoseEditor(value=value, photo=subject.picture, rest=rest, known=known)
+        yield editor, chosen, message, StepViewer(source=subject.picture)
         for frames in self._frames(subject, pose, session, edit, seed):
             yield self.only(viewer=frames)
 
@@ -343,6 +346,10 @@ class Studio:
     def only(message: Any = None, viewer: Any = None) -> tuple[Any, ...]:
         """What :meth:`open` yields when just one part of it changes."""
         return gr.skip(), gr.skip(), message or gr.skip(), viewer or gr.skip()
+
+    def lay_first(self) -> str:
+        """A notice for a photo of which nobody knows the pose yet: what to do first."""
+        return notice("Drag the joints onto the body in your photo and press “Joints fit”; then pose it." + self.knows_only())
 
     def knows_only(self) -> str:
         """What the weights were trained on, as a warning to whoever brings something else."""

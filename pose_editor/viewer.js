@@ -19,7 +19,7 @@ let preview = null;      // { url, step } while a drag is being followed
 let wanted = last;       // the step the person asked for; the last one means "follow the sampler"
 let used = null;         // the joints that the newest run was made for
 let stopped = false;     // the person pressed Stop
-let tracedStep = -1;
+let tracedFrame = "";    // step and edit of the picture that was traced
 let timer = 0;
 let opening = 0;         // timer of the first play
 
@@ -56,8 +56,9 @@ function draw() {
   root.dataset.edit = edit;
   drawPlay();
   drawPose();
-  if (traced && (step !== tracedStep || preview)) showTrace(null); // it was about another picture
-  tracedStep = step;
+  const pictured = `${step} ${edit}`;
+  if (traced && (pictured !== tracedFrame || preview)) showTrace(null); // it was about another picture
+  tracedFrame = pictured;
   cells.forEach((cell, index) => {
     const picture = cell.firstChild;
     if (frames[index] && picture.getAttribute("src") !== frames[index]) picture.src = frames[index];

@@ -51,7 +51,9 @@ const cross = root.querySelector(".sv-cross");
 let traced = null; // the answer to the last click: { glow, labels, everywhere, place }
 const line = document.createElementNS("http://www.w3.org/2000/svg", "svg"); // from the result to the place in the photo
 line.classList.add("sv-line");
-line.append(document.createElementNS("http://www.w3.org/2000/svg", "line"));
+line.setAttribute("aria-hidden", true);
+line.setAttribute("hidden", "");
+line.append(...[1, 2].map(() => document.createElementNS("http://www.w3.org/2000/svg", "line"))); // a dark one below, to stand out on anything
 const ground = home.body ?? home;
 ground.append(line);
 let asked = [88, 100];
@@ -77,19 +79,25 @@ function showTrace(answer) {
   drawLine();
 }
 
-/** Across both pictures, where the pixel is the photo's own. */
+/** Across both pictures, where the pixel is the photo's own; up to the frame's edge, where the place is outside of an enlarged view. */
 function drawLine() {
   const photo = home.querySelector(".pe-photo");
   const place = traced?.place && photo ? traced.place : null;
   line.toggleAttribute("hidden", !place);
   if (!place) return;
   const origin = ground.getBoundingClientRect(), here = stage.getBoundingClientRect(), there = photo.getBoundingClientRect();
-  const [height, width] = props.sizes[last];
-  const end = (box, [x, y]) => [box.left - origin.left + (x / width) * box.width, box.top - origin.top + (y / height) * box.height];
-  const [[x1, y1], [x2, y2]] = [end(here, asked), end(there, place)];
-  for (const [key, value] of Object.entries({ x1, y1, x2, y2 })) line.firstChild.setAttribute(key, value);
+  const [height, width] = props.sizes[last], frame = photo.ownerSVGElement.getBoundingClientRect();
+  const end = (box, [x, y], { left, top, right, bottom }) => [
+    Math.min(Math.max(box.left + (x / width) * box.width, left), right) - origin.left,
+    Math.min(Math.max(box.top + (y / height) * box.height, top), bottom) - origin.top,
+  ];
+  const [[x1, y1], [x2, y2]] = [end(here, asked, here), end(there, place, frame)];
+  for (const each of line.children) for (const [key, value] of Object.entries({ x1, y1, x2, y2 })) each.setAttribute(key, value);
 }
-addEventListener("resize", drawLine);
+// A panel that opens, a larger view of the photo and a narrower window move what the line connects.
+new ResizeObserver(drawLine).observe(stage);
+new ResizeObserver(drawLine).observe(ground);
+home.addEventListener("photo-moved", drawLine);
 
 stage.addEventListener("click", (event) => {
   if (!pressed("trace") || event.target.closest(".sv-tracing")) return;
@@ -99,7 +107,7 @@ stage.addEventListener("click", (event) => {
 });
 level.addEventListener("change", ask);
 showLabels.addEventListener("change", () => (traced ? showTrace(traced) : ask()));
-watch("traced", () => { if (pressed("trace") && props.traced) showTrace(props.traced); });
+watch("traced", () => { if (pressed("trace") && props.traced?.edit === edit && !preview) showTrace(props.traced); });
 
 function drawSource() {
   if (props.source) source.src = props.source;

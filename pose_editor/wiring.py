@@ -76,14 +76,14 @@ def _wire_own_photo(own: OwnPhoto, on: Parts, opened: list[Any], uploaded: Any, 
         on.cropper.crop(own.crop, [on.cropper, *given], opened, **RUN),
     ]
     for opening in openings:
-        opening.then(**tools).then(own.find_at_once, given, opened, **SEARCH)
+        opening.then(**tools).then(own.find_at_once, given, opened, **SEARCH).then(**tools)
     on.picker.too_large(own.too_large, None, on.message, **AT_ONCE)
     on.picker.select(**tools)
     for opening in others:
         opening.then(**tools)  # once more for somebody just chosen, in case answers overtook each other
     on.crop.click(own.choose_window, [on.session], on.cropper, **AT_ONCE)
-    on.settle.click(own.settle, [on.editor, on.picker, *given], opened, **RUN)
-    on.find.click(own.find, [on.picker, *given], opened, **SEARCH)
+    on.settle.click(own.settle, [on.editor, on.picker, *given], opened, **RUN).then(**tools)
+    on.find.click(own.find, [on.picker, *given], opened, **SEARCH).then(**tools)
     return openings
 
 

@@ -1,21 +1,36 @@
-"""Shared fixtures: a tiny model of the real classes, and its weights on disk."""
+"""Shared fixtures: a tiny model of the real classes, its weights on disk, and random ones that carry."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from nted_step.carrier import Carrier, CarrierConfig
 from nted_step.config import NTEDStepConfig
 from nted_step.generator import Generator
 from nted_step.pipeline import NTEDStepPipeline
 from nted_step.pose import Pose
-from nted_step.weights import save_weights
+from nted_step.weights import CARRIER_FOLDER, save_carrier, save_weights
 
 TINY = NTEDStepConfig(
     size=(64, 44), steps=4, channels={16: 24, 32: 24, 64: 24}, labels={16: 4, 32: 6, 64: 0}, kernels={16: 1, 32: 3, 64: 1}
 )
+
+RANDOM = {"summary": "random", "limits": "These weights know only rendered figures, and not even those."}
+SMALL_CARRIER = CarrierConfig(widths=(8, 8, 16, 24), layers=1, heads=2, cross_layers=1, cross_heads=2)
+
+
+def save_noise(folder: Path, config: NTEDStepConfig) -> Path:
+    """Random weights, of which only the carrying works: all of a photo whose pose is known is carried, nearly to where it was."""
+    torch.manual_seed(0)
+    carrier = Carrier(SMALL_CARRIER)
+    carrier.half_head.bias.data[2:4] = carrier.mask_head.bias.data[:] = 9.0  # a person everywhere, seen in the photo
+    save_carrier(folder / CARRIER_FOLDER, carrier, RANDOM)
+    return save_weights(folder, Generator(config), RANDOM)
 
 
 @pytest.fixture(scope="session")

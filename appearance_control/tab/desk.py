@@ -308,10 +308,8 @@ class GarmentDesk:
 
         if not fitting or not fitting.is_of(subject, wanted, seed):
             return None
-        plans = [
-            replace(plan, garment=replace(plan.garment, strength=each.strength)) for plan, each in zip(fitting.swap.plans, wanted, strict=True)
-        ]
-        return Dressed(subject.person, plans)
+        worn = [replace(plan.worn, strength=each.strength) for plan, each in zip(fitting.swap.plans, wanted, strict=True)]
+        return Dressed(subject.person, worn)
 
     # --- what is seen -----------------------------------------------------------------------------------------------
 

@@ -75,9 +75,10 @@ def add(studio: Studio, tabs: gr.Tabs, tab: gr.Tab, pose: Parts, own: OwnPhoto, 
     worn = photo.upload(desk.photo_of_wearer, [photo, wardrobe, bar, visit], mine, **RUN)
     taken = given.upload(desk.photo_of_garment, [given, wardrobe, visit], mine, **RUN)
     viewer.stop(desk.stop, [visit], None, **AT_ONCE)
+    viewer.zoom(studio.zoomed, [visit], viewer, **PREVIEW)
     bar.save(desk.save, [editor, picker, visit, bar], download, **SAVE)
     fetched = fetch.click(desk.fetch, [pose.editor, pose.picker, pose.session, wardrobe, bar, visit], mine, **RUN)
     opened: list[Any] = [pose.editor, pose.picker, pose.message, pose.viewer]
     sent = send.click(desk.send, [visit, pose.session, pose.bar], [*opened, tabs, says], **RUN)
-    sent.then(own.tools, [pose.picker, pose.session], [pose.fit, pose.crop, pose.find], **AT_ONCE)
+    sent.then(own.tools, [pose.picker, pose.session], [pose.fit, pose.crop, pose.find, pose.settle], **AT_ONCE)
     return desk, visit, [worn, taken, fetched, sent, dressed]

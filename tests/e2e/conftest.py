@@ -12,11 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from nted_step.config import preset
-from nted_step.generator import Generator
-from nted_step.weights import save_weights
+from tests.conftest import save_noise
 from tests.e2e.visitor import DESKTOP, wait_drawn
 from tests.running import ROOT, START_SECONDS, Server, free_port
 
@@ -24,7 +22,6 @@ CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 # The proxy does not exist, so that nothing but this computer can be reached.
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--proxy-server=http://127.0.0.1:9"]
 LITE = ROOT / "assets" / "weights" / "lite"
-RANDOM = {"summary": "random", "limits": "These weights know only rendered figures, and not even those."}
 QUICK = dataclasses.replace(
     preset("lite"), channels={16: 24, 32: 24, 64: 16, 128: 8, 256: 8}, labels={16: 4, 32: 6, 64: 6, 128: 0, 256: 0}
 )
@@ -35,10 +32,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The weights in the box, or random ones of the same shape where there are none yet."""
     if (LITE / "config.json").exists():
         return LITE
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("weights")
-    save_weights(folder, Generator(preset("lite")), {"summary": "random"})
-    return folder
+    return save_noise(tmp_path_factory.mktemp("weights"), preset("lite"))
 
 
 @pytest.fixture(scope="session")
@@ -59,9 +53,8 @@ def server(starting: Server) -> Server:
 
 @pytest.fixture(scope="session")
 def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small random model of the same canvas and steps as the weights in the box."""
-    torch.manual_seed(0)
-    return save_weights(tmp_path_factory.mktemp("noise"), Generator(QUICK), RANDOM)
+    """A small random model of the same canvas and steps as the weights in the box; see :func:`save_noise`."""
+    return save_noise(tmp_path_factory.mktemp("noise"), QUICK)
 
 
 @pytest.fixture(scope="session")

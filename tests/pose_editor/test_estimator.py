@@ -76,7 +76,7 @@ def test_no_network_is_one_line_and_the_next_photo_tries_again() -> None:
 
     finder = PoseEstimator(load)
     photo = torch.zeros(3, *SEEN)
-    with pytest.raises(EstimatorError, match=r"could not be fetched \(no network\); drag the joints of this standing pose"):
+    with pytest.raises(EstimatorError, match=r"could not be fetched \(no network\); drag the joints onto the body and press “Joints fit”"):
         finder.find(photo, SIZE)
     assert finder.find(photo, SIZE).visible.all()
 

@@ -33,8 +33,8 @@ def pipeline() -> NTEDStepPipeline:
 @pytest.fixture
 def encoded(pipeline: NTEDStepPipeline, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The steps whose textures were computed, as they come."""
-    steps, encode = [], pipeline._encode
-    monkeypatch.setattr(pipeline, "_encode", lambda source, t: steps.append(t) or encode(source, t))
+    steps, textures = [], pipeline.execution.textures
+    monkeypatch.setattr(pipeline.execution, "textures", lambda source, t: steps.append(t) or textures(source, t))
     return steps
 
 

@@ -1,5 +1,6 @@
 """Windows of a photo, and the refusals of the dialog that chooses them."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import gradio as gr
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image
 
 from nted_step.image import ImageError, load_photo, to_uint8
+from nted_step.pose import Pose
 from pose_editor import presets
 from pose_editor.cropper import Cropper
 from pose_editor.estimator import EstimatorError
@@ -66,11 +68,18 @@ class Desk:
 
     def upload(self, path: str, name: str, kept: object, fit: object) -> Subject:
         photo = load_photo(path, SIZE, fit, name)
-        person = SimpleNamespace(source=photo.image[None])
+        person = SimpleNamespace(source=photo.image[None], pose=None)
         return Subject(name, "data:,", presets.standing(SIZE, photo.content()), person, None, photo.content(), photo.window())
+
+    @staticmethod
+    def posed(subject: Subject, pose: Pose) -> Subject:
+        return replace(subject, pose=pose, person=SimpleNamespace(source=subject.person.source, pose=pose))
 
     def subject(self, chosen: None, session: Session) -> Subject:
         return session.upload
+
+    def lay_first(self) -> str:
+        return "Joints fit. Limits."
 
     def knows_only(self) -> str:
         return " Limits."
@@ -98,7 +107,7 @@ def test_the_pose_is_found_after_a_photo_was_given(wide: str) -> None:
     own, session = someone(lambda photo, size: looked_at.append(tuple(photo.shape)) or found)
     assert "Limits" in list(own.given(wide, session, *ASK))[-1][0]
     assert "was found" in list(own.find_at_once(session, *ASK))[-1][0]
-    assert session.upload.pose == found and looked_at == [(3, 768, 528)]
+    assert session.upload.pose == session.upload.person.pose == found and looked_at == [(3, 768, 528)]
     assert list(own.find_at_once(session, *ASK)) == [(None,)], "once"
     list(own.crop((0.1, 0.3, 0.3), session, *ASK))
     assert session.upload.window == pytest.approx((0.1, 0.3, 0.3)) and session.fit == (0.1, 0.3, 0.3)

@@ -4,7 +4,9 @@ import io
 import json
 import zipfile
 
+import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from pose_editor import presets, runbar, saving
@@ -48,6 +50,27 @@ def test_everything_in_one() -> None:
         assert json.loads(archive.read("run.json")) == SETTINGS
 
 
+@pytest.mark.parametrize("kind", saving.LARGE)
+def test_more_pixels_than_the_canvas(kind: str) -> None:
+    large = Image.effect_noise((704, 1024), 60).convert("RGB")
+    mask = torch.zeros(1024, 704)
+    mask[200:800, 200:500] = 1
+    name, mime, data = saving.large(RUN, kind, large, mask)
+    with Image.open(io.BytesIO(data)) as image:
+        assert name == saving.LARGE[kind] and Image.MIME[image.format] == mime and json.loads(image.text[saving.KEY]) == SETTINGS
+        assert image.size == (624, 1024), "without the padding, as the small one"
+        assert image.convert("RGB").tobytes() == large.crop((40, 0, 664, 1024)).tobytes()
+        if kind == "cutout":
+            assert np.array_equal(np.asarray(image.getchannel("A")) > 0, mask[:, 40:664].numpy() > 0)
+
+
+def test_a_cut_out_needs_a_mask_and_a_large_result_does_not() -> None:
+    large = Image.new("RGB", (704, 1024))
+    assert saving.large(RUN, "large", large, None)[0] == "result_large.png"
+    with pytest.raises(ValueError, match=r"know the pose in the photo.*Joints fit"):
+        saving.large(RUN, "cutout", large, None)
+
+
 @pytest.mark.parametrize("value", [None, [], {}, {"seed": -1}, {"seed": 1.5}, {"seed": True}, {"seed": "1"}, {"seed": float("nan")}, {"seed": 2**32},
                                    {"seed": 0, "save": {"kind": "exe", "step": 1}}, {"seed": 0, "save": {"kind": "gif", "step": None}},
                                    {"seed": 0, "save": {"kind": "film-gif", "step": 1, "frames": 61}},
@@ -59,9 +82,19 @@ def test_wrong_settings_are_refused(value: object) -> None:
 
 @pytest.mark.parametrize("owners", [[], ["", "bob"], [1], "ann", [""] * 5000])
 def test_the_mix_of_people_that_earlier_versions_kept_is_ignored(owners: object) -> None:
-    kept = {"person": "ann", "photo": None, "joints": [[1, 2, True]] * 18, "step": 3}
+    kept = {"person": "ann", "photo": None, "photo_pose": None, "joints": [[1, 2, True]] * 18, "step": 3}
     plain = runbar.check({"seed": 0, "restore": kept})
     assert runbar.check({"seed": 0, "restore": kept | {"owners": owners}}) == plain and plain["restore"].keys() == kept.keys()
+
+
+def test_the_photos_pose_is_kept_or_is_not_known() -> None:
+    kept = {"person": None, "photo": "data:,", "joints": [[1, 2, True]] * 18, "step": 3}
+    assert runbar.check({"seed": 0, "restore": kept})["restore"]["photo_pose"] is None, "earlier versions did not keep it"
+    joints = [[k, 2 * k, k % 2] for k in range(18)]
+    assert runbar.check({"seed": 0, "restore": kept | {"photo_pose": joints}})["restore"]["photo_pose"] == joints
+    for wrong in ([], joints[1:], [[1, 2]] * 18, [[float("nan"), 2, 1]] * 18, "standing", {"joints": joints}, 5):
+        with pytest.raises(ValueError, match=r"^[^\n]+$"):
+            runbar.check({"seed": 0, "restore": kept | {"photo_pose": wrong}})
 
 
 def test_the_largest_seed_is_a_seed() -> None:

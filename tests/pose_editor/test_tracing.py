@@ -25,3 +25,16 @@ def test_the_label_map_has_a_colour_for_each_label() -> None:
     mixture[np.arange(16) % 3, np.arange(16)] = 1
     picture = tracing.label_map(mixture, SIZE)
     assert picture.size == (176, 256) and len(picture.getcolors()) == 3
+
+
+def test_a_spot_is_clear_at_its_place_ringed_and_dark_elsewhere() -> None:
+    for place in ((40.3, 200.8), (0.0, 0.0), (175.9, 255.9)):
+        picture = tracing.spot(place, SIZE)
+        assert picture.size == (176, 256)
+        layer = np.asarray(picture).astype(int)
+        x, y = (int(value) for value in place)
+        rows, columns = np.mgrid[:256, :176]
+        away = np.hypot(columns - place[0], rows - place[1])
+        assert (layer[away > tracing.RING + 3] == (10, 10, 16, tracing.SHADE)).all() and (layer[..., 3][away < tracing.RING - 3] == 0).all()
+        ring = layer[..., 0] > tracing.GLOW[0] / 2  # its edges are smooth
+        assert layer[y, x, 3] == 0 and ring.any() and abs(away[ring] - tracing.RING).max() <= 2
