@@ -24,7 +24,6 @@ from PIL import Image
 from torch import Tensor, nn
 
 from training.efficientnet import open_efficientnet
-from training.losses import el0_distance
 from training.metrics import NotAvailable
 
 # The eight digits in each name begin the file's SHA-256; they are checked after a download.
@@ -47,13 +46,13 @@ class Networks:
         lpips: (image, truth), both N x 3 x H x W uint8 -> N distances; None when missing.
         features: "fid" and "clean_fid" -> their Inception, as far as it could be had.
         missing: name of a metric -> why it is not available.
-        el0: (image, truth, mask), the images N x 3 x H x W uint8, the mask N x 1 x H x W, 1 on the person -> N distances; None when missing.
+        el0: (image N x 3 x H x W uint8, mask N x 1 x H x W, 1 on the person) -> features for ``training.losses.el0_distance``; None when missing.
     """
 
     lpips: Callable[[Tensor, Tensor], Tensor] | None
     features: Mapping[str, Features]
     missing: Mapping[str, str]
-    el0: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None
+    el0: Callable[[Tensor, Tensor], tuple[Tensor, ...]] | None = None
 
 
 def open_networks(device: torch.device) -> Networks:
@@ -94,17 +93,15 @@ def build_lpips(device: torch.device) -> Callable[[Tensor, Tensor], Tensor]:
     return distances
 
 
-def open_el0(device: torch.device) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-    """EL0 over person pixels, see ``training.losses.el0_distance``. Raises NotAvailable."""
-    features = open_efficientnet(device)
+def open_el0(device: torch.device) -> Callable[[Tensor, Tensor], tuple[Tensor, ...]]:
+    """Features for EL0 over person pixels, see ``training.losses.el0_distance``. Raises NotAvailable."""
+    network = open_efficientnet(device)
 
     @torch.no_grad()
-    def distances(image: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
-        person = mask.to(device).float()
-        real, fake = (features(x.to(device).float() / 127.5 - 1, person) for x in (truth, image))
-        return el0_distance(real, fake, person).cpu()
+    def features(image: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
+        return network(image.to(device).float() / 127.5 - 1, mask.to(device).float())
 
-    return distances
+    return features
 
 
 def open_fid(device: torch.device) -> Features:
