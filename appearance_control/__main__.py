@@ -55,15 +55,20 @@ def run_swap(options: argparse.Namespace) -> None:
     pose = load_pose(options.pose or _pose_beside(options.person), size)
     parser = _swap_parser(options, chosen)
     wearer_mask = load_mask(options.wearer_mask, size) if options.wearer_mask else None
+    own_poses, wearer_pose = _garment_poses(options, size), _photo_pose(options.person_pose, options.person, size)
     garments = [
         Garment(
             pipeline.encode(load_photo(path, size, options.fit).image, own), parts, strength,
             load_mask(mask, size) if mask else None, options.mask_on, wearer_mask, Path(path).name,
         )
-        for (path, parts, strength, mask), own in zip(chosen, _garment_poses(options, size), strict=True)
+        for (path, parts, strength, mask), own in zip(chosen, own_poses, strict=True)
     ]  # fmt: skip
-    wearer = pipeline.encode(load_photo(options.person, size, options.fit).image, _photo_pose(options.person_pose, options.person, size))
+    wearer = pipeline.encode(load_photo(options.person, size, options.fit).image, wearer_pose)
     swap = GarmentSwap(pipeline, wearer, garments, pose, parser=parser, seed=options.seed)
+    if pipeline.carrier:
+        for photo, known in zip((options.person, *options.garment), (wearer_pose, *own_poses), strict=True):
+            if known is None:
+                print(f"note: {photo}: without the pose in it none of its pixels are carried", file=sys.stderr)
     outputs = []
     with tqdm(total=pipeline.config.steps, desc="steps", unit="step", file=sys.stderr) as bar:
         for output in swap.generate():
@@ -83,12 +88,9 @@ def _garment_poses(options: argparse.Namespace, size: tuple[int, int]) -> list[P
 
 
 def _photo_pose(given: str | None, photo: str, size: tuple[int, int]) -> Pose | None:
-    """The pose in a photo: the file given, or the .txt beside the photo. None, and a note, where there is neither."""
+    """The pose in a photo: the file given, or the .txt beside the photo; None where there is neither."""
     beside = Path(photo).with_suffix(".txt")
-    if given or beside.is_file():
-        return load_pose(given or beside, size)
-    print(f"note: {photo}: without the pose in it none of its pixels are carried", file=sys.stderr)
-    return None
+    return load_pose(given or beside, size) if given or beside.is_file() else None
 
 
 def run_evaluate(options: argparse.Namespace) -> None:

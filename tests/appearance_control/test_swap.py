@@ -10,9 +10,10 @@ from PIL import Image
 
 from appearance_control.__main__ import main
 from appearance_control.coefficients import LEAST_SHARE, blend, carry, coefficients, label_shares
+from appearance_control.dressing import Dressed
 from appearance_control.masks import MaskError, check_mask, load_mask
 from appearance_control.parser import Instance, Parse
-from appearance_control.swap import Dressed, Garment, GarmentSwap, SwapError
+from appearance_control.swap import Garment, GarmentSwap, SwapError
 from nted_step.image import ImageError, load_photo, to_uint8
 
 SIZE = (64, 44)
@@ -59,7 +60,8 @@ def plain(pipeline, person, pose):
 
 
 def whole(plan, value=1.0):
-    return dataclasses.replace(plan, coefficients=tuple(torch.full_like(share, value) for share in plan.coefficients))
+    worn = dataclasses.replace(plan.worn, coefficients=tuple(torch.full_like(share, value) for share in plan.worn.coefficients))
+    return dataclasses.replace(plan, worn=worn)
 
 
 def test_blend_by_hand():
@@ -107,7 +109,7 @@ def test_nothing_blended_is_the_wearer_and_everything_is_the_garments_person(pip
     swap.plans = [whole(swap.plans[0], 0.0)]
     assert all(torch.equal(a, b) for a, b in zip(images(swap.generate()), plain(pipeline, wearer, standing), strict=True))
     swap.plans = [whole(swap.plans[0], 1.0)]
-    textures = Dressed(wearer, swap.plans).textures(2).values
+    textures = swap.dressed().textures(2).values
     assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(textures, other.textures(2).values, strict=True))
 
 
@@ -116,7 +118,7 @@ def test_strength_is_linear_in_the_textures_and_zero_changes_nothing(pipeline, p
     swap = GarmentSwap(pipeline, wearer, [Garment(other, strength=0.0, mask=box_mask())], standing)
     swap.plans = [whole(swap.plans[0])]
     assert torch.equal(images(swap.generate())[-1], plain(pipeline, wearer, standing)[-1])
-    half = dataclasses.replace(swap.plans[0], garment=dataclasses.replace(swap.plans[0].garment, strength=0.5))
+    half = dataclasses.replace(swap.plans[0].worn, strength=0.5)
     for mixed, ours, theirs in zip(Dressed(wearer, [half]).textures(1).values, wearer.textures(1).values, other.textures(1).values, strict=True):
         assert torch.allclose(mixed, (ours + theirs) / 2, atol=1e-5)
 
@@ -125,7 +127,7 @@ def test_coefficients_follow_the_masks_and_are_shared_over_steps(pipeline, peopl
     wearer, other = people
     swap = GarmentSwap(pipeline, wearer, [Garment(other, mask=box_mask(), wearer_mask=box_mask(20, 44))], standing)
     plan = swap.plans[0]
-    for share, theirs, ours in zip(plan.coefficients, swap.garment_views[0].distribution, swap.wearer_view.distribution, strict=True):
+    for share, theirs, ours in zip(plan.worn.coefficients, swap.garment_views[0].distribution, swap.wearer_view.distribution, strict=True):
         height, width = theirs.shape[2:]
         rows, columns = np.arange(height) * 64 // height, np.arange(width) * 44 // width
         parts = []
@@ -143,8 +145,8 @@ def test_several_garments_the_later_has_what_both_claim(pipeline, people, standi
     third = pipeline.encode(-other.source[0])
     swap = GarmentSwap(pipeline, wearer, [Garment(other, mask=box_mask()), Garment(third, ("shoes",), mask=box_mask(48, 60))], standing)
     swap.plans = [whole(plan) for plan in swap.plans]
-    swap.plans[1].coefficients[0][..., 0] = 0
-    values = Dressed(wearer, swap.plans).textures(0).values[0]
+    swap.plans[1].worn.coefficients[0][..., 0] = 0
+    values = swap.dressed().textures(0).values[0]
     assert torch.allclose(values[..., 0], other.textures(0).values[0][..., 0], atol=1e-5)
     assert torch.allclose(values[..., 1:], third.textures(0).values[0][..., 1:], atol=1e-5)
 
