@@ -119,8 +119,13 @@ class Visitor:
         return {"path": answer.json()[0], "orig_name": name, "meta": {"_type": "gradio.FileData"}}
 
     def ask(self, name: str, *data: Any, event_data: Any = None) -> str:
-        """Put an event in the queue; its id. Raises Refused with status 503 when the queue is full."""
-        body = {"data": list(data), "fn_index": self.events[name]["id"], "session_hash": self.session, "event_data": event_data, "trigger_id": None}
+        """Put an event in the queue; its id. As with Gradio's clients, what comes last and may be None can be left out.
+
+        Raises Refused with status 503 when the queue is full.
+        """
+        event = self.events[name]
+        values = [*data, *[None] * (len(event["inputs"]) - len(data))]
+        body = {"data": values, "fn_index": event["id"], "session_hash": self.session, "event_data": event_data, "trigger_id": None}
         # As the browser's script writes numbers; json of httpx refuses NaN.
         answer = self.http.post("gradio_api/queue/join", content=json.dumps(body), headers={"content-type": "application/json"})
         if answer.status_code != 200:
