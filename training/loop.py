@@ -40,7 +40,7 @@ from training.widening import can_widen, widen
 def model_config(settings: Settings) -> NTEDStepConfig:
     """The finished model of a run. Raises ValueError for an unknown preset."""
     config = preset(settings.preset)
-    return dataclasses.replace(config, steps=settings.steps) if settings.steps else config
+    return dataclasses.replace(config, steps=settings.steps or config.steps, carries=config.carries and settings.carries)
 
 
 class Trainer(Run):
@@ -68,7 +68,7 @@ class Trainer(Run):
         if not self.final.carries:
             return None
         if not self.settings.carrier:
-            raise ValueError(f"the preset {self.settings.preset!r} carries the photo's pixels: name the folder of a trained carrier with 'carrier'")
+            raise ValueError(f"the preset {self.settings.preset!r} carries the photo's pixels: name the folder of a trained carrier with 'carrier', or set 'carries' to false")
         return load_carrier(self.settings.carrier).build().to(self.device, memory_format=torch.channels_last)
 
     def _first_generator(self) -> Generator:

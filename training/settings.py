@@ -85,6 +85,7 @@ class Settings:
     """Everything a training run depends on."""
 
     preset: str = "lite"  # model preset of nted_step.config, or carrier
+    carries: bool = True  # false: the model carries nothing of the photo's pixels, even where the preset does
     carrier: str = ""  # folder of the trained carrier that a model which carries is trained with
     carrying: CarrierLossWeights = CarrierLossWeights()  # of a carrier's own training
     init: str = ""  # weights folder to start from, of the preset's shape or of one with fewer channels; random numbers when empty

@@ -24,7 +24,7 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     figures = Figures(people=2, poses=2, seed=50, supersize=64)
     stage = Stage(height=32, samples=8, batch=4)
-    assert Trainer(Settings(data_dir=str(folder / "data"), figures=figures, stages=(stage,), validation_people=2), folder, torch.device("cpu")).run()
+    assert Trainer(Settings(carries=False, data_dir=str(folder / "data"), figures=figures, stages=(stage,), validation_people=2), folder, torch.device("cpu")).run()
     return folder
 
 
