@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from nted_step.carrier import CarrierConfig
 from nted_step.config import NTEDStepConfig
 from nted_step.generator import Generator
 from nted_step.pipeline import NTEDStepPipeline
@@ -16,6 +19,17 @@ from nted_step.weights import save_weights
 TINY = NTEDStepConfig(
     size=(64, 44), steps=4, channels={16: 24, 32: 24, 64: 24}, labels={16: 4, 32: 6, 64: 0}, kernels={16: 1, 32: 3, 64: 1}
 )
+
+
+@dataclass(frozen=True)
+class TinyCarrierConfig(CarrierConfig):
+    """A carrier that takes no time, by default."""
+
+    widths: tuple[int, int, int, int] = (8, 8, 16, 24)
+    layers: int = 1
+    heads: int = 2
+    cross_layers: int = 1
+    cross_heads: int = 2
 
 
 @pytest.fixture(scope="session")
