@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,17 @@ def save_noise(folder: Path, config: NTEDStepConfig) -> Path:
     carrier.half_head.bias.data[2:4] = carrier.mask_head.bias.data[:] = 9.0  # a person everywhere, seen in the photo
     save_carrier(folder / CARRIER_FOLDER, carrier, RANDOM)
     return save_weights(folder, Generator(config), RANDOM)
+
+
+@dataclass(frozen=True)
+class TinyCarrierConfig(CarrierConfig):
+    """A carrier that takes no time, by default."""
+
+    widths: tuple[int, int, int, int] = (8, 8, 16, 24)
+    layers: int = 1
+    heads: int = 2
+    cross_layers: int = 1
+    cross_heads: int = 2
 
 
 @pytest.fixture(scope="session")

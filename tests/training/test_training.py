@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from nted_step.carrier import GRID_HEIGHT
 from nted_step.config import preset
 from nted_step.generator import Generator
 from nted_step.layers import Blur
@@ -20,11 +21,12 @@ from training.data import FigureStore, figure_store
 from training.discriminator import Discriminator, minibatch_deviation
 from training.growing import at_stage, grow, stage_config
 from training.live import LiveFigures
-from training.loop import Trainer
+from training.loop import Trainer, model_config
 from training.objective import Objective
 from training.rollout import ChainRollout, WindowRollout, degrade_each
 from training.settings import LossWeights, Settings, SettingsError, Stage, load_settings
 from training.smoothing import smooth_on_gpu
+from training.train import CARRIER
 from training.validation import masked_psnr
 from training.widening import widen
 
@@ -117,7 +119,7 @@ def test_growing_keeps_the_function():
     def smooth(channels):
         return F.interpolate(torch.rand(2, channels, 8, 6) * 2 - 1, size=(64, 44), mode="bilinear")
 
-    source, x, skeleton, t = smooth(3), smooth(3), smooth(20).abs(), torch.tensor([0, 9])
+    source, x, skeleton, t = smooth(3), smooth(3), smooth(final.conditioning_channels).abs(), torch.tensor([0, 9])
     halved = [F.avg_pool2d(value, 2) for value in (source, x, skeleton)]
     with torch.no_grad():
         before, after = small(*halved, t)[0].image, F.avg_pool2d(large(source, x, skeleton, t)[0].image, 2)
@@ -297,7 +299,11 @@ def test_bundled_configuration_reads(tmp_path):
 def test_every_configuration_reads(path):
     if path.stem != "ablation":
         settings = load_settings(path)
-        assert settings.stages and preset(settings.preset)
+        assert settings.stages
+        if settings.preset == CARRIER:
+            assert all(stage.height == GRID_HEIGHT for stage in settings.stages)
+        else:
+            assert bool(settings.carrier) == model_config(settings).carries, "a carrier is named where, and only where, the model carries"
 
 
 @pytest.mark.parametrize(
