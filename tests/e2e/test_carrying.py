@@ -15,7 +15,7 @@ from tests.e2e.visitor import DESKTOP, LEFT_WRIST, PHONE, SECONDS_30, drag, edit
 
 EXAMPLES = Path(__file__).parents[2] / "assets" / "examples"
 MAGENTA = (230, 0, 190)  # no example wears it
-CHEST = (112, 74, 142, 104)  # left, top, right, bottom on the canvas
+CHEST = (84, 78, 106, 104)  # left, top, right, bottom on the canvas
 LINE = ".sv-line:not([hidden])"
 
 
@@ -39,7 +39,7 @@ def give(page, photo: Path) -> None:
 
 def lay(page) -> None:
     """All joints onto the body, the last one by hand."""
-    before, wrist = edit(page), (168.14, 129.19)
+    before, wrist = edit(page), (128.14, 129.19)
     page.set_input_files("#source .pe-file", EXAMPLES / "green-dress.txt")
     wait_done(page, after=before)
     for dx, dy in ((24, -16), (-24, 16)):

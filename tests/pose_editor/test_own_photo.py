@@ -10,7 +10,7 @@ from PIL import Image
 
 from nted_step.image import ImageError, load_photo, to_uint8
 from nted_step.pose import Pose
-from pose_editor import presets
+from pose_editor import formats, presets
 from pose_editor.cropper import Cropper
 from pose_editor.estimator import EstimatorError
 from pose_editor.own_photo import OwnPhoto
@@ -139,3 +139,14 @@ def test_a_photo_that_cannot_be_used_changes_nothing(wide: str, tmp_path) -> Non
     (tmp_path / "torn.png").write_bytes(b"torn")
     assert "error" in list(own.given(str(tmp_path / "torn.png"), session, *ASK))[-1][0]
     assert (session.upload, session.file) == before
+
+
+def test_settling_stands_out_until_it_was_done(wide: str) -> None:
+    own, session = someone(None)
+    list(own.given(wide, session, *ASK))
+    assert own.tools(None, session)[3].items() >= {"visible": True, "variant": "primary"}.items()
+    list(own.settle(formats.to_value(presets.standing(SIZE)), None, session, *ASK))
+    assert own.tools(None, session)[3].items() >= {"visible": True, "variant": "secondary"}.items()
+    assert [each["visible"] for each in own.tools("ann", session)] == [False] * 4, "an example needs none of them"
+    list(own.crop((0.1, 0.3, 0.3), session, *ASK))
+    assert own.tools(None, session)[3]["variant"] == "primary", "another part of the photo is another pose"
