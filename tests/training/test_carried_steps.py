@@ -163,8 +163,8 @@ def test_a_window_carries_its_pairs_through_all_its_steps(figures, generator, ca
 
 def test_a_validation_carries(figures, pairs, carrier, generator):
     """The last step shows the photo where it is carried, and without a carrier it does not."""
-    with_carrier, without = (chain(generator.eval(), pairs, CPU, carrier=one)[-1] for one in (carrier, None))
     carried = carry_pairs(carrier, pairs, CPU)
+    with_carrier, without = (chain(generator.eval(), pairs, CPU, carried=one)[-1] for one in (carried, None))
     whole = (carried.alpha == 1).expand_as(with_carrier)
     assert whole.float().mean() > 0.1
     assert torch.allclose(with_carrier[whole], carried.pixels[whole], atol=1e-4) and not torch.allclose(without[whole], carried.pixels[whole], atol=0.1)
@@ -235,16 +235,19 @@ def settings(data, carrier, tmp_path, monkeypatch):
     return Settings(data_dir=str(data), carrier=str(folder), figures=figures, stages=stages, validation_people=2, log_every=1)
 
 
-def test_a_preset_that_carries_needs_a_carrier(settings, tmp_path, capsys):
-    with pytest.raises(ValueError, match=r"^the preset 'lite' carries[^\n]+'carrier'[^\n]*$"):
-        Trainer(dataclasses.replace(settings, carrier=""), tmp_path / "run", CPU)
-    command = ["--config", "training/configs/lite_carried.yaml", "--run", str(tmp_path / "run"), "--device", "cpu", "--set"]
-    for change, said in (("carrier=''", "name the folder of a trained carrier"), (f"carrier={tmp_path / 'none'}", "none/config.json")):
-        assert train.main([*command, change]) == 2
-        (line,) = capsys.readouterr().err.splitlines()
-        assert line.startswith("error: ") and said in line
-    plain = Trainer(dataclasses.replace(settings, carrier="", carries=False), tmp_path / "plain", CPU)
+def test_a_model_carries_where_a_carrier_is_named(settings, tmp_path, capsys):
+    plain = Trainer(dataclasses.replace(settings, carrier=""), tmp_path / "plain", CPU)
     assert not plain.final.carries and plain.iterate()["pixel"] > 0
+    command = ["--config", "training/configs/lite_carried.yaml", "--run", str(tmp_path / "run"), "--device", "cpu", "--set"]
+    assert train.main([*command, f"carrier={tmp_path / 'none'}"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ") and "none/config.json" in line
+
+
+def test_a_preset_that_does_not_carry_takes_no_carrier(settings, tmp_path, monkeypatch):
+    monkeypatch.setattr("training.loop.preset", lambda name: dataclasses.replace(CARRYING, carries=False))
+    with pytest.raises(ValueError, match=r"^the preset 'lite' does not carry[^\n]+'carrier'[^\n]*$"):
+        Trainer(settings, tmp_path / "run", CPU)
 
 
 def test_a_stopped_run_goes_on_exactly(settings, tmp_path):
