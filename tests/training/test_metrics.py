@@ -364,7 +364,7 @@ def test_report_without_networks(run, no_cache, monkeypatch, tmp_path, capsys):
 
 def test_report_with_networks(run, monkeypatch, tmp_path, capsys):
     features = {name: lambda image: F.adaptive_avg_pool2d(image.float() / 255, 2).flatten(1) for name in ("fid", "clean_fid")}
-    networks = Networks(lambda a, b: (a.float() - b.float()).abs().mean((1, 2, 3)) / 255, features, {}, lambda a, b, mask: torch.full((len(a),), 0.5))
+    networks = Networks(lambda a, b: (a.float() - b.float()).abs().mean((1, 2, 3)) / 255, features, {}, lambda image, mask: (image.float(),))
     monkeypatch.setattr(evaluate, "open_networks", lambda device: networks)
     assert run("--protocol", "dptn", "--device", "cpu") == 0
     report, page = read(tmp_path / "out")
