@@ -11,7 +11,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.e2e.visitor import DESKTOP, LEFT_WRIST, PHONE, SECONDS_30, drag, edit, joints, natural_size, picture, scrub, wait_done, wait_drawn
+from tests.e2e.visitor import (
+    DESKTOP,
+    LEFT_WRIST,
+    PHONE,
+    SECONDS_30,
+    drag,
+    edit,
+    joints,
+    natural_size,
+    picture,
+    scrub,
+    wait_done,
+    wait_drawn,
+)
 
 EXAMPLES = Path(__file__).parents[2] / "assets" / "examples"
 MAGENTA = (230, 0, 190)  # no example wears it
