@@ -136,5 +136,5 @@ class OwnPhoto:
         fitting = own and session.file is not None
         name = next((name for name, fit in FITS.items() if fit == session.fit), None)
         first = own and session.upload.person.pose is None
-        settling = gr.update(visible=own, variant="primary" if first else "secondary")
+        settling = gr.update(visible=own and self.studio.pipeline.carrier is not None, variant="primary" if first else "secondary")
         return gr.update(visible=fitting, value=name), gr.update(visible=fitting), gr.update(visible=own), settling
