@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from nted_step.pose import BASE_SIZE, Pose, skeleton_u8
+from nted_step.pose import BASE_SIZE, Pose, joint_tensor, skeleton_u8
 from training.augment import Crop, random_crop
 from training.data import Pairs
 from training.records import WHOLE_NAME, Record, RecordError, close_reader, read_entry, size_folder, unpack
@@ -166,12 +166,16 @@ class PreparedStore:
             raise PreparedError(f"{self.folder}: entry {key!r} cannot be read ({error}); remove that folder and {AGAIN}") from None
 
     def _batch(self, sources: Sequence[Person], targets: Sequence[Person]) -> Pairs:
+        source_joints, target_joints = (torch.stack([joint_tensor(person.pose, self.size) for person in side]) for side in (sources, targets))
         return Pairs(
             source=torch.stack([person.image for person in sources]),
             target=torch.stack([person.image for person in targets]),
             skeleton=torch.stack([skeleton(person.pose, self.size) for person in targets]),
             mask=torch.stack([person.mask for person in targets]),
             face=torch.stack([face(person.pose) for person in targets]),
+            source_skeleton=torch.stack([skeleton(person.pose, self.size) for person in sources]),
+            source_joints=source_joints,
+            target_joints=target_joints,
         )
 
 
