@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tests.conftest import TINY
-from training import loop, train
+from tests.conftest import TINY, TinyCarrierConfig
+from training import carrier_trainer, loop, train
 from training.data import figure_store
 from training.discriminator import Discriminator
 from training.distributed import joined
@@ -53,6 +53,7 @@ def main(arguments: list[str]) -> int:
                 torch.save(found, output / f"{kind}_{ranks.rank}.pt")
         return 0
     loop.preset = lambda name: TINY
+    carrier_trainer.CarrierConfig = TinyCarrierConfig
     if rest[0] in ("--kill", "--nan"):
         _misbehave(rest[0], int(rest[1]))
         rest = rest[2:]

@@ -10,6 +10,7 @@ import torch
 import yaml
 
 from tests.training.rank import gradients
+from training.checkpoint import load_latest
 from training.data import figure_store
 
 ROOT = Path(__file__).parent.parent.parent
@@ -57,3 +58,17 @@ def test_gradients_are_the_mean_of_the_ranks_own(data):
             assert value.abs().sum() > 0, name
             assert torch.equal(together[0][name], together[1][name]), name
             assert torch.allclose(together[0][name], mean, rtol=1e-3, atol=1e-5 * mean.abs().max().item() + 1e-8), (kind, name)
+
+
+@pytest.mark.slow
+def test_a_carrier_on_two_ranks(config, tmp_path):
+    """One update of the gradients' mean: both ranks draw their own pairs and jitter, and both count."""
+    document = yaml.safe_load(config.read_text()) | {"preset": "carrier", "validation_people": 2}
+    document["figures"]["supersize"] = 128
+    document["stages"] = [{"height": 128, "samples": 4, "batch": 2}]
+    config.write_text(yaml.safe_dump(document))
+    done = torchrun("train", *arguments(config, tmp_path / "run"))
+    assert done.returncode == 0 and "effective batch 4" in done.stdout, done.stderr
+    state = load_latest(tmp_path / "run")
+    (other,) = state["others"]
+    assert state["progress"]["total_samples"] == 4 and not torch.equal(state["rollout"]["noise"], other["rollout"]["noise"])

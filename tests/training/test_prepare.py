@@ -13,11 +13,14 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
+from nted_step.carrier import Carrier
 from nted_step.pose import Pose, load_pose_text, skeleton_u8
+from tests.conftest import TinyCarrierConfig
 from tests.parity import CROP_BOX, CROP_SCALE
 from training import prepare as prepare_module
 from training import prepared_writer, records
 from training.augment import Crop, random_crop
+from training.carrying import losses, predict
 from training.data import figure_store
 from training.deepfashion import flat_name
 from training.figures.dataset import write_dataset
@@ -25,6 +28,7 @@ from training.figures.render import TEST_SEED
 from training.prepare import main, prepare
 from training.prepared import PreparedError, PreparedStore, collate, skeleton
 from training.rollout import ChainRollout, WindowRollout
+from training.settings import CarrierLossWeights
 
 SIZE, LARGE = (64, 44), (128, 88)
 PARITY = Path(__file__).parent.parent / "data" / "parity.npz"
@@ -83,6 +87,9 @@ def test_pairs_agree_with_the_files_and_with_rendered_figures(figures, output, t
     assert torch.equal(pairs.source, figure.source) and torch.equal(pairs.mask, figure.mask)
     assert pairs.skeleton.shape == figure.skeleton.shape
     assert (pairs.skeleton - figure.skeleton).abs().mean() < 0.01  # pose files hold two decimals
+    assert (pairs.source_skeleton - figure.source_skeleton).abs().mean() < 0.01
+    for name in ("source_joints", "target_joints"):
+        assert torch.allclose(getattr(pairs, name), getattr(figure, name), atol=2e-3), name
 
 
 def test_every_size_is_an_environment_and_jpeg_is_close(figures, output):
@@ -216,7 +223,9 @@ def test_drawn_pairs_come_in_both_directions(figures, output):
     run(figures, output)
     store = PreparedStore(output, SIZE)
     pairs = store.draw(np.random.default_rng(0), 6)
-    assert torch.equal(pairs.source[:3], pairs.target[3:]) and torch.equal(pairs.target[:3], pairs.source[3:])
+    for one, other in (("source", "target"), ("source_skeleton", "skeleton"), ("source_joints", "target_joints")):
+        one, other = getattr(pairs, one), getattr(pairs, other)
+        assert torch.equal(one[:3], other[3:]) and torch.equal(other[:3], one[3:])
     assert pairs.source.min() >= -1 and pairs.source.max() <= 1 and 0 < pairs.mask.mean() < 1
     assert torch.equal(pairs.skeleton, store.draw(np.random.default_rng(0), 6).skeleton)
     assert store.draw(np.random.default_rng(0), 5).source.shape == (5, 3, *SIZE)
@@ -253,6 +262,17 @@ def test_rollouts_take_it_in_place_of_figures(kind, figures, output, tiny_genera
     run(figures, output)
     steps = kind(tiny_config, PreparedStore(output, SIZE), np.random.default_rng(0), 4).run(tiny_generator, torch.device("cpu"))
     assert steps and all(torch.isfinite(step.rendering.image).all() for step in steps)
+
+
+def test_a_carrier_learns_from_photographs(figures, output):
+    """By the pixels that it carries and the person's mask: there is no surface."""
+    run(figures, output)
+    pairs = PreparedStore(output, SIZE).draw(np.random.default_rng(0), 2)
+    carrier = Carrier(TinyCarrierConfig())
+    total, parts = losses(predict(carrier, pairs.source, pairs), pairs, CarrierLossWeights())
+    total.backward()
+    assert set(parts) == {"person", "photo", "seen"} and total.isfinite()
+    assert [name for name, value in carrier.named_parameters() if value.grad is None] == [], "as distributed training needs"
 
 
 # -- processes -----------------------------------------------------------------------------------------------------------
