@@ -17,7 +17,7 @@ from torch import Tensor
 
 from nted_step.carrier import Places, carry
 
-SEEN_FROM, SEEN_TO = 0.2, 0.45  # seen x person, over which a place goes from rendered to carried
+SEEN_FROM, SEEN_TO = 0.1, 0.35  # seen x person, over which a place goes from rendered to carried
 MASK_FROM, MASK_TO = 0.3, 0.7  # of the photo's person mask where a pixel comes from: less is the photo's background
 EDGE = 0.05  # against division by an empty mask
 

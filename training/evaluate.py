@@ -32,7 +32,7 @@ from nted_step.folding import fold
 from nted_step.generator import Generator
 from nted_step.graphs import accelerate
 from nted_step.packing import can_pack, pack
-from nted_step.pipeline import NTEDStepPipeline, choose_device
+from nted_step.pipeline import DTYPES, NTEDStepPipeline, choose_device, choose_dtype
 from nted_step.schedule import ladder
 from nted_step.weights import Weights, load_weights, write_atomically
 from training.carrying import place_error, predict
@@ -71,13 +71,15 @@ class Sampled:
     place_error: Tensor | None = None
 
 
-def evaluate(weights: Weights, test: TestSet, protocol: Protocol, only_last: bool, device: torch.device, folder: Path) -> dict[str, Any]:
+def evaluate(
+    weights: Weights, test: TestSet, protocol: Protocol, only_last: bool, device: torch.device, folder: Path, dtype: torch.dtype = torch.float32
+) -> dict[str, Any]:
     """Everything that ``metrics.json`` holds; also writes it, the sheet, the plot and the page into ``folder``.
 
     Raises ValueError when the pairs are not of the model's size.
     """
-    generator = fold(weights.build()).to(device, memory_format=torch.channels_last)
-    if can_pack(device, torch.float32):
+    generator = fold(weights.build()).to(device, dtype, memory_format=torch.channels_last)
+    if can_pack(device, dtype):
         pack(generator)
     carrier = weights.carrier.build().to(device, memory_format=torch.channels_last) if weights.carrier else None
     config = generator.config
@@ -98,7 +100,7 @@ def evaluate(weights: Weights, test: TestSet, protocol: Protocol, only_last: boo
             "figures": test.facts,
             "counts": {"pairs": len(test.pairs), "fid_generated": scorer.fid_images, "fid_reference": scorer.fid_reference},
             "sha256 of the pixels": {"source": _digest(sampled.source), "target": _digest(sampled.target)},
-            "settings": settings(protocol) | {"fid_reference": test.reference_described},
+            "settings": settings(protocol) | {"dtype": str(dtype).removeprefix("torch."), "fid_reference": test.reference_described},
             "not available": scorer.missing,
             **baselines,
             "steps": rows,
@@ -145,7 +147,6 @@ def settings(protocol: Protocol) -> dict[str, Any]:
         "images": "rounded to 8 bits",
         "ssim": SSIM_SETTINGS,
         "noise_seed": 0,
-        "dtype": "float32",
         "protocol": protocol.settings(),
         "psnr": "data range 1, the mean of every image's PSNR, equal images count 100 dB",
         "face_psnr": "over the face's pixels in the truth, the mean over all faces of 30 pixels or more at 256x176",
@@ -196,6 +197,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--steps", choices=("all", "last"), default="all", help="which steps to measure")
     parser.add_argument("--protocol", choices=sorted(PROTOCOLS), default="cfld", help="whose settings SSIM 51, SSIM 256 and FID follow")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument("--dtype", default="float32", choices=("auto", *DTYPES), help="of the steps; auto as the page runs them (default: float32)")
     parser.add_argument("--output", type=Path, default=Path("out/evaluation"), help="folder for the report's files")
     options = parser.parse_args(arguments)
     try:
@@ -208,7 +210,7 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         size = weights.config.size
         test = prepared_set(options.data, size, options.limit) if options.data else figure_set(options.figures, options.seed, size)
-        report = evaluate(weights, test, PROTOCOLS[options.protocol], options.steps == "last", device, options.output)
+        report = evaluate(weights, test, PROTOCOLS[options.protocol], options.steps == "last", device, options.output, choose_dtype(options.dtype, device))
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -119,6 +119,8 @@ def export(
     if generator.config.carries:
         carrier = load_carrier(settings.carrier)
         save_carrier(output / CARRIER_FOLDER, carrier.build(), carrier.training, dtype)
+        if (card := Path(settings.carrier, CARD_NAME)).is_file():
+            write_atomically(output / CARRIER_FOLDER / CARD_NAME, card.read_bytes())
     save_weights(output, generator, training, dtype)
     digest = _compare(generator, output, dtype)
     card = _card(generator, settings, state, _report(metrics, digest), where, note, dtype)
