@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-import nted_step.sampler
+import nted_step.execution
 from tests.faults.conftest import photo
 from tests.running import Refused, Visitor
 
@@ -20,7 +20,7 @@ def visitor(here):
 
 def breaking(monkeypatch, at: int) -> None:
     """Step ``at`` raises, once."""
-    real, broken = nted_step.sampler.step, threading.Event()
+    real, broken = nted_step.execution.render_step, threading.Event()
 
     def step(generator, textures, x, skeleton, t):
         if t == at and not broken.is_set():
@@ -28,7 +28,7 @@ def breaking(monkeypatch, at: int) -> None:
             raise RuntimeError(f"out of memory in {SECRET}.png")
         return real(generator, textures, x, skeleton, t)
 
-    monkeypatch.setattr("nted_step.sampler.step", step)
+    monkeypatch.setattr("nted_step.execution.render_step", step)
 
 
 def test_an_error_in_a_run_is_a_message_and_the_next_one_works(visitor, standing, monkeypatch, caplog):
@@ -60,7 +60,7 @@ def test_an_error_in_a_preview_does_not_end_the_drag(visitor, standing, monkeypa
 
 def test_stop_frees_the_worker_at_the_next_step(visitor, here, standing, monkeypatch):
     """Every step waits to be let go, so that the stop comes between two of them."""
-    real, begun, go, seen = nted_step.sampler.step, threading.Semaphore(0), threading.Semaphore(0), []
+    real, begun, go, seen = nted_step.execution.render_step, threading.Semaphore(0), threading.Semaphore(0), []
 
     def step(generator, textures, x, skeleton, t):
         seen.append(t)
@@ -69,7 +69,7 @@ def test_stop_frees_the_worker_at_the_next_step(visitor, here, standing, monkeyp
         return real(generator, textures, x, skeleton, t)
 
     value = visitor.value(standing)
-    monkeypatch.setattr("nted_step.sampler.step", step)
+    monkeypatch.setattr("nted_step.execution.render_step", step)
     event = visitor.ask("render", value, "striped-dress", None, {"seed": 0})
     for _ in range(2):  # the first step is let go, the second has begun
         assert begun.acquire(timeout=60)
@@ -82,7 +82,7 @@ def test_stop_frees_the_worker_at_the_next_step(visitor, here, standing, monkeyp
     shown = visitor.answer(event)[0]
     assert seen == list(range(len(seen))) and len(seen) < 4, "later steps were never begun"
     assert shown is None or len(shown["frames"]) < 5
-    monkeypatch.setattr("nted_step.sampler.step", real)
+    monkeypatch.setattr("nted_step.execution.render_step", real)
     with contextlib.closing(Visitor(here)) as other:
         assert len(other.release(standing, "striped-dress")["frames"]) == 5
     visitor.edit += 2

@@ -41,12 +41,12 @@ def test_the_person_is_unchanged_when_nothing_was_found(pipeline, people, standi
 
 def test_a_mask_smaller_than_a_feature_gives_finite_coefficients(pipeline, people, standing):  # noqa: F811
     swap = GarmentSwap(pipeline, people[0], [Garment(people[1], mask=box_mask(17, 19, 13, 15))], standing)
-    assert all(torch.isfinite(share).all() for share in swap.plans[0].coefficients)
+    assert all(torch.isfinite(share).all() for share in swap.plans[0].worn.coefficients)
     assert all(torch.isfinite(image).all() for image in images(swap.generate()))
 
 
 def test_a_mask_in_which_no_texture_is_clear_leaves_the_wearer_as_is(pipeline, people, standing):  # noqa: F811
     """Coefficients of zero, a note that says so, and the wearer's own picture to the last bit."""
     swap = GarmentSwap(pipeline, people[0], [Garment(people[1], mask=box_mask(17, 18, 13, 14), strength=0.0)], standing)
-    assert all(torch.isfinite(share).all() and share.min() >= 0 and share.max() <= 1 for share in swap.plans[0].coefficients)
+    assert all(torch.isfinite(share).all() and share.min() >= 0 and share.max() <= 1 for share in swap.plans[0].worn.coefficients)
     assert all(torch.equal(a, b) for a, b in zip(images(swap.generate()), plain(pipeline, people[0], standing), strict=True))

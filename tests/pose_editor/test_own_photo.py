@@ -62,6 +62,7 @@ class Desk:
     """As much of a studio as an own photo needs."""
 
     canvas = SIZE
+    pipeline = SimpleNamespace(carrier=object())
 
     def __init__(self) -> None:
         self.opened = []
@@ -150,3 +151,5 @@ def test_settling_stands_out_until_it_was_done(wide: str) -> None:
     assert [each["visible"] for each in own.tools("ann", session)] == [False] * 4, "an example needs none of them"
     list(own.crop((0.1, 0.3, 0.3), session, *ASK))
     assert own.tools(None, session)[3]["variant"] == "primary", "another part of the photo is another pose"
+    own.studio.pipeline = SimpleNamespace(carrier=None)
+    assert own.tools(None, session)[3]["visible"] is False, "weights that carry nothing"
