@@ -19,6 +19,7 @@ from nted_step.carrier import Places, carry
 
 SEEN_FROM, SEEN_TO = 0.1, 0.35  # seen x person, over which a place goes from rendered to carried
 MASK_FROM, MASK_TO = 0.3, 0.7  # of the photo's person mask where a pixel comes from: less is the photo's background
+CUT_FROM, CUT_TO = 0.4, 0.8  # of the person, over which a cut-out goes from clear to opaque
 EDGE = 0.05  # against division by an empty mask
 
 
@@ -90,6 +91,11 @@ def enlarge(carried: Carried, rendered: Tensor) -> Tensor:
     """The last step's image at the resolution of what is carried: B x 3 x H' x W'. What is rendered, B x 3 x H x W, has no more detail."""
     large = F.interpolate(rendered, size=carried.alpha.shape[-2:], mode="bicubic", align_corners=False)
     return carried.pixels * carried.alpha + (1 - carried.alpha) * large
+
+
+def cut_out_mask(carried: Carried) -> Tensor:
+    """B x 1 x H x W in [0, 1]: the person, with an edge that takes little of the ground along."""
+    return _ramp(torch.maximum(carried.person, carried.alpha), CUT_FROM, CUT_TO)
 
 
 def at_level(carried: Carried, degrade: Callable[[Tensor], Tensor]) -> StepCarried:

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nted_step.carrying import Carried, at_level, enlarge
+from nted_step.carrying import Carried, at_level, cut_out_mask, enlarge
 from nted_step.config import NTEDStepConfig
 from nted_step.execution import Eager, Execution, render_step
 from nted_step.folding import fold
@@ -140,7 +140,7 @@ class NTEDStepPipeline:
         carried = person.carried(pose, size)
         if carried is None:
             return F.interpolate(output.image[None].float(), size=size, mode="bicubic", align_corners=False)[0], None
-        return enlarge(carried, image[None].float())[0], torch.maximum(carried.person, carried.alpha)[0, 0]
+        return enlarge(carried, image[None].float())[0], cut_out_mask(carried)[0, 0]
 
     @torch.no_grad()
     def trace(self, person: Person, pose: Pose, before: StepOutput, level: int) -> tuple[Tensor, Tensor]:
