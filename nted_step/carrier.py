@@ -142,7 +142,7 @@ def _split_heads(x: Tensor, heads: int) -> Tensor:
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    if query.requires_grad and query.device.type == "cpu":  # the fused kernel's backward takes ten times as long there
+    if query.requires_grad and query.device.type == "cpu":  # the fused kernel's backward takes several times as long there
         share = (query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5).softmax(dim=-1)
         out = share.to(value.dtype) @ value
     else:
@@ -302,5 +302,5 @@ def carry(image: Tensor, place: Tensor, size: tuple[int, int] | None = None) -> 
     """
     size = tuple(size or image.shape[-2:])
     grid = place if tuple(place.shape[-2:]) == size else F.interpolate(place, size=size, mode="bilinear", align_corners=False)
-    # Bicubic: bilinear weights would take a fifth of the sharpness wherever a place lies between pixels.
+    # Bicubic: bilinear weights would take a sixth of the sharpness wherever a place lies between pixels.
     return F.grid_sample(image.float(), grid.permute(0, 2, 3, 1), mode="bicubic", align_corners=False, padding_mode="border")
