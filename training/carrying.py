@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -51,7 +52,9 @@ def losses(places: Places, pairs: Pairs, weights: CarrierLossWeights) -> tuple[T
         known = F.binary_cross_entropy_with_logits(places.seen, pairs.seen, reduction="none")
         parts["seen"] = (known * person[:, None]).sum() / person.sum().clamp_min(1)
         parts["classes"] = F.cross_entropy(places.classes, _classes_at(pairs.target_classes, grid))
-        parts["mask"] = F.binary_cross_entropy_with_logits(places.photo_mask, (_classes_at(pairs.source_classes, grid) > 0)[:, None].float())
+        parts["mask"] = F.binary_cross_entropy_with_logits(
+            places.photo_mask, (_classes_at(pairs.source_classes, grid) > 0)[:, None].float()
+        )
         parts["photo"] = _photo(places, pairs, exact)
     return sum(getattr(weights, name) * value for name, value in parts.items()), parts
 
@@ -84,7 +87,7 @@ def _classes_at(classes: Tensor, grid: tuple[int, int]) -> Tensor:
 
 
 def jitter(pairs: Pairs, generator: torch.Generator) -> Tensor:
-    """The sources in another light and colour, in half of the cases before another background: B x 3 x H x W in [-1, 1].
+    """The sources in another light and colour, mostly before another background: B x 3 x H x W in [-1, 1].
 
     What a network that has seen rendered figures alone needs so as not to trust their studio.
     """
@@ -95,16 +98,37 @@ def jitter(pairs: Pairs, generator: torch.Generator) -> Tensor:
         return torch.rand(*shape, generator=generator).to(device)
 
     if pairs.source_classes is not None:
-        person = F.avg_pool2d((pairs.source_classes > 0)[:, None].float(), 3, 1, 1)
-        coarse = torch.randn(count, 3, 8, 6, generator=generator).to(device) * draw(count, 1, 1, 1) ** 2
-        ground = draw(count, 3, 1, 1) * 2 - 1 + F.interpolate(coarse, size=source.shape[-2:], mode="bicubic")
-        elsewhere = (draw(count, 1, 1, 1) < 0.5).float()
-        source = source + (1 - person) * elsewhere * (ground.clamp(-1, 1) - source)
+        person = (pairs.source_classes > 0)[:, None].float()
+        share = F.avg_pool2d(person, 3, 1, 1)
+        elsewhere = share * _without_edge(source, person) + (1 - share) * _ground(source, person, draw, generator)
+        source = torch.where(draw(count, 1, 1, 1) < 0.6, elsewhere, source)
     gain = 1 + (draw(count, 3, 1, 1) - 0.5) * 0.3 + (draw(count, 1, 1, 1) - 0.5) * 0.5
     gamma = torch.exp((draw(count, 1, 1, 1) - 0.5) * 0.8)
     light = ((source + 1) / 2).clamp(1e-4, 1) ** gamma * gain
     noise = torch.randn(source.shape, generator=generator).to(device) * 0.04 * draw(count, 1, 1, 1)
     return (light * 2 - 1 + noise).clamp(-1, 1)
+
+
+def _without_edge(source: Tensor, person: Tensor) -> Tensor:
+    """The photo with the colours of the person's inside out to the edge and beyond: a rim of the former ground would give every mask away."""
+    inside = (F.avg_pool2d(person, 3, 1, 1) > 0.99).float()
+    near = F.avg_pool2d(inside, 5, 1, 2)
+    spread = F.avg_pool2d(source * inside, 5, 1, 2) / near.clamp_min(1e-3)
+    return torch.where((inside == 0) & (near > 0), spread, source)
+
+
+def _ground(source: Tensor, person: Tensor, draw: Callable[..., Tensor], generator: torch.Generator) -> Tensor:
+    """Another background B x 3 x H x W in [-1, 1]: of any colour, bright as a studio's, or, where a mask is hardest, of the person's own colour."""
+    count, (height, width) = len(source), source.shape[-2:]
+    coarse = torch.randn(count, 3, 8, 6, generator=generator).to(source.device) * draw(count, 1, 1, 1) ** 2
+    any_colour = draw(count, 3, 1, 1) * 2 - 1
+    bright = 1 - 0.4 * draw(count, 1, 1, 1) - 0.05 * draw(count, 3, 1, 1)
+    chosen = (person.flatten(1) * draw(count, height * width)).argmax(dim=1)
+    own = source.flatten(2).gather(2, chosen[:, None, None].expand(-1, 3, 1))[..., None]
+    kind = draw(count, 1, 1, 1)
+    plain = torch.where(kind < 0.4, any_colour, torch.where(kind < 0.7, bright, own))
+    roughness = torch.where(kind < 0.4, 1.0, 0.25)
+    return (plain + roughness * F.interpolate(coarse, size=(height, width), mode="bicubic")).clamp(-1, 1)
 
 
 def shaken(joints: Tensor, generator: torch.Generator) -> Tensor:
