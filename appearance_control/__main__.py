@@ -96,7 +96,7 @@ def _photo_pose(given: str | None, photo: str, size: tuple[int, int]) -> Pose | 
 def run_evaluate(options: argparse.Namespace) -> None:
     """Swaps between rendered people, against the right answer."""
     try:
-        from training.swap_evaluate import evaluate, format_table  # draws people and scores pictures: nothing that a swap needs
+        from training.evaluation.swaps import evaluate, format_table  # draws people and scores pictures: nothing that a swap needs
     except ModuleNotFoundError as error:
         raise SwapError(f"{error.name} is missing: pip install -r training/requirements.txt") from None
     if options.people < 1 or options.seed < 0:

@@ -98,7 +98,7 @@ def run_convert(options: argparse.Namespace) -> None:
 
 def run_benchmark(options: argparse.Namespace) -> None:
     """Seconds per step here."""
-    from nted_step.benchmark import benchmark, format_report
+    from nted_step.benchmark.latency import benchmark, format_report
 
     compared = {"compare_plain": options.compare == "plain", "search": options.search}
     report = benchmark(options.preset, options.device, batches=options.batches, **compared)

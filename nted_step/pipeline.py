@@ -13,10 +13,10 @@ from torch import Tensor
 from nted_step.carrying import Carried, at_level, cut_out_mask, enlarge
 from nted_step.config import NTEDStepConfig
 from nted_step.execution import Eager, Execution, render_step
-from nted_step.folding import fold
 from nted_step.generator import Generator
-from nted_step.graphs import accelerate
-from nted_step.packing import can_pack, pack
+from nted_step.optimisation.cuda_graphs import accelerate
+from nted_step.optimisation.folding import fold
+from nted_step.optimisation.packing import can_pack, pack
 from nted_step.person import Appearance, Person, PlaceFinder
 from nted_step.pose import Pose, skeleton_map
 from nted_step.sampler import StepOutput, condition, sample

@@ -8,7 +8,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pose_editor.component import PoseEditor
+    from pose_editor.editor import PoseEditor
 
 __all__ = ["PoseEditor"]
 
@@ -16,7 +16,7 @@ __all__ = ["PoseEditor"]
 def __getattr__(name: str):
     """Import the component on first use, so that formats and presets do not pull in gradio."""
     if name == "PoseEditor":
-        from pose_editor.component import PoseEditor
+        from pose_editor.editor import PoseEditor
 
         return PoseEditor
     raise AttributeError(f"module 'pose_editor' has no attribute {name!r}")

@@ -7,7 +7,7 @@ from typing import Any
 from nted_step.image import MIN_SHARE, check_fit
 from nted_step.pose import BASE_SIZE
 from nted_step.pose_formats import is_number
-from pose_editor.component import Widget
+from pose_editor.widget import Widget
 
 
 class Cropper(Widget):

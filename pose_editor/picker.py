@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pose_editor.component import Widget
+from pose_editor.widget import Widget
 
 
 class PhotoPicker(Widget):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pose_editor.component import Widget
+from pose_editor.widget import Widget
 
 
 class Tour(Widget):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pose_editor.component import FIGURE, Widget
+from pose_editor.editor import FIGURE
+from pose_editor.widget import Widget
 
 LIMBS = [[a, b, colour] for (a, b), colour in zip(FIGURE["limbs"], FIGURE["colours"], strict=False)]
 

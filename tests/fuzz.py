@@ -36,7 +36,7 @@ from nted_step.image import MAX_PIXELS, ImageError, decode, load_photo
 from nted_step.pose import Pose, PoseError, skeleton_map
 from nted_step.schedule import ladder
 from nted_step.weights import WeightsError, load_weights, save_weights
-from pose_editor import cropper, formats, presets, runbar, server
+from pose_editor import cropper, formats, presets, run_bar, server_functions
 
 CORPUS = Path(__file__).parent / "data" / "fuzz"
 SIZE = (64, 44)
@@ -115,10 +115,10 @@ def editor_value(data: bytes) -> None:
 
 def page_settings(data: bytes) -> None:
     try:
-        found = runbar.check(as_json(data))
+        found = run_bar.check(as_json(data))
     except ValueError as error:
         return refused(error)
-    assert runbar.check(found) == found and 0 <= found["seed"] <= runbar.MAX_SEED
+    assert run_bar.check(found) == found and 0 <= found["seed"] <= run_bar.MAX_SEED
 
 
 def crop_window(data: bytes) -> None:
@@ -131,7 +131,7 @@ def crop_window(data: bytes) -> None:
 
 def editor_request(data: bytes) -> None:
     request = as_json(data)
-    for ask in (server.read_pose, server.write_pose, server.preset_pose):
+    for ask in (server_functions.read_pose, server_functions.write_pose, server_functions.preset_pose):
         answer = ask(request)
         assert isinstance(answer, dict)
         json.dumps(answer, allow_nan=False)

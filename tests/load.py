@@ -29,7 +29,8 @@ from typing import Any
 
 from PIL import Image, ImageEnhance
 
-from pose_editor import formats, presets, tempfiles
+from pose_editor import formats, presets
+from pose_editor.serving import temporary_files
 from tests.running import ROOT, Refused, Server, Visitor
 
 EXAMPLES = sorted((ROOT / "assets" / "examples").glob("*.png"))
@@ -246,7 +247,7 @@ def measure(url: str, options: argparse.Namespace, watch: Watch | None) -> dict[
                   "files_mib_at_most": round(max(watch.files, default=0) / 2**20, 1)}  # fmt: skip
         if growth > most:
             failed.append(f"memory grew by {growth / 2**20:.0f} MiB over the last half, more than {most / 2**20:.0f} MiB")
-        allowed = TEMP_MIB + 20 * options.clients * tempfiles.EVERY_SECONDS  # what can come in between two looks
+        allowed = TEMP_MIB + 20 * options.clients * temporary_files.EVERY_SECONDS  # what can come in between two looks
         if max(watch.files, default=0) > allowed * 2**20:
             failed.append(f"temporary files reached {max(watch.files) / 2**20:.0f} MiB, more than {allowed} MiB")
     return found | {"failed": failed}

@@ -21,9 +21,9 @@ from torch import Tensor
 
 from appearance_control.coefficients import initial_coefficients, label_means
 from nted_step.config import NTEDStepConfig
-from nted_step.folding import fold
 from nted_step.generator import Generator, Rendering, Textures, time_embedding
-from nted_step.packing import can_pack, pack
+from nted_step.optimisation.folding import fold
+from nted_step.optimisation.packing import can_pack, pack
 from nted_step.pose import Pose, face_box, skeleton_u8
 from nted_step.schedule import degrade, ladder, start_image
 from training import losses

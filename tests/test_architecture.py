@@ -11,7 +11,7 @@ ALLOWED = {
     "nted_step": set(),
     "pose_editor": {"nted_step"},
     "appearance_control": {"nted_step"},
-    "appearance_control/tab": {"nted_step", "pose_editor", "appearance_control"},  # of the page, and of nothing else
+    "appearance_control/studio": {"nted_step", "pose_editor", "appearance_control"},  # of the page, and of nothing else
     "training": {"nted_step", "appearance_control"},
     "app": {"nted_step", "pose_editor", "appearance_control"},
 }
@@ -50,8 +50,8 @@ def test_packages_import_only_what_they_may(package):
 
 def test_gradio_is_imported_by_the_page_alone():
     users = {package for package in ALLOWED for path in files(package) if "gradio" in imports(path)}
-    assert users <= {"app", "pose_editor", "appearance_control/tab"}
+    assert users <= {"app", "pose_editor", "appearance_control/studio"}
 
 
 def test_appearance_control_works_without_its_tab():
-    assert not [path for path in files("appearance_control") if "appearance_control.tab" in path.read_text()]
+    assert not [path for path in files("appearance_control") if "appearance_control.studio" in path.read_text()]

@@ -16,14 +16,14 @@ from torch import Tensor, nn
 from nted_step.carrier import GRID_HEIGHT, Carrier, CarrierConfig, carry
 from nted_step.config import preset
 from nted_step.weights import load_carrier
-from training.carrying import jitter, losses, place_error, predict, shaken
-from training.data import Pairs
+from training.carrier_losses import jitter, losses, place_error, predict, shaken
+from training.data.figure_store import Pairs
+from training.data.stores import training_store, validation_store
 from training.distributed import Ranks, without_averaging
 from training.growing import stage_config
 from training.progress import Iteration
 from training.run import Run
 from training.settings import Settings
-from training.sources import training_store, validation_store
 from training.validation import masked_psnr, save_rows
 
 CANVAS = stage_config(preset("base"), GRID_HEIGHT)  # a carrier works at its grid, whatever the canvas of the model that it serves

@@ -8,7 +8,7 @@ from pickle import UnpicklingError
 import torch
 from torch import Tensor, nn
 
-from training.metrics import NotAvailable
+from training.evaluation.metrics import NotAvailable
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, images in [0, 1]
 TAPS = (0, 2, 4, 10, 15)  # blocks after which features are taken

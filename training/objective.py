@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from training import losses
-from training.data import Pairs
+from training.data.figure_store import Pairs
 from training.efficientnet import EfficientNetFeatures
 from training.perceptual import VGGFeatures
 from training.rollout import TrainedStep

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from training.efficientnet import DEVIATION, MEAN
-from training.metric_networks import fetch
-from training.metrics import NotAvailable
+from training.evaluation.metrics import NotAvailable
+from training.evaluation.networks import fetch
 
 URL = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
 TAPS = (1, 6, 11, 20, 29)  # relu1_1, relu2_1, relu3_1, relu4_1, relu5_1 among torchvision's layers

@@ -17,8 +17,8 @@ from nted_step.carrying import Carried, at_level
 from nted_step.config import CARRIED_CHANNELS, NTEDStepConfig
 from nted_step.generator import Generator, Rendering, Textures
 from nted_step.schedule import degrade, ladder, start_image
-from training.carrying import carry_pairs
-from training.data import Pairs, upload
+from training.carrier_losses import carry_pairs
+from training.data.figure_store import Pairs, upload
 
 NOTHING_CHANCE = 0.08  # that a pair is trained as if the photo's pose were not known
 RESTART_CHANCE = 0.02  # of a chain, per visit, so that chains do not march in step

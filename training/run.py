@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from training.checkpoint import load_latest, save_checkpoint
+from training.data.figure_stream import LiveFigures
 from training.distributed import Ranks
-from training.live import LiveFigures
 from training.progress import Iteration, Reporter
 from training.settings import Settings, Stage, to_document
 

@@ -38,7 +38,7 @@ class LossWeights:
 
 @dataclasses.dataclass(frozen=True)
 class CarrierLossWeights:
-    """Factor of each loss of a carrier; see :mod:`training.carrying`."""
+    """Factor of each loss of a carrier; see :mod:`training.carrier_losses`."""
 
     place: float = 1.0  # smooth L1 of the place in the photo, where the surface is known
     person: float = 2.0  # cross-entropy of the person in the target pose
@@ -91,7 +91,7 @@ class Settings:
     drop_finer: bool = False  # give up what init has learned at levels above the first stage's canvas; otherwise that is an error
     seed: int = 0  # of initial weights, noise and data order
     steps: int = 0  # coarse-to-fine steps of the model; 0: as many as the preset has
-    data: str = ""  # folder written by training.prepare; rendered figures when empty
+    data: str = ""  # folder written by training.deepfashion.prepare; rendered figures when empty
     workers: int = 2  # processes that read prepared data or render live figures, for each training process; 0: the training process itself
     augment: bool = True  # prepared data: random enlarge-and-crop (1..1.1), pairs in both directions
     data_dir: str = "runs/data"  # where rendered figures are kept

@@ -2,7 +2,7 @@
 
 One process:
 
-    python -m training.train --config training/configs/tiny_figures.yaml
+    python -m training train --config training/configs/tiny_figures.yaml
 
 Four GPUs of one machine (``batch`` counts per process, so the effective batch is four times as large; torchrun
 would take ``--run`` for an option of its own, so it is ``--output`` here):
@@ -35,16 +35,16 @@ import torch
 from nted_step.pipeline import choose_device
 from training.carrier_trainer import CarrierTrainer
 from training.distributed import Ranks, joined
-from training.loop import Trainer
 from training.memory import keep_freed_memory
 from training.run import DivergedError
 from training.settings import Settings, SettingsError, load_settings
+from training.trainer import Trainer
 
 CARRIER = "carrier"  # the preset that is not a generator's
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m training.train", description="Train a generator on rendered figures or a prepared data set.")
+    parser = argparse.ArgumentParser(prog="python -m training train", description="Train a generator on rendered figures or a prepared data set.")
     parser.add_argument("--config", required=True, help="YAML file, see training/configs")
     parser.add_argument("--run", "--output", type=Path, help="folder for checkpoints and sheets (default: runs/ and the configuration's name; torchrun takes --run for its own)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting, e.g. stages.0.batch=8")

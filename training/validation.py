@@ -17,16 +17,16 @@ from nted_step.carrier import Carrier
 from nted_step.carrying import Carried
 from nted_step.execution import Eager
 from nted_step.generator import Generator
-from nted_step.graphs import Graphs
 from nted_step.image import to_uint8
+from nted_step.optimisation.cuda_graphs import Graphs
 from nted_step.person import Person
 from nted_step.sampler import sample
 from nted_step.schedule import degrade, ladder, seeded_noise, start_image
 from nted_step.weights import write_atomically
 from training import losses
-from training.carrying import carry_pairs
-from training.data import FigureStore, Pairs
-from training.metrics import psnr, to_bytes
+from training.carrier_losses import carry_pairs
+from training.data.figure_store import FigureStore, Pairs
+from training.evaluation.metrics import psnr, to_bytes
 
 SHOWN = 12  # people on a sheet
 SHOWN_STEPS = (1, 5, 10, 15, 20)

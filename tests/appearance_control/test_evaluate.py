@@ -12,10 +12,10 @@ from appearance_control.__main__ import main
 from appearance_control.parser import Parse
 from nted_step.__main__ import BUNDLED_WEIGHTS
 from nted_step.pipeline import NTEDStepPipeline
-from training import swap_evaluate
+from training.evaluation import swaps
+from training.evaluation.swap_cases import SAME, CaseError, find_case
+from training.evaluation.swaps import NO_SWAP, PASTE, SWAP, Tried, evaluate, save_sheet, try_case
 from training.figures.person import sample_person
-from training.swap_cases import SAME, CaseError, find_case
-from training.swap_evaluate import NO_SWAP, PASTE, SWAP, Tried, evaluate, save_sheet, try_case
 
 SIZE = (64, 44)
 FIRST = 9_000_000
@@ -46,14 +46,14 @@ def test_the_answer_is_the_wearer_in_the_donors_garments(cases):
 
 
 def test_a_person_without_a_match_is_named(monkeypatch):
-    monkeypatch.setattr("training.swap_cases._exchanges", lambda *_: False)
+    monkeypatch.setattr("training.evaluation.swap_cases._exchanges", lambda *_: False)
     with pytest.raises(CaseError, match="person 9000000 shows nothing that one of the next"):
         find_case(FIRST, SIZE)
 
 
 def test_the_answer_itself_scores_best_and_no_swap_worst(cases):
     tried = [Tried(case, {"answer": case.truth, "plain": case.plain}, {}, 0.0) for case in cases]
-    rows = swap_evaluate._rows(tried)
+    rows = swaps._rows(tried)
     assert rows["answer"]["inside"] == rows["answer"]["outside"] == pytest.approx(100)
     assert rows["answer"]["colour"] == 0 and rows["plain"]["colour"] > 3
     assert rows["plain"]["inside"] < 25 and rows["plain"]["outside"] > 45
@@ -62,7 +62,7 @@ def test_the_answer_itself_scores_best_and_no_swap_worst(cases):
 def test_numbers_inside_and_outside_by_hand(cases):
     case = dataclasses.replace(cases[0], truth=torch.zeros_like(cases[0].truth))
     image = torch.where(case.inside, 51, 0).to(torch.uint8).expand(3, -1, -1)  # off by 0.2 inside: 20 log10(5) dB
-    row = swap_evaluate._rows([Tried(case, {"x": image}, {"x": 2.0}, 0.0)])["x"]
+    row = swaps._rows([Tried(case, {"x": image}, {"x": 2.0}, 0.0)])["x"]
     assert row["inside"] == pytest.approx(13.979, abs=1e-3) and row["outside"] == pytest.approx(100) and row["seconds"] == 2
 
 

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from nted_step.image import MAX_BYTES
-from pose_editor.gate import BODY_BYTES
+from pose_editor.serving.request_limits import BODY_BYTES
 from tests.running import Refused
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from nted_step.image import load_photo
 from nted_step.pose import Pose, PoseError
-from pose_editor import formats, presets, server
+from pose_editor import formats, presets, server_functions
 from tests.faults.conftest import photo
 from tests.running import Refused
 
@@ -37,6 +37,6 @@ def test_the_page_names_the_joint(visitor, standing, works):
 
 def test_a_pose_file_beyond_the_canvas_is_moved_onto_it():
     far = presets.standing((600, 500))
-    read = server.read_pose({"text": formats.to_text(far), "canvas": [256, 176]})
+    read = server_functions.read_pose({"text": formats.to_text(far), "canvas": [256, 176]})
     formats.from_value({"joints": read["people"][0]}).require_drawable((256, 176))
     assert "moved or made smaller" in read["notes"][0]

@@ -5,7 +5,7 @@ import contextlib
 import pytest
 
 from app import WAITING
-from pose_editor.journal import MOST_OF_ONE
+from pose_editor.serving.request_log import MOST_OF_ONE
 from tests.faults.conftest import photo
 from tests.running import Refused, Visitor
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from pose_editor import tempfiles
+from pose_editor.serving import temporary_files
 from tests.faults.conftest import photo
 from tests.running import Server, Visitor
 
@@ -31,7 +31,7 @@ def test_memory_levels_off_and_files_stay_under_their_cap(tiny_weights, tmp_path
         growth = memory[-1] - memory[SESSIONS // 2]
         assert growth < MOST_GROWTH, [each // 2**20 for each in memory[::25]]
         assert SESSIONS * len(photo(0)) > 2 * MOST_FILES
-        time.sleep(2 * tempfiles.EVERY_SECONDS)
+        time.sleep(2 * temporary_files.EVERY_SECONDS)
         assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) <= MOST_FILES
     finally:
         server.interrupt()
@@ -43,10 +43,10 @@ def test_the_oldest_files_go_first(tmp_path):
         path = tmp_path / f"{number}" / "photo.png"
         path.write_bytes(b"0" * 1000)
         os.utime(path, (number, number))
-    tempfiles.sweep(tmp_path, age=3600, most=4500)
+    temporary_files.sweep(tmp_path, age=3600, most=4500)
     left = sorted(path.parent.name for path in tmp_path.rglob("*.png"))
     assert len(left) == 4
-    tempfiles.sweep(tmp_path, age=3600, most=4500)
+    temporary_files.sweep(tmp_path, age=3600, most=4500)
     assert len(list(tmp_path.rglob("*.png"))) == 4
-    tempfiles.sweep(tmp_path, age=-1, most=4500)
+    temporary_files.sweep(tmp_path, age=-1, most=4500)
     assert not list(tmp_path.rglob("*.png"))

@@ -8,7 +8,7 @@ import torch
 
 from tests.training.test_training import figures, settings  # noqa: F401 (fixtures)
 from training.checkpoint import load_latest
-from training.loop import Trainer
+from training.trainer import Trainer
 
 CPU = torch.device("cpu")
 OF_THE_CLOCK = ("seconds", "hours", "time")  # what tells how long it took may differ

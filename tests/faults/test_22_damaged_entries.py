@@ -4,7 +4,7 @@ import lmdb
 import pytest
 
 from tests.training.test_prepare import SIZE, closed, entries, figures, output, run  # noqa: F401 (fixtures)
-from training.prepared import PreparedError, PreparedStore
+from training.deepfashion.store import PreparedError, PreparedStore
 
 
 @pytest.mark.parametrize("damage, message", [(None, "is missing"), (b"NTP1", "not an entry"), ("flip", "checksum")])
@@ -17,7 +17,7 @@ def test_damaged_entries_are_named_and_made_again(figures, output, damage, messa
             transaction.delete(key.encode())
         else:
             transaction.put(key.encode(), damage if damage != "flip" else whole[key][:300] + b"?" + whole[key][301:])
-    with pytest.raises(PreparedError, match=f"{key}.*{message}.*training.prepare again"):
+    with pytest.raises(PreparedError, match=f"{key}.*{message}.*training.deepfashion.prepare again"):
         store[0]
     store.close()
     assert run(figures, output).made == 1 and entries(output) == whole

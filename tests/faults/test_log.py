@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from pose_editor import journal
+from pose_editor.serving import request_log
 from tests.faults.conftest import encoded, photo, picture
 from tests.running import Refused, Visitor
 
@@ -70,7 +70,7 @@ def test_previews_are_told_with_verbose_only(here, standing, caplog):
         drag = ("striped-dress", None, {"seed": 0})
         visitor.call("preview", visitor.value(standing), *drag)
         assert "preview" not in caplog.text
-        with caplog.at_level(logging.DEBUG, logger=journal.LOG.name):
+        with caplog.at_level(logging.DEBUG, logger=request_log.LOG.name):
             visitor.call("preview", visitor.value(standing), *drag)
             visitor.release(standing, "striped-dress")
         assert f"(visitor {visitor.session[:4]}, 1 answers)" in caplog.text and " preview queued " in caplog.text
@@ -79,7 +79,7 @@ def test_previews_are_told_with_verbose_only(here, standing, caplog):
 
 def test_a_run_that_nobody_waited_for(here, joints, caplog):
     """Whoever closes the page in the middle of a run is told as one who left."""
-    with contextlib.closing(Visitor(here)) as visitor, caplog.at_level(logging.INFO, logger=journal.LOG.name):
+    with contextlib.closing(Visitor(here)) as visitor, caplog.at_level(logging.INFO, logger=request_log.LOG.name):
         event = visitor.ask("save", visitor.value(_pose(joints)), "striped-dress", None, {"seed": 0, "save": {"kind": "film-gif", "step": 1, "frames": 60}})
         with contextlib.closing(visitor.messages()) as messages:
             for message in messages:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 import app
-from pose_editor import tempfiles
+from pose_editor.serving import temporary_files
+from pose_editor.studio import layout
 from tests.faults.conftest import photo, start_here
 from tests.running import Refused, Visitor
 
@@ -15,15 +16,15 @@ HOUR = 3600
 
 
 def test_the_settings_add_up_to_an_hour():
-    assert tempfiles.KEPT_SECONDS + 2 * tempfiles.EVERY_SECONDS <= HOUR and app.PHOTO_SECONDS <= HOUR
-    assert "within an hour" in app.PRIVACY and "never logged" in app.PRIVACY
+    assert temporary_files.KEPT_SECONDS + 2 * temporary_files.EVERY_SECONDS <= HOUR and app.PHOTO_SECONDS <= HOUR
+    assert "within an hour" in layout.PRIVACY and "never logged" in app.PRIVACY
 
 
 def test_the_page_says_so_beside_the_button(visitor):
     components = visitor.http.get("config").json()
     line = next(each for each in components["components"] if each["props"].get("elem_id") == "privacy")
     button = next(each for each in components["components"] if each["props"].get("elem_id") == "upload")
-    assert app.PRIVACY in line["props"]["value"]
+    assert layout.PRIVACY in line["props"]["value"]
     column = next(each for each in walk(components["layout"]) if button["id"] in [child["id"] for child in each.get("children", [])])
     beside = [child["id"] for child in column["children"]]
     assert beside.index(line["id"]) == beside.index(button["id"]) + 1
@@ -37,8 +38,8 @@ def walk(node: dict):
 
 def test_an_upload_is_gone_after_its_time(tiny_weights, standing, monkeypatch):
     """The same settings, in seconds."""
-    monkeypatch.setattr(tempfiles, "KEPT_SECONDS", 15)
-    monkeypatch.setattr(tempfiles, "EVERY_SECONDS", 0.5)
+    monkeypatch.setattr(temporary_files, "KEPT_SECONDS", 15)
+    monkeypatch.setattr(temporary_files, "EVERY_SECONDS", 0.5)
     monkeypatch.setattr(app, "PHOTO_SECONDS", 15)
     with contextlib.closing(Visitor(start_here(tiny_weights))) as visitor:
         file = visitor.upload(photo(), "me.png")

@@ -8,16 +8,16 @@ import torch
 import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from nted_step.benchmark import benchmark, format_report
+from nted_step.benchmark.latency import benchmark, format_report
+from nted_step.benchmark.reference import plain
 from nted_step.config import PRESETS, NTEDStepConfig, preset
 from nted_step.execution import Eager
-from nted_step.folding import fold
 from nted_step.generator import Generator, Textures
 from nted_step.layers import GAIN, BiasedLeakyReLU, EqualConvTranspose2d
-from nted_step.packing import PackedPhases, can_pack, pack
+from nted_step.optimisation.folding import fold
+from nted_step.optimisation.packing import PackedPhases, can_pack, pack
 from nted_step.person import Person
 from nted_step.pipeline import NTEDStepPipeline
-from nted_step.plain import plain
 from nted_step.pose import PoseError
 from nted_step.sampler import sample
 from nted_step.schedule import degrade, ladder, seeded_noise, start_image
@@ -205,7 +205,7 @@ def test_folding_leaves_gradients_to_the_textures(tiny_generator, tiny_config):
 
 
 def test_benchmark_compares_with_the_plain_loop(tiny_config, monkeypatch):
-    monkeypatch.setattr("nted_step.benchmark.preset", lambda name: tiny_config)
+    monkeypatch.setattr("nted_step.benchmark.latency.preset", lambda name: tiny_config)
     report = benchmark("lite", "cpu", steps=2, repeats=1, compare_plain=True, batches=(1, 3))
     best = report[report["best"]]
     assert report["psnr_plain"] > 80 and report["psnr_bf16"] > 25

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from nted_step.benchmark import benchmark, device_name, format_report
+from nted_step.benchmark.latency import benchmark, device_name, format_report
 from nted_step.config import preset
 from nted_step.execution import render_step
 from nted_step.generator import Generator, Textures
-from nted_step.graphs import Graphs
 from nted_step.image import load_photo
 from nted_step.layers import FILTERS, Blur
+from nted_step.optimisation.cuda_graphs import Graphs
 from nted_step.pipeline import NTEDStepPipeline
 from nted_step.pose import load_pose_text, skeleton_map
 

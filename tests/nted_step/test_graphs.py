@@ -5,14 +5,14 @@ import threading
 import pytest
 import torch
 
-from nted_step import graphs as recorded
-from nted_step.benchmark_gpu import step_bytes
+from nted_step.benchmark.gpu import step_bytes
 from nted_step.execution import Eager, render_step
-from nted_step.filters import FusedConv, inputs_of, turn_transposed
-from nted_step.folding import fold
 from nted_step.generator import DownLevel, StyledConv, Textures
-from nted_step.graphs import Graphs
 from nted_step.layers import FILTERS, Blur, EqualConvTranspose2d
+from nted_step.optimisation import cuda_graphs
+from nted_step.optimisation.blur import FusedConv, inputs_of, turn_transposed
+from nted_step.optimisation.cuda_graphs import Graphs
+from nted_step.optimisation.folding import fold
 from nted_step.person import Person
 from nted_step.sampler import sample
 
@@ -58,7 +58,7 @@ def test_every_result_is_that_of_its_own_inputs(folded, inputs):
 
 @torch.no_grad()
 def test_a_half_is_recorded_once_for_a_batch_size_and_the_oldest_makes_room(folded, inputs, monkeypatch):
-    monkeypatch.setattr(recorded, "MOST_RECORDED", 2)
+    monkeypatch.setattr(cuda_graphs, "MOST_RECORDED", 2)
     recordings = []
     steps = Graphs(folded, lambda call: recordings.append(len(recordings)) or rerun(call))
     for count, known in [(1, 1), (1, 1), (2, 2), (1, 2), (3, 3), (1, 3), (2, 4)]:

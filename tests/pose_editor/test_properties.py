@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nted_step.pose import PoseError
-from pose_editor import formats, runbar
-from pose_editor.tween import MAX_FRAMES, tween
+from pose_editor import formats, run_bar
+from pose_editor.studio.interpolation import MAX_FRAMES, tween
 from tests.nted_step.test_properties import poses
 
 anything = st.recursive(
@@ -20,11 +20,11 @@ anything = st.recursive(
 @given(anything)
 def test_settings_are_taken_as_they_are_or_refused(payload):
     try:
-        found = runbar.check(payload)
+        found = run_bar.check(payload)
     except ValueError as error:
         assert str(error) and "\n" not in str(error)
     else:
-        assert runbar.check(json.loads(json.dumps(found))) == found
+        assert run_bar.check(json.loads(json.dumps(found))) == found
 
 
 @given(anything)

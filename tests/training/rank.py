@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from tests.conftest import TINY, TinyCarrierConfig
-from training import carrier_trainer, loop, train
-from training.data import figure_store
+from training import carrier_trainer, train, trainer
+from training.data.figure_store import figure_store
 from training.discriminator import Discriminator
 from training.distributed import joined
 from training.objective import Objective
@@ -29,7 +29,7 @@ WEIGHTS = LossWeights(classes=1.0, gan=0.3, step=0.3, features=1.0, r1=1.0)
 def gradients(rank: int, wrap, kind: str, data: Path) -> dict[str, torch.Tensor]:
     """One iteration's gradients of both networks, R1 included, on the data of a rank; ``wrap`` as in Ranks."""
     torch.manual_seed(0)
-    generator = loop.Generator(TINY)
+    generator = trainer.Generator(TINY)
     discriminator = Discriminator(TINY.size, dict.fromkeys((64, 32, 16, 8, 4), 8), TINY.steps)
     store = figure_store(data, (64, 44), 4, 2, 50, (64, 44))
     rollouts = {"chains": ChainRollout, "window": WindowRollout}
@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> int:
                 found = gradients(ranks.rank, lambda module: ranks.wrap(module, device), kind, output)
                 torch.save(found, output / f"{kind}_{ranks.rank}.pt")
         return 0
-    loop.preset = lambda name: TINY
+    trainer.preset = lambda name: TINY
     carrier_trainer.CarrierConfig = TinyCarrierConfig
     if rest[0] in ("--kill", "--nan"):
         _misbehave(rest[0], int(rest[1]))
@@ -62,7 +62,7 @@ def main(arguments: list[str]) -> int:
 
 def _misbehave(how: str, samples: int) -> None:
     """Rank 1 dies, or gets a loss that is not finite, at its first iteration after so many samples."""
-    iterate = loop.Trainer.iterate
+    iterate = trainer.Trainer.iterate
 
     def iteration(trainer):
         values = iterate(trainer)
@@ -73,7 +73,7 @@ def _misbehave(how: str, samples: int) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
         return values
 
-    loop.Trainer.iterate = iteration
+    trainer.Trainer.iterate = iteration
 
 
 if __name__ == "__main__":

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from training import ablate
+from training.evaluation import ablate
 from training.settings import SettingsError
 
 
 @pytest.fixture
 def plan(tmp_path, tiny_config, monkeypatch):
-    monkeypatch.setattr("training.loop.preset", lambda name: tiny_config)
+    monkeypatch.setattr("training.trainer.preset", lambda name: tiny_config)
     figures = {"people": 2, "poses": 2, "seed": 50, "supersize": 64}
     stages = [{"height": 32, "samples": 8, "batch": 4}]  # below the full canvas, as plans are that take an afternoon
     (tmp_path / "base.yaml").write_text(yaml.safe_dump({"data_dir": str(tmp_path / "data"), "figures": figures, "stages": stages, "validation_people": 2}))

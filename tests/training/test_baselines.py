@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from nted_step.pose import Pose
-from training.baselines import limb_warp
-from training.garment_colour import GarmentColours
+from training.evaluation.baselines import limb_warp
+from training.evaluation.garment_colour import GarmentColours
 
 
 def test_limbs_stay_where_the_pose_stays_and_move_where_it_moves(standing):

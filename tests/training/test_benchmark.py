@@ -5,13 +5,13 @@ import json
 import pytest
 import yaml
 
-from training import benchmark
+from training.evaluation import benchmark
 
 
 @pytest.fixture
 def config(tmp_path, tiny_config, monkeypatch):
     """Two stages, the second with a discriminator and R1 in every second update."""
-    monkeypatch.setattr("training.loop.preset", lambda name: tiny_config)
+    monkeypatch.setattr("training.trainer.preset", lambda name: tiny_config)
     weights = {"classes": 1, "gan": 0.3, "step": 0.3, "features": 1, "r1": 1}
     stages = [{"height": 32, "batch": 4}, {"height": 64, "batch": 3, "accumulate": 2, "weights": weights}]
     figures = {"people": 2, "poses": 2, "seed": 50, "supersize": 64}

@@ -16,19 +16,20 @@ from nted_step.sampler import advance
 from nted_step.schedule import ladder
 from nted_step.weights import CarrierState, Weights, load_weights, save_carrier, save_weights
 from tests.conftest import TINY, TinyCarrierConfig
-from training import evaluate, train
-from training.carrying import carry_pairs, place_error, predict
-from training.data import FigureStore, Pairs, figure_store
+from training import train
+from training.carrier_losses import carry_pairs, place_error, predict
+from training.data.figure_store import FigureStore, Pairs, figure_store
 from training.efficientnet import open_efficientnet
-from training.export import export
+from training.evaluation import evaluator
+from training.evaluation.metrics import PROTOCOLS
+from training.evaluation.report import format_table
+from training.evaluation.test_sets import figure_set
 from training.growing import grow, stage_config
-from training.loop import Trainer
-from training.metrics import PROTOCOLS
 from training.objective import Objective
-from training.report import format_table
+from training.publish.export import export
 from training.rollout import NOTHING_CHANCE, Carrying, ChainRollout, WindowRollout, train_step
 from training.settings import LossWeights, Settings, Stage
-from training.test_sets import figure_set
+from training.trainer import Trainer
 from training.validation import chain
 from training.widening import widen
 
@@ -227,7 +228,7 @@ def test_growing_keeps_what_a_carrying_generator_does():
 
 @pytest.fixture
 def settings(data, carrier, tmp_path, monkeypatch):
-    monkeypatch.setattr("training.loop.preset", lambda name: CARRYING)
+    monkeypatch.setattr("training.trainer.preset", lambda name: CARRYING)
     monkeypatch.setattr("training.rollout.NOTHING_CHANCE", 0.3)
     figures = dataclasses.replace(Settings().figures, people=4, poses=2, seed=50, supersize=64)
     stages = Stage(height=32, samples=8, batch=4, pool=2, weights=LossWeights(classes=1.0)), Stage(height=64, samples=16, batch=4, pool=2)
@@ -245,7 +246,7 @@ def test_a_model_carries_where_a_carrier_is_named(settings, tmp_path, capsys):
 
 
 def test_a_preset_that_does_not_carry_takes_no_carrier(settings, tmp_path, monkeypatch):
-    monkeypatch.setattr("training.loop.preset", lambda name: dataclasses.replace(CARRYING, carries=False))
+    monkeypatch.setattr("training.trainer.preset", lambda name: dataclasses.replace(CARRYING, carries=False))
     with pytest.raises(ValueError, match=r"^the preset 'lite' does not carry[^\n]+'carrier'[^\n]*$"):
         Trainer(settings, tmp_path / "run", CPU)
 
@@ -312,7 +313,7 @@ def test_an_evaluation_tells_how_far_places_are_off(carrier, tmp_path, monkeypat
     torch.manual_seed(0)
     weights = Weights(config, Generator(config).state_dict(), carrier=CarrierState(TinyCarrierConfig(), carrier.state_dict()))
     test = figure_set(2, 50, size)
-    report = evaluate.evaluate(weights, test, PROTOCOLS["cfld"], True, CPU, tmp_path)
+    report = evaluator.evaluate(weights, test, PROTOCOLS["cfld"], True, CPU, tmp_path)
     pairs = test.pairs.select(torch.arange(2))
     error = place_error(predict(carrier, pairs.source, pairs).place, pairs)
     assert report["place error"]["mean"] == pytest.approx(error.mean().item(), rel=1e-3)

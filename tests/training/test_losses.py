@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from training import losses
-from training.data import figure_store
+from training.data.figure_store import figure_store
 from training.objective import Objective, without_vgg
 from training.perceptual import MEAN, VGGFeatures
 from training.rollout import ChainRollout

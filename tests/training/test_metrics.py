@@ -21,11 +21,24 @@ from PIL import Image
 
 from nted_step.image import to_uint8
 from nted_step.weights import load_weights
-from training import evaluate, metric_networks
-from training.data import Pairs
-from training.figures.dataset import write_dataset
-from training.figures.render import TEST_SEED
-from training.metric_networks import (
+from training import evaluate
+from training.data.figure_store import Pairs
+from training.deepfashion.prepare import prepare
+from training.deepfashion.store import PreparedStore
+from training.evaluation import evaluator, networks, test_sets
+from training.evaluation.metrics import (
+    PROTOCOLS,
+    SSIM_SETTINGS,
+    Gaussian,
+    NotAvailable,
+    edges,
+    fit_gaussian,
+    frechet_distance,
+    psnr,
+    ssim,
+    to_bytes,
+)
+from training.evaluation.networks import (
     CleanInception,
     FieldInception,
     Networks,
@@ -36,10 +49,9 @@ from training.metric_networks import (
     open_networks,
     probe,
 )
-from training.metrics import PROTOCOLS, SSIM_SETTINGS, Gaussian, NotAvailable, edges, fit_gaussian, frechet_distance, psnr, ssim, to_bytes
-from training.prepare import prepare
-from training.prepared import PreparedStore
-from training.scoring import Scorer, whole_batches
+from training.evaluation.scoring import Scorer, whole_batches
+from training.figures.dataset import write_dataset
+from training.figures.render import TEST_SEED
 
 CPU = torch.device("cpu")
 
@@ -275,7 +287,7 @@ def test_an_unreachable_host_is_asked_once(no_cache, monkeypatch):
 
 
 def test_a_silent_network_does_not_hang(no_cache, monkeypatch):
-    monkeypatch.setattr(metric_networks, "PROBE_SECONDS", 0.05)
+    monkeypatch.setattr(networks, "PROBE_SECONDS", 0.05)
 
     def wait(request, timeout):
         time.sleep(0.5)
@@ -284,12 +296,12 @@ def test_a_silent_network_does_not_hang(no_cache, monkeypatch):
     monkeypatch.setattr("urllib.request.urlopen", wait)
     began = time.monotonic()
     with pytest.raises(NotAvailable, match="no answer"):
-        fetch(metric_networks.FID_URL)
+        fetch(networks.FID_URL)
     assert time.monotonic() - began < 0.4
 
 
 def test_a_download_that_fails_is_one_line_and_one_in_the_cache_is_used(no_cache, monkeypatch):
-    monkeypatch.setattr(metric_networks, "probe", lambda host: "")
+    monkeypatch.setattr(networks, "probe", lambda host: "")
 
     def damaged(url, path, hash_prefix):
         assert hash_prefix == "7be5be79"
@@ -297,21 +309,21 @@ def test_a_download_that_fails_is_one_line_and_one_in_the_cache_is_used(no_cache
 
     monkeypatch.setattr("torch.hub.download_url_to_file", damaged)
     with pytest.raises(NotAvailable, match=r"could not be fetched \(invalid hash value expected"):
-        fetch(metric_networks.LPIPS_URL)
+        fetch(networks.LPIPS_URL)
     assert socket.getdefaulttimeout() is None
     cached = no_cache / "hub" / "checkpoints" / "alexnet-owt-7be5be79.pth"
     cached.write_bytes(b"")
-    assert fetch(metric_networks.LPIPS_URL) == cached
+    assert fetch(networks.LPIPS_URL) == cached
 
 
 def test_damaged_weights_are_named(no_cache):
     folder = no_cache / "hub" / "checkpoints"
     folder.mkdir(parents=True)
-    for url, content in zip((metric_networks.LPIPS_URL, metric_networks.FID_URL, metric_networks.CLEAN_FID_URL), (b"", b"x" * 99, b"PK"), strict=True):
+    for url, content in zip((networks.LPIPS_URL, networks.FID_URL, networks.CLEAN_FID_URL), (b"", b"x" * 99, b"PK"), strict=True):
         (folder / url.rsplit("/", 1)[1]).write_bytes(content)
-    networks = open_networks(CPU)
-    assert networks.lpips is None and networks.features == {}
-    assert all("cannot be read" in reason and "\n" not in reason for reason in networks.missing.values()), networks.missing
+    opened = open_networks(CPU)
+    assert opened.lpips is None and opened.features == {}
+    assert all("cannot be read" in reason and "\n" not in reason for reason in opened.missing.values()), opened.missing
 
 
 # -- reports -----------------------------------------------------------------------------------------------------------------------
@@ -319,7 +331,7 @@ def test_damaged_weights_are_named(no_cache):
 
 @pytest.fixture(scope="module")
 def two_people():
-    return evaluate.figure_set(2, 60, (64, 44))
+    return test_sets.figure_set(2, 60, (64, 44))
 
 
 @pytest.fixture(scope="module")
@@ -434,9 +446,9 @@ def test_a_report_without_the_packages_of_el0(run, no_cache, monkeypatch, tmp_pa
 def test_refusals(run, tiny_weights, two_people, everybody, tmp_path, capsys):
     assert run("--figures", "0") == 2 and "at least 1" in capsys.readouterr().err
     small = Pairs(*(getattr(everybody, name)[..., :32, :22] for name in ("source", "target", "skeleton", "mask")))
-    other = evaluate.TestSet(small, two_people.facts)
+    other = test_sets.TestSet(small, two_people.facts)
     with pytest.raises(ValueError, match="no image is resized"):
-        evaluate.evaluate(load_weights(tiny_weights), other, PROTOCOLS["cfld"], True, CPU, tmp_path)
+        evaluator.evaluate(load_weights(tiny_weights), other, PROTOCOLS["cfld"], True, CPU, tmp_path)
 
 
 def test_a_prepared_test_set_is_scored_against_its_training_images(tiny_weights, monkeypatch, tmp_path):

@@ -14,11 +14,11 @@ from appearance_control.detection import RPN_WEIGHTS, decode, to_original
 from appearance_control.parser import FashionParser, Instance, Parse
 from tests.appearance_control.conftest import TINY_PARSER
 from training.figures import render_people
-from training.live_parser import FolderFigures
-from training.parser import ParserTrainer, main, train, trainer_batch
-from training.parser_data import MOST_INSTANCES, instances_of, make_batch, parser_store, soften
-from training.parser_evaluate import evaluate
-from training.parser_losses import choose_boxes, encode, losses, overlap, sample, without_overlaps
+from training.parser.data import MOST_INSTANCES, instances_of, make_batch, parser_store, soften
+from training.parser.evaluate import evaluate
+from training.parser.figure_stream import FolderFigures
+from training.parser.losses import choose_boxes, encode, losses, overlap, sample, without_overlaps
+from training.parser.train import ParserTrainer, main, train, trainer_batch
 
 SIZE = (64, 44)
 CONFIG = dataclasses.replace(TINY_PARSER, widths=(16, 16, 16, 16), pyramid=16, hidden=32, pixels=8, margin=0.1)
@@ -279,7 +279,7 @@ def test_training_from_a_folder_saves_when_it_is_stopped(tmp_path):
     code = (
         "import sys\n"
         "sys.modules.update(dict.fromkeys(('mmcv', 'pycocotools', 'gradio')))\n"  # importing them fails
-        "from training.parser import main\n"
+        "from training.parser.train import main\n"
         "sys.exit(main(sys.argv[1:]))"
     )
     command = [sys.executable, "-c", code, "--output", str(tmp_path / "run"), "--figures", str(folder), "--people", "2", "--poses", "2"]

@@ -8,7 +8,8 @@ from PIL import Image
 
 from nted_step.image import load_photo, to_uint8
 from nted_step.output import LABEL_HEIGHT
-from training import evaluate, photos
+from training import evaluate
+from training.evaluation import photos
 
 SIZE = (64, 44)
 

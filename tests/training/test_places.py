@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from nted_step.pose import Pose, joint_tensor
-from training.data import FigureStore, figure_store
+from training.data.figure_store import FigureStore, figure_store
+from training.data.figure_stream import LiveFigures
 from training.figures import render_people
 from training.figures.annotate import shown
 from training.figures.places import DEPTH_WEIGHT, HIDDEN, NEAR, SCALE, SEEN, SEEN_WITHIN, exact_places, places_grid
-from training.live import LiveFigures
 
 TINY = (64, 44)
 PEOPLE = range(50, 54)

@@ -17,16 +17,16 @@ from nted_step.carrier import Carrier
 from nted_step.pose import Pose, load_pose_text, skeleton_u8
 from tests.conftest import TinyCarrierConfig
 from tests.parity import CROP_BOX, CROP_SCALE
-from training import prepare as prepare_module
-from training import prepared_writer, records
-from training.augment import Crop, random_crop
-from training.carrying import losses, predict
-from training.data import figure_store
-from training.deepfashion import flat_name
+from training.carrier_losses import losses, predict
+from training.data.figure_store import figure_store
+from training.deepfashion import prepare as prepare_module
+from training.deepfashion import records, writer
+from training.deepfashion.augmentation import Crop, random_crop
+from training.deepfashion.folder import flat_name
+from training.deepfashion.prepare import main, prepare
+from training.deepfashion.store import PreparedError, PreparedStore, collate, skeleton
 from training.figures.dataset import write_dataset
 from training.figures.render import TEST_SEED
-from training.prepare import main, prepare
-from training.prepared import PreparedError, PreparedStore, collate, skeleton
 from training.rollout import ChainRollout, WindowRollout
 from training.settings import CarrierLossWeights
 
@@ -144,7 +144,7 @@ def test_a_square_picture_is_the_frame_around_the_canvas(root, output):
 
 
 def test_an_interrupted_run_is_refused_and_goes_on(figures, output, tmp_path, monkeypatch):
-    monkeypatch.setattr(prepared_writer, "PER_COMMIT", 2)
+    monkeypatch.setattr(writer, "PER_COMMIT", 2)
     convert, calls = prepare_module.convert, count()
 
     def interrupted(job):
@@ -211,7 +211,7 @@ def test_missing_joints_stay_missing(root, output):
 
 
 def test_the_memory_map_grows(figures, output, monkeypatch):
-    monkeypatch.setattr(prepared_writer, "START_BYTES", 16 * 4096)
+    monkeypatch.setattr(writer, "START_BYTES", 16 * 4096)
     assert run(figures, output, (256, 176)).made == 6
     assert len(entries(output, (256, 176))) == 6
 

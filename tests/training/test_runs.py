@@ -13,16 +13,16 @@ import torch
 from nted_step.generator import Generator
 from nted_step.schedule import degrade, ladder
 from nted_step.weights import load_weights, save_weights
-from training import records
 from training.checkpoint import load_latest
-from training.data import figure_store
-from training.export import export
+from training.data.figure_store import figure_store
+from training.data.stores import SomePairs, validation_store
+from training.deepfashion import records
+from training.deepfashion.prepare import prepare
 from training.figures.dataset import write_dataset
 from training.figures.render import TEST_SEED
-from training.loop import Trainer
-from training.prepare import prepare
+from training.publish.export import export
 from training.settings import LossWeights, Settings, Stage, load_settings
-from training.sources import SomePairs, validation_store
+from training.trainer import Trainer
 from training.validation import chain, validate
 
 CPU = torch.device("cpu")
@@ -31,7 +31,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 @pytest.fixture(autouse=True)
 def tiny(tiny_config, monkeypatch):
-    monkeypatch.setattr("training.loop.preset", lambda name: tiny_config)
+    monkeypatch.setattr("training.trainer.preset", lambda name: tiny_config)
 
 
 @pytest.fixture(scope="module")

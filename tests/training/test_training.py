@@ -14,19 +14,19 @@ from nted_step.generator import Generator
 from nted_step.layers import Blur
 from nted_step.schedule import degrade, ladder
 from nted_step.weights import save_weights
-from training import data as training_data
 from training import losses
 from training.checkpoint import load_latest, save_checkpoint
-from training.data import FigureStore, figure_store
+from training.cuda.blur import smooth_on_gpu
+from training.data import figure_store as training_data
+from training.data.figure_store import FigureStore, figure_store
+from training.data.figure_stream import LiveFigures
 from training.discriminator import Discriminator, minibatch_deviation
 from training.growing import at_stage, grow, stage_config
-from training.live import LiveFigures
-from training.loop import Trainer, model_config
 from training.objective import Objective
 from training.rollout import ChainRollout, WindowRollout, degrade_each
 from training.settings import LossWeights, Settings, SettingsError, Stage, load_settings
-from training.smoothing import smooth_on_gpu
 from training.train import CARRIER
+from training.trainer import Trainer, model_config
 from training.validation import masked_psnr
 from training.widening import widen
 
@@ -226,7 +226,7 @@ def test_published_windows_and_symmetric_batches(figures, tiny_generator, tiny_c
 @pytest.fixture
 def settings(tmp_path_factory, tiny_config, figures, monkeypatch):
     """A run of two stages on the tiny model: 32x22 without, 64x44 with a discriminator."""
-    monkeypatch.setattr("training.loop.preset", lambda name: tiny_config)
+    monkeypatch.setattr("training.trainer.preset", lambda name: tiny_config)
     light = LossWeights(classes=1.0, gan=0.3, step=0.3, features=1.0, r1=1.0)
     return Settings(
         validation_people=2, data_dir=str(tmp_path_factory.getbasetemp() / "data"),  # rendered once for all tests

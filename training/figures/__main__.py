@@ -1,4 +1,4 @@
-"""Command line: `python -m training.figures --output DIR --people N --poses M --seed S`."""
+"""Command line: `python -m training figures --output DIR --people N --poses M --seed S`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(prog="python -m training.figures", description=__doc__.splitlines()[0])
+    p = argparse.ArgumentParser(prog="python -m training figures", description=__doc__.splitlines()[0])
     p.add_argument("--output", help="folder to write the data set to")
     p.add_argument("--people", type=int, default=100)
     p.add_argument("--poses", type=int, default=5, help="images of each person")

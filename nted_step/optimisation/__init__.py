@@ -1,0 +1,1 @@
+"""The same function, faster: what inference changes about a trained network."""

@@ -1,0 +1,97 @@
+"""The pose editor as a Gradio component."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nted_step.pose import BASE_SIZE, JOINTS, LIMB_COLOURS, LIMBS, Pose
+from pose_editor import formats, presets, server_functions
+from pose_editor.widget import Widget
+
+FIGURE = {
+    "joints": JOINTS,
+    "limbs": LIMBS,
+    "colours": ["#{:02x}{:02x}{:02x}".format(*colour) for colour in LIMB_COLOURS],
+    "parents": presets.PARENTS,
+    "standing": presets.STANDING_UNIT,
+    "presets": server_functions.thumbnails(),
+}
+
+
+class PoseEditor(Widget):
+    """18 draggable joints over a photo.
+
+    The value is ``{"joints": [[x, y, visible], ... 18], "edit": n}``: canvas pixels, OpenPose order, and a counter that
+    grows with every change, so that a listener can tell an old pose from a new one. A :class:`nted_step.pose.Pose` can
+    be given wherever a value can.
+
+    Events: ``drag`` while a joint moves (give its listener ``trigger_mode="always_last"``), ``release`` when a change is
+    finished, and Gradio's ``change`` for both.
+
+    Args:
+        value: the pose to show.
+        photo: URL or ``data:`` URL of the picture behind the joints, drawn over the whole canvas.
+        rest: the pose that Reset returns to; the value it starts with by default. (Gradio sends an argument of an
+            update as it is, so a listener that returns ``PoseEditor(rest=...)`` gives ``formats.to_value(pose)``.)
+        known: the pose in the photo where somebody said which it is, in the form of ``rest``; None where nobody did. It is not
+            drawn, but goes with what the page keeps of an own photo.
+        canvas: (H, W) in pixels.
+    """
+
+    def __init__(
+        self,
+        value: Pose | dict[str, Any] | None = None,
+        *,
+        photo: str | None = None,
+        rest: Pose | dict[str, Any] | None = None,
+        known: Pose | dict[str, Any] | None = None,
+        canvas: tuple[int, int] = BASE_SIZE,
+        **arguments: Any,
+    ) -> None:
+        value = _wire(presets.standing(canvas) if value is None else value)
+        super().__init__(
+            "editor",
+            ("geometry.js", "editor.js", "pointer.js", "keys.js", "panels.js"),
+            value=value,
+            photo=photo,
+            rest=value if rest is None else _wire(rest),
+            known=None if known is None else _wire(known),
+            canvas=list(canvas),
+            figure=FIGURE,
+            server_functions=[server_functions.read_pose, server_functions.write_pose, server_functions.preset_pose],
+            **arguments,
+        )
+
+    def preprocess(self, payload: Any) -> dict[str, Any]:
+        """The editor's value, checked; anything but 18 finite joints is refused with one line."""
+        return self.checked(formats.check_value, payload)
+
+    def postprocess(self, value: Pose | dict[str, Any] | None) -> dict[str, Any] | None:
+        """A pose or an editor value, as the page wants it."""
+        return None if value is None else _wire(value)
+
+    def api_info(self) -> dict[str, Any]:
+        joint = {"type": "array", "items": {"type": "number"}, "description": "x, y in canvas pixels, visible 0 or 1"}
+        return {
+            "type": "object",
+            "properties": {
+                "joints": {"type": "array", "items": joint, "minItems": 18, "maxItems": 18},
+                "edit": {"type": "integer"},
+            },
+            "required": ["joints"],
+            "description": f"18 joints in OpenPose order: {', '.join(JOINTS)}",
+        }
+
+    def example_payload(self) -> dict[str, Any]:
+        return formats.to_value(presets.standing(BASE_SIZE))
+
+    def example_value(self) -> dict[str, Any]:
+        return self.example_payload()
+
+
+def _wire(value: Pose | dict[str, Any]) -> dict[str, Any]:
+    """An editor value from a pose, or the editor value itself once it is known to be one. Raises PoseError."""
+    if isinstance(value, Pose):
+        return formats.to_value(value)
+    return formats.check_value(value)
+

@@ -1,0 +1,55 @@
+"""A run's steps as the page shows and saves them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from PIL import Image
+
+from nted_step.image import to_pil
+from nted_step.output import label
+from nted_step.pose import Pose
+from nted_step.sampler import StepOutput
+from pose_editor import formats
+from pose_editor.studio import export
+from pose_editor.studio.presentation import frame
+
+TELL_SECONDS = 0.1  # between two sendings of a run's steps: drawing each of them would take the cores from the sampler
+
+
+class Reel:
+    """Collects steps for the viewer and for files.
+
+    Args:
+        edit: whom the viewer's value is for.
+        steps: number of the last step.
+        crop, settings: see :class:`pose_editor.studio.export.Run`; ``run`` is one that grows with the reel.
+    """
+
+    def __init__(self, edit: int, steps: int, pose: Pose, crop: tuple[int, int, int, int], settings: Mapping[str, Any]) -> None:
+        self.edit, self.steps = edit, steps
+        self.joints = formats.to_value(pose)["joints"]
+        self.frames: list[str] = []
+        self.images: list[Image.Image] = []
+        self.labels: list[str] = []
+        self.run = export.Run(self.images, self.labels, pose, crop, settings)
+        self._told = 0.0
+
+    def add(self, output: StepOutput) -> None:
+        self.frames.append(frame(output))
+        self.images.append(to_pil(output.image))
+        self.labels.append(label(output))
+
+    def due(self) -> bool:
+        """Whether the steps so far are to be sent now: the first (with the noise of step 0) at once, then in small groups."""
+        step, now = len(self.frames) - 1, time.monotonic()
+        if step < 1 or (step < self.steps and now - self._told <= TELL_SECONDS):
+            return False
+        self._told = now
+        return True
+
+    def value(self) -> dict[str, Any]:
+        """The viewer's value."""
+        return {"edit": self.edit, "kind": "steps", "frames": list(self.frames), "joints": self.joints}

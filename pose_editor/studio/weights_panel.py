@@ -1,0 +1,119 @@
+"""Other weights, chosen in the page by whoever runs it, and by nobody else."""
+
+from __future__ import annotations
+
+import html
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import gradio as gr
+
+from nted_step.pipeline import NTEDStepPipeline
+from nted_step.weights import WeightsError
+from pose_editor.serving import lent_gpu
+from pose_editor.studio.presentation import about, notice
+from pose_editor.widget import sentence
+
+LOCAL = ("127.0.0.1", "localhost", "::1")
+SHOWN = {
+    "summary": "Trained on", "limits": "Limits", "data": "Data", "people": "People", "samples": "Samples", "hours": "Hours",
+    "hardware": "On", "note": "Note", "perceptual_loss": "Perceptual loss", "date": "Date", "licence": "Licence",
+}  # fmt: skip
+"""What is said of weights, out of their ``config.json``."""
+
+# The editor sends its pose once more, so that the result on screen is of the new weights.
+POSE_AGAIN = """(said) => { if (!said.includes("error")) for (const desk of document.querySelectorAll(".desk")) desk.dispatchEvent(new Event("pose-again")); }"""
+
+
+def private(host: str, share: bool) -> bool:
+    """Whether only people at this computer can see the page: then they may make it read folders and fetch repositories."""
+    return host in LOCAL and not share and not os.environ.get("SPACE_ID")
+
+
+def from_here(request: gr.Request) -> bool:
+    """Whether a request came to this computer by its own name, from its own page, and was not passed on by another server."""
+    headers = request.headers
+    passed_on = any(headers.get(name) for name in ("x-forwarded-for", "x-forwarded-host", "forwarded"))
+    asked_of, asked_by = f"//{headers.get('host', '')}", headers.get("origin") or "//localhost"
+    return not passed_on and urlsplit(asked_of).hostname in LOCAL and urlsplit(asked_by).hostname in LOCAL
+
+
+def with_revision(name: str) -> tuple[str, str | None]:
+    """``repository@revision`` in two parts. A folder that is there keeps its @."""
+    name = name.strip()
+    start, at, revision = name.rpartition("@")
+    return (start, revision) if at and not Path(name).exists() else (name, None)
+
+
+def load(name: str, device: str, dtype: str) -> NTEDStepPipeline:
+    """Weights from a folder or a Hub repository. Raises WeightsError and OSError."""
+    name, revision = with_revision(name)
+    return lent_gpu.pipeline_class().from_pretrained(Path(name).expanduser() if name.startswith("~") else name, revision, device=device, dtype=dtype)
+
+
+class WeightsChoice:
+    """Swaps the weights of a studio. The ones in use stay until the new ones have been read and fit the page."""
+
+    def __init__(self, studio: Any, bundled: str) -> None:
+        self.studio = studio
+        self.bundled = bundled
+        self.first = studio.pipeline
+
+    def use(self, name: str, request: gr.Request) -> tuple[Any, Any, Any]:
+        """(notice, facts, about) after other weights were asked for; only the notice when they cannot be used."""
+        if not from_here(request):
+            return notice("Only the page opened at this computer can choose weights.", "error"), gr.skip(), gr.skip()
+        try:
+            if not name.strip():
+                raise WeightsError("give a folder, or a Hub repository as user/name or user/name@revision")
+            old = self.studio.pipeline
+            new = load(name, str(old.device), str(old.dtype).removeprefix("torch."))
+            check_fits(new, old, name)
+            self.studio.take(new)
+        except (ValueError, OSError) as error:
+            return notice(sentence(error), "error"), gr.skip(), gr.skip()
+        return notice("These weights are in use now."), *self.shown()
+
+    def use_bundled(self, request: gr.Request) -> tuple[Any, Any, Any]:
+        return self.use(self.bundled, request)
+
+    def shown(self) -> tuple[str, str]:
+        """(facts, about) of the weights in use."""
+        return facts(self.studio.pipeline), html.escape(about(self.studio.pipeline))
+
+    def on_load(self) -> tuple[Any, Any, Any]:
+        """(facts, about, result) for a page that is opened after the weights were changed."""
+        if self.studio.pipeline is self.first:
+            return gr.skip(), gr.skip(), gr.skip()
+        return *self.shown(), self.studio.opened_frames
+
+
+def check_fits(new: NTEDStepPipeline, old: NTEDStepPipeline, name: str) -> None:
+    """The page is laid out for one canvas and one ladder of steps. Raises WeightsError for weights of another shape."""
+    if new.ladder != old.ladder or new.config.size != old.config.size or new.config.levels != old.config.levels:
+        height, width = new.config.size
+        raise WeightsError(f"{name}: made for {new.config.steps} steps to {height}x{width}, unlike this page; start it with --weights {name}")
+
+
+def facts(pipeline: NTEDStepPipeline) -> str:
+    """What the weights in use were trained on, as a list."""
+    known = [(title, pipeline.training[key]) for key, title in SHOWN.items() if pipeline.training.get(key) not in (None, "")]
+    rows = [("In use", about(pipeline).partition(" (")[0]), *(known or [("Trained on", "not known: their config.json does not say")])]
+    return "<dl>" + "".join(f"<dt>{title}</dt><dd>{html.escape(str(value))}</dd>" for title, value in rows) + "</dl>"
+
+
+def add(studio: Any, bundled: str, line: gr.HTML, viewer: Any, page: gr.Blocks) -> None:
+    """Put the panel on the page that is being built. Where it is not put there, no request can reach it."""
+    choice = WeightsChoice(studio, bundled)
+    quiet: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private", "concurrency_id": "weights", "concurrency_limit": 1}
+    with gr.Accordion("Weights", open=False, elem_id="weights"):
+        with gr.Row(elem_id="weights-row"):
+            name = gr.Textbox(show_label=False, label="Weights", placeholder="A folder, or user/name@revision on the Hub", max_lines=1, container=False)
+            use, back = gr.Button("Use", size="sm"), gr.Button("In the box", size="sm")
+        said, shown = gr.HTML("", elem_id="weights-said"), gr.HTML(facts(studio.pipeline), elem_id="weights-facts")
+    outputs = [said, shown, line]
+    for event, function, inputs in ((use.click, choice.use, [name]), (name.submit, choice.use, [name]), (back.click, choice.use_bundled, None)):
+        event(function, inputs, outputs, **quiet).then(None, said, None, js=POSE_AGAIN, show_progress="hidden")
+    page.load(choice.on_load, None, [shown, line, viewer], queue=False, show_progress="hidden", api_visibility="private")

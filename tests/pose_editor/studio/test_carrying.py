@@ -1,0 +1,191 @@
+"""The page's functions where the photo's pose is known: its pixels are carried, enlarged, saved and traced, and all of that is remembered."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import io
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import gradio as gr
+import numpy as np
+import pytest
+from PIL import Image
+
+from nted_step.config import preset
+from nted_step.image import load_photo
+from nted_step.pipeline import NTEDStepPipeline
+from pose_editor import formats, presets, run_bar
+from pose_editor.studio import export
+from pose_editor.studio.api import Endpoints
+from pose_editor.studio.events import LARGE, Studio
+from pose_editor.studio.photo_upload import OwnPhoto
+from pose_editor.studio.session import Session
+from tests.conftest import save_noise
+
+EXAMPLES = Path(__file__).parents[3] / "assets" / "examples"
+SMALL = dataclasses.replace(
+    preset("lite"), steps=4, channels={16: 8, 32: 8, 64: 8, 128: 8, 256: 8}, labels={16: 2, 32: 2, 64: 2, 128: 0, 256: 0}
+)
+SIZE = SMALL.size
+POSE = presets.standing(SIZE)
+SETTINGS = {"seed": 0}
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
+    folder = save_noise(tmp_path_factory.mktemp("weights"), SMALL)
+    return Studio(NTEDStepPipeline.from_pretrained(folder, device="cpu", dtype="float32"), EXAMPLES)
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Four times the canvas, in stripes that no random weights would make by themselves."""
+    pixels = np.zeros((4 * SIZE[0], 4 * SIZE[1], 3), np.uint8)
+    pixels[..., 0] = np.arange(len(pixels))[:, None] // 64 % 2 * 255
+    pixels[..., 2] = 128
+    path = tmp_path_factory.mktemp("photo") / "stripes.png"
+    Image.fromarray(pixels).save(path)
+    return str(path)
+
+
+@pytest.fixture
+def own(studio: Studio) -> OwnPhoto:
+    return OwnPhoto(studio, SimpleNamespace(find=lambda *_: pytest.fail("nobody asked for the pose to be found")))
+
+
+@pytest.fixture
+def session(own: OwnPhoto, photo: str) -> Session:
+    """A visitor who has given the photo."""
+    session = Session()
+    list(own.given(photo, session, SETTINGS))
+    return session
+
+
+def off(image: Image.Image, photo: str) -> float:
+    """How far the inner part of a picture is from the photo, mean over its pixels in 0..255."""
+    shown = Image.open(photo).resize(image.size, Image.Resampling.BOX)
+    border = image.width // 8
+    one, two = (np.asarray(each.convert("RGB"), float)[border:-border, border:-border] for each in (image, shown))
+    return float(np.abs(one - two).mean())
+
+
+def said(answer: tuple) -> str:
+    """The notice of an event's answer."""
+    return answer[2] if isinstance(answer[2], str) else ""
+
+
+def test_settled_joints_carry_the_photo(studio: Studio, own: OwnPhoto, session: Session, photo: str) -> None:
+    assert session.upload.person.pose is None and off(session.last.run.images[-1], photo) > 40, "nobody said what the photo shows"
+    first, *_ = answers = list(own.settle(formats.to_value(POSE, session.edit), None, session, SETTINGS))
+    opened = answers[1][0]
+    assert "drag a joint" in said(answers[1]) and opened.props["known"] == opened.props["rest"] == formats.to_value(POSE)
+    assert session.upload.pose == session.upload.person.pose == POSE and off(session.last.run.images[-1], photo) < 12
+    assert first[0] == gr.skip(), "Gradio empties what an event does not say"
+
+
+def test_joints_of_nothing_are_not_settled(own: OwnPhoto, session: Session) -> None:
+    before, hidden = session.upload, formats.to_value(POSE)
+    for row in hidden["joints"]:
+        row[2] = False
+    assert 'class="notice error"' in said(list(own.settle(hidden, None, session, SETTINGS))[-1]) and session.upload is before
+    assert len(list(own.settle(formats.to_value(POSE), "brown-coat", session, SETTINGS))) == 1 and session.upload is before
+
+
+def test_another_window_of_the_photo_asks_for_its_pose_again(own: OwnPhoto, session: Session) -> None:
+    list(own.settle(formats.to_value(POSE), None, session, SETTINGS))
+    answers = list(own.refit("Whole", session, SETTINGS))
+    assert session.upload.person.pose is None and "Joints fit" in said(answers[1]) and answers[1][0].props["known"] is None
+
+
+def test_what_was_kept_brings_the_photos_pose_back(studio: Studio, session: Session, photo: str) -> None:
+    fitted = load_photo(photo, SIZE)
+    url = session.upload.picture
+    joints = formats.to_value(POSE)["joints"]
+    joints[7][0] += 5.0  # the pose that stands there is another one
+    for known in (None, formats.to_value(POSE)["joints"]):
+        bar = run_bar.check({"seed": 0, "restore": {"person": None, "photo": url, "photo_pose": known, "joints": joints, "step": 3}})
+        again = Session()
+        answers = list(studio.restore(bar, again))
+        assert (again.upload.person.pose is None) == (known is None) and ("Joints fit" in said(answers[0])) == (known is None)
+        assert again.last.run.pose == formats.from_value({"joints": joints}) and tuple(again.upload.person.source.shape[-2:]) == fitted.image.shape[-2:]
+    assert again.upload.pose == POSE and off(again.last.run.images[-1], photo) < 12
+
+
+def saved(studio: Studio, session: Session, kind: str) -> dict:
+    bar = run_bar.check({"seed": 0, "save": {"kind": kind, "step": 4}})
+    *_, answer = studio.save(formats.to_value(POSE), None, session, bar)
+    return answer
+
+
+def opened(answer: dict) -> Image.Image:
+    return Image.open(io.BytesIO(base64.b64decode(answer["url"].partition(",")[2])))
+
+
+def test_the_large_result_and_the_cut_out(studio: Studio, own: OwnPhoto, session: Session, photo: str) -> None:
+    answer = saved(studio, session, "cutout")
+    assert answer.keys() == {"said"} and "Joints fit" in answer["said"] and "\n" not in answer["said"]
+    list(own.settle(formats.to_value(POSE, session.edit), None, session, SETTINGS))
+    large, cutout = (opened(saved(studio, session, kind)) for kind in ("large", "cutout"))
+    assert large.size == cutout.size == (LARGE * SIZE[1], LARGE * SIZE[0]) and (large.mode, cutout.mode) == ("RGB", "RGBA")
+    settings = json.loads(large.text[export.KEY])
+    assert settings == json.loads(cutout.text[export.KEY]) and settings["source_pose"]["joints"] == formats.to_value(POSE)["joints"]
+    detail = np.abs(np.diff(np.asarray(large.convert("L"), float)[128:-128], axis=0)).max(axis=0)
+    assert np.median(detail) > 40, "an edge of the photo is as sharp as the photo, not as the canvas"
+
+
+def test_the_lens_gets_more_pixels_of_the_same_result(studio: Studio, own: OwnPhoto, session: Session) -> None:
+    list(own.settle(formats.to_value(POSE, session.edit), None, session, SETTINGS))
+    zoomed = studio.zoomed(session).props["zoomed"]
+    large = opened(zoomed)
+    assert zoomed["edit"] == session.edit and large.size == (LARGE * SIZE[1], LARGE * SIZE[0])
+    small = np.asarray(large.convert("RGB").resize((SIZE[1], SIZE[0]), Image.Resampling.BOX), float)
+    assert np.abs(small - np.asarray(session.last.run.images[-1], float)).mean() < 8
+    session.last = dataclasses.replace(session.last, output=dataclasses.replace(session.last.output, step=2))
+    assert studio.zoomed(session) == gr.skip(), "a run that is not finished is not looked at closely"
+
+
+def click(x: float, y: float) -> SimpleNamespace:
+    return SimpleNamespace(_data={"x": x, "y": y, "step": 4, "level": 0})
+
+
+def test_a_carried_pixel_is_traced_to_its_place(studio: Studio, own: OwnPhoto, session: Session) -> None:
+    assert studio.traced(session, click(90, 130)).props["traced"]["place"] is None, "rendered, not carried"
+    list(own.settle(formats.to_value(POSE, session.edit), None, session, SETTINGS))
+    traced = studio.traced(session, click(90, 130)).props["traced"]
+    assert traced["place"] == pytest.approx((90, 130), abs=8) and traced["edit"] == session.edit and not traced["everywhere"]
+    layer = np.asarray(opened({"url": traced["glow"]}).convert("RGBA")).astype(int)
+    x, y = (round(value) for value in traced["place"])
+    assert layer[y, x, 3] < 40 < layer[20, 20, 3], "clear at the place, dark elsewhere"
+
+
+@pytest.fixture
+def programs(studio: Studio, tmp_path: Path) -> Endpoints:
+    return Endpoints(studio, str(tmp_path))
+
+
+def test_programs_say_the_photos_pose(programs: Endpoints, photo: str) -> None:
+    pose = formats.to_value(POSE)
+    source_pose = {"joints": pose["joints"]}
+    assert off(programs.generate(photo, pose, 0, 4), photo) > 40 and off(programs.generate(photo, pose, 0, 4, source_pose), photo) < 12
+    assert off(programs.steps(photo, pose, 0, 4, source_pose)[-1][0], photo) < 12
+    with Image.open(programs.tween(photo, pose, pose, 2, 0, "gif", source_pose)) as film:
+        assert off(film.convert("RGB"), photo) < 16
+    glow, labels = programs.trace(photo, pose, 90, 130, 4, 0, 0, source_pose)
+    assert glow.size == labels.size == (SIZE[1], SIZE[0])
+
+
+@pytest.mark.parametrize("wrong", [{"joints": []}, {"joints": [[1, 2, 3]] * 18}, [1], "standing", {"joints": [[1e4, 1e4, True]] * 18}])
+def test_a_wrong_pose_of_the_photo_is_refused_in_one_line(programs: Endpoints, photo: str, wrong: object) -> None:
+    with pytest.raises(ValueError, match=r"^[^\n]+$"):
+        programs.generate(photo, formats.to_value(POSE), 0, 1, wrong)
+
+
+def test_the_same_photo_with_and_without_its_pose_is_kept_once(studio: Studio, photo: str) -> None:
+    session = Session()
+    subject = studio.upload(photo, "photo", session.kept)
+    posed = studio.posed(subject, POSE)
+    session.kept.use(studio.pipeline, posed.person)
+    assert session.kept.people() == [posed.person]

@@ -1,0 +1,109 @@
+"""Weights are chosen by whoever runs the page, and the old ones stay when the new ones cannot be used."""
+
+from types import SimpleNamespace
+
+import gradio as gr
+import pytest
+import torch
+from starlette.datastructures import Headers
+
+from nted_step.config import NTEDStepConfig, preset
+from nted_step.generator import Generator
+from nted_step.weights import save_weights
+from pose_editor import presets
+from pose_editor.studio import weights_panel
+from pose_editor.studio.weights_panel import WeightsChoice, private, with_revision
+
+
+def request(**headers: str):
+    return SimpleNamespace(headers=Headers({name.replace("_", "-"): value for name, value in headers.items()}))
+
+
+HERE = request(host="127.0.0.1:7860", origin="http://127.0.0.1:7860")
+
+
+class Desk:
+    """As much of a studio as the choice needs."""
+
+    opened_frames = {"kind": "steps"}
+
+    def __init__(self, pipeline) -> None:
+        self.pipeline = pipeline
+
+    def take(self, pipeline) -> None:
+        self.pipeline = pipeline
+
+
+@pytest.fixture
+def choice(pipeline, tiny_weights) -> WeightsChoice:
+    return WeightsChoice(Desk(pipeline), tiny_weights)
+
+
+def test_only_who_sits_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SPACE_ID", raising=False)
+    assert private("127.0.0.1", False) and private("localhost", False)
+    assert not private("0.0.0.0", False) and not private("192.168.1.5", False) and not private("127.0.0.1", True)
+    monkeypatch.setenv("SPACE_ID", "user/space")
+    assert not private("127.0.0.1", False)
+
+
+def test_a_public_page_has_nothing_to_ask() -> None:
+    """No panel, no event: `build` leaves both out, and there is no other way in."""
+    import app
+
+    class NoStudio(app.Studio):
+        def take(self, pipeline) -> None:
+            self.pipeline = pipeline
+            self.examples = {"ann": SimpleNamespace(title="Ann", picture="data:,", pose=presets.standing(self.canvas))}
+            self.opened_name, self.opened_pose, self.opened_frames = "ann", self.examples["ann"].pose, None
+
+    pipeline = SimpleNamespace(
+        config=preset("lite"), ladder=((8, 5),), training={"summary": "nothing"}, description="somewhere (nothing) on cpu", device=torch.device("cpu")
+    )
+    for private_, there in ((False, False), (True, True)):
+        page = app.build(NoStudio(pipeline, app.EXAMPLES), private=private_)
+        functions = {each.fn.__qualname__ for each in page.fns.values() if each.fn}
+        assert any("WeightsChoice" in name for name in functions) == there
+        assert ("weights" in str(page.config["components"])) or not there
+
+
+@pytest.mark.parametrize(
+    "who",
+    [request(host="demo.example:7860"), request(host="127.0.0.1:7860", x_forwarded_for="1.2.3.4"), request(),
+     request(host="localhost:7860", origin="https://elsewhere.example")],
+)  # fmt: skip
+def test_a_request_from_elsewhere_is_refused_before_anything_is_read(choice, who, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights_panel, "load", lambda *_: pytest.fail("it was read"))
+    said, *rest = choice.use("/etc", who)
+    assert "error" in said and rest == [gr.skip(), gr.skip()]
+
+
+def test_other_weights_are_taken(choice, tiny_config, tmp_path) -> None:
+    torch.manual_seed(1)
+    save_weights(tmp_path, Generator(tiny_config), {"summary": "<b>others</b>", "limits": "little"})
+    before = choice.studio.pipeline
+    assert choice.on_load() == (gr.skip(),) * 3
+    said, facts, about = choice.use(str(tmp_path), HERE)
+    assert "in use now" in said and choice.studio.pipeline is not before
+    assert "&lt;b&gt;others" in facts and "little" in facts and "&lt;b&gt;others" in about
+    assert choice.on_load()[2] == Desk.opened_frames
+    assert "random" in choice.use_bundled(HERE)[1]
+
+
+def test_what_cannot_be_used_is_one_line_and_the_old_ones_stay(choice, tiny_config, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    other = NTEDStepConfig.from_dict(tiny_config.to_dict() | {"steps": 3})
+    save_weights(tmp_path / "other", Generator(other), {})
+    (tmp_path / "empty").mkdir()
+    before = choice.studio.pipeline
+    for name, says in ((" ", "Give a folder"), (str(tmp_path / "none"), "no such folder"), (str(tmp_path / "empty"), "No such file"),
+                       ("nobody/nothing@v1", "nobody/nothing@v1"), (str(tmp_path / "other"), "start it with --weights")):  # fmt: skip
+        said, *rest = choice.use(name, HERE)
+        assert "error" in said and says in said and "\n" not in said and rest == [gr.skip(), gr.skip()]
+    assert choice.studio.pipeline is before
+
+
+def test_a_revision_is_what_follows_the_last_at(tmp_path) -> None:
+    assert with_revision("user/name@v2") == ("user/name", "v2") and with_revision(" user/name ") == ("user/name", None)
+    (tmp_path / "a@b").mkdir()
+    assert with_revision(str(tmp_path / "a@b")) == (str(tmp_path / "a@b"), None)

@@ -1,0 +1,36 @@
+"""Command line: ``python -m training COMMAND``; ``python -m training COMMAND --help`` tells a command's own arguments."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+
+COMMANDS = {
+    "train": ("training.train", "train the step model or the carrier from a configuration"),
+    "evaluate": ("training.evaluate", "measure weights on rendered people or a prepared test set, or draw photos"),
+    "figures": ("training.figures.__main__", "render people in the layout of a DeepFashion in-shop folder"),
+    "prepare": ("training.deepfashion.prepare", "prepare a DeepFashion in-shop folder for training"),
+    "export": ("training.publish.export", "turn a run into a weights folder, and upload it to the Hub"),
+    "ablate": ("training.evaluation.ablate", "train runs that differ in one thing, in one table"),
+    "benchmark": ("training.evaluation.benchmark", "how fast a configuration trains here"),
+    "parser": ("training.parser.train", "train the fashion parser on rendered figures"),
+    "evaluate-parser": ("training.parser.evaluate", "box and mask AP of a parser"),
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command. Its module is imported only then: some need packages that others do not."""
+    listed = "\n".join(f"  {name:16}{text}" for name, (_, text) in COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m training", description="Training, measuring and publishing of NTED Step.", usage="%(prog)s COMMAND [...]",
+        epilog=f"commands:\n{listed}", formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("command", choices=COMMANDS, help=argparse.SUPPRESS, metavar="COMMAND")
+    given = sys.argv[1:] if arguments is None else arguments
+    options = parser.parse_args(given[:1])
+    return importlib.import_module(COMMANDS[options.command][0]).main(given[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,138 @@
+"""What a carrier learns from: exact places of rendered figures, or of real pairs the photo alone."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nted_step.carrier import Carrier, Places, carry
+from nted_step.carrying import Carried, carry_person
+from training.data.figure_store import Pairs
+from training.settings import CarrierLossWeights
+
+PLACE_UNIT = 32.0  # per canvas half: one unit of the place's error is 4 of 256 rows
+NEAR_WEIGHT = 0.3  # of a place that the photo shows only nearby
+PERSON_PIXELS = (88.0, 128.0)  # of a 256x176 canvas, per unit of a place
+
+
+def predict(carrier: Carrier, source: Tensor, pairs: Pairs) -> Places:
+    """The carrier's answer for pairs whose photo looks like ``source``. Raises ValueError where the sources' poses are not known."""
+    if pairs.source_joints is None:
+        raise ValueError("these pairs do not tell the pose in the source; a carrier cannot be trained on them")
+    return carrier(source, pairs.source_skeleton, pairs.skeleton, pairs.source_joints, pairs.target_joints)
+
+
+@torch.no_grad()
+def carry_pairs(carrier: Carrier, pairs: Pairs, device: torch.device) -> Carried:
+    """What a model that carries is given of the pairs' sources, B x ... float32 on ``device``, where the carrier is."""
+    known = ("source", "skeleton", "source_skeleton", "source_joints", "target_joints")
+    some = dataclasses.replace(pairs, **{name: getattr(pairs, name).to(device) for name in known if getattr(pairs, name) is not None})
+    with torch.autocast(device.type, torch.bfloat16, device.type == "cuda"):
+        places = predict(carrier, some.source, some)
+    return carry_person(places, some.source)
+
+
+def losses(places: Places, pairs: Pairs, weights: CarrierLossWeights) -> tuple[Tensor, dict[str, Tensor]]:
+    """The weighted sum and its parts. Pairs without a surface are learned from by the photo alone, and by the person's mask where there is one."""
+    grid = tuple(places.place.shape[-2:])
+    mask = _at(pairs.mask, grid)
+    parts = {} if pairs.mask.all() else {"person": F.binary_cross_entropy_with_logits(places.person, mask)}
+    if pairs.place is None:
+        parts["photo"] = _photo(places, pairs, mask * places.seen.sigmoid())
+        parts["seen"] = -F.logsigmoid(places.seen).mean()  # else it would call nothing seen, and be right
+    else:
+        exact, near = (pairs.seen == 1).float(), (pairs.seen == 0.5).float()
+        weight = exact + NEAR_WEIGHT * near
+        parts["place"] = _place(places.place, pairs.place, weight) + 0.25 * _place(places.direct, pairs.place, weight)
+        person = _classes_at(pairs.target_classes, grid) > 0
+        known = F.binary_cross_entropy_with_logits(places.seen, pairs.seen, reduction="none")
+        parts["seen"] = (known * person[:, None]).sum() / person.sum().clamp_min(1)
+        parts["classes"] = F.cross_entropy(places.classes, _classes_at(pairs.target_classes, grid))
+        parts["mask"] = F.binary_cross_entropy_with_logits(
+            places.photo_mask, (_classes_at(pairs.source_classes, grid) > 0)[:, None].float()
+        )
+        parts["photo"] = _photo(places, pairs, exact)
+    return sum(getattr(weights, name) * value for name, value in parts.items()), parts
+
+
+def place_error(place: Tensor, pairs: Pairs) -> Tensor:
+    """Distance in pixels of a 256x176 canvas between a predicted place and the exact one, at every cell that the photo shows: N."""
+    away = (place - pairs.place) * place.new_tensor(PERSON_PIXELS).view(1, 2, 1, 1)
+    return away.norm(dim=1, keepdim=True)[pairs.seen == 1]
+
+
+def _place(place: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
+    error = F.smooth_l1_loss(place * PLACE_UNIT, truth * PLACE_UNIT, beta=0.5, reduction="none").sum(dim=1, keepdim=True)
+    return (weight * error).sum() / weight.sum().clamp_min(1)
+
+
+def _photo(places: Places, pairs: Pairs, weight: Tensor) -> Tensor:
+    grid = tuple(places.place.shape[-2:])
+    carried, target = carry(pairs.source, places.place, grid), _at(pairs.target, grid)
+    return ((carried - target).abs() * weight).sum() / weight.sum().clamp_min(1) / 3
+
+
+def _at(image: Tensor, grid: tuple[int, int]) -> Tensor:
+    return image if tuple(image.shape[-2:]) == grid else F.interpolate(image, size=grid, mode="area")
+
+
+def _classes_at(classes: Tensor, grid: tuple[int, int]) -> Tensor:
+    if tuple(classes.shape[-2:]) == grid:
+        return classes
+    return F.interpolate(classes[:, None].float(), size=grid, mode="nearest-exact")[:, 0].long()
+
+
+def jitter(pairs: Pairs, generator: torch.Generator) -> Tensor:
+    """The sources in another light and colour, mostly before another background: B x 3 x H x W in [-1, 1].
+
+    What a network that has seen rendered figures alone needs so as not to trust their studio.
+    """
+    source = pairs.source
+    count, device = len(source), source.device
+
+    def draw(*shape: int) -> Tensor:
+        return torch.rand(*shape, generator=generator).to(device)
+
+    if pairs.source_classes is not None:
+        person = (pairs.source_classes > 0)[:, None].float()
+        share = F.avg_pool2d(person, 3, 1, 1)
+        elsewhere = share * _without_edge(source, person) + (1 - share) * _ground(source, person, draw, generator)
+        source = torch.where(draw(count, 1, 1, 1) < 0.6, elsewhere, source)
+    gain = 1 + (draw(count, 3, 1, 1) - 0.5) * 0.3 + (draw(count, 1, 1, 1) - 0.5) * 0.5
+    gamma = torch.exp((draw(count, 1, 1, 1) - 0.5) * 0.8)
+    light = ((source + 1) / 2).clamp(1e-4, 1) ** gamma * gain
+    noise = torch.randn(source.shape, generator=generator).to(device) * 0.04 * draw(count, 1, 1, 1)
+    return (light * 2 - 1 + noise).clamp(-1, 1)
+
+
+def _without_edge(source: Tensor, person: Tensor) -> Tensor:
+    """The photo with the colours of the person's inside out to the edge and beyond: a rim of the former ground would give every mask away."""
+    inside = (F.avg_pool2d(person, 3, 1, 1) > 0.99).float()
+    near = F.avg_pool2d(inside, 5, 1, 2)
+    spread = F.avg_pool2d(source * inside, 5, 1, 2) / near.clamp_min(1e-3)
+    return torch.where((inside == 0) & (near > 0), spread, source)
+
+
+def _ground(source: Tensor, person: Tensor, draw: Callable[..., Tensor], generator: torch.Generator) -> Tensor:
+    """Another background B x 3 x H x W in [-1, 1]: of any colour, bright as a studio's, or, where a mask is hardest, of the person's own colour."""
+    count, (height, width) = len(source), source.shape[-2:]
+    coarse = torch.randn(count, 3, 8, 6, generator=generator).to(source.device) * draw(count, 1, 1, 1) ** 2
+    any_colour = draw(count, 3, 1, 1) * 2 - 1
+    bright = 1 - 0.4 * draw(count, 1, 1, 1) - 0.05 * draw(count, 3, 1, 1)
+    chosen = (person.flatten(1) * draw(count, height * width)).argmax(dim=1)
+    own = source.flatten(2).gather(2, chosen[:, None, None].expand(-1, 3, 1))[..., None]
+    kind = draw(count, 1, 1, 1)
+    plain = torch.where(kind < 0.4, any_colour, torch.where(kind < 0.7, bright, own))
+    roughness = torch.where(kind < 0.4, 1.0, 0.25)
+    return (plain + roughness * F.interpolate(coarse, size=(height, width), mode="bicubic")).clamp(-1, 1)
+
+
+def shaken(joints: Tensor, generator: torch.Generator) -> Tensor:
+    """Joints B x 18 x 3 about as far off as a person or a detector places them; now and then one is missing."""
+    moved = torch.randn(*joints.shape[:2], 2, generator=generator).to(joints.device) * 0.012
+    kept = (torch.rand(*joints.shape[:2], 1, generator=generator) > 0.02).float().to(joints.device)
+    return torch.cat([joints[..., :2] + moved, joints[..., 2:]], dim=-1) * joints[..., 2:] * kept

@@ -1,0 +1,1 @@
+"""What training does on an NVIDIA GPU alone."""

@@ -1,0 +1,1 @@
+"""DeepFashion in-shop: from its folder to pairs."""

@@ -1,0 +1,105 @@
+"""One image of a data set into its entries: decoded once, checked, resized to every size. Runs in worker processes."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from pycocotools import mask as coco_mask
+
+from nted_step.image import ImageError, decode
+from nted_step.pose import BASE_SIZE, FRAME_OFFSET, Pose, PoseError
+from training.deepfashion.records import Record
+
+ENCODINGS: dict[str, dict[str, Any]] = {
+    "png": {"format": "PNG", "compress_level": 3},  # higher levels save a few percent and take several times as long
+    "jpeg": {"format": "JPEG", "quality": 95, "subsampling": 0},
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """An image to convert: its files, the sizes (H, W) that are wanted, and what its entries are to carry."""
+
+    name: str
+    image: Path
+    pose: Path
+    sizes: tuple[tuple[int, int], ...]
+    encoding: str
+    stamp: bytes
+    masks: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Converted:
+    """The packed entries by size; or none, and the reason in one line."""
+
+    name: str
+    entries: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    reason: str = ""
+
+
+def convert(job: Job) -> Converted:
+    """Entries of one image. A missing or broken file is a reason, never an exception."""
+    try:
+        text, picture = _pose_text(job.pose), decode(_read(job.image), str(job.image))
+        poses = {size: Pose.from_text(text, size, str(job.pose)) for size in job.sizes}
+        mask = _person(job.masks, picture.size, job.image)
+    except (ImageError, PoseError) as error:
+        return Converted(job.name, reason=str(error))
+    entries = {
+        size: Record(job.stamp, poses[size], _encoded(_fitted(picture, size, Image.Resampling.BICUBIC), job.encoding),
+                     _encoded(_fitted(mask, size, Image.Resampling.BOX), "png") if mask else b"").pack()
+        for size in job.sizes
+    }  # fmt: skip
+    return Converted(job.name, entries)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ImageError(f"{path}: {error.strerror or 'cannot be read'}") from None
+
+
+def _pose_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise PoseError(f"{path}: there is no pose file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise PoseError(f"{path}: cannot be read as a pose text file ({getattr(error, 'strerror', None) or 'not text'})") from None
+
+
+def _person(masks: tuple[dict[str, Any], ...], size: tuple[int, int], image: Path) -> Image.Image | None:
+    """Everything annotated as one grey picture, 255 on the person. ``size`` is (W, H) of the photo."""
+    if not masks:
+        return None
+    try:
+        covered = np.stack([coco_mask.decode(dict(rle)) for rle in masks]).any(axis=0)
+    except Exception as error:  # the decoder raises whatever its C code meets
+        raise ImageError(f"{image}: its mask cannot be read ({type(error).__name__})") from None
+    if covered.shape != (size[1], size[0]):
+        raise ImageError(f"{image}: its mask is {covered.shape[1]}x{covered.shape[0]}, the image {size[0]}x{size[1]}")
+    return Image.fromarray(covered.astype(np.uint8) * 255)
+
+
+def _fitted(picture: Image.Image, size: tuple[int, int], filtering: Image.Resampling) -> Image.Image:
+    """Straight to the canvas (H, W), as published for this data set. A square picture is the frame with white sides on
+    which the pose files count: the canvas is its middle."""
+    box = (0.0, 0.0, float(picture.width), float(picture.height))
+    if picture.width == picture.height:
+        side = picture.width * FRAME_OFFSET / BASE_SIZE[0]
+        box = (side, 0.0, picture.width - side, float(picture.height))
+    whole = box[2] - box[0] == picture.width
+    return picture if whole and picture.size == (size[1], size[0]) else picture.resize((size[1], size[0]), filtering, box=box)
+
+
+def _encoded(picture: Image.Image, encoding: str) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, **ENCODINGS[encoding])
+    return buffer.getvalue()
