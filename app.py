@@ -27,6 +27,7 @@ from starlette.middleware import Middleware
 import pose_editor.serving.lent_gpu  # noqa: F401 (before anything that may start CUDA)
 from appearance_control.studio import api as swapping
 from appearance_control.studio import layout as garment_tab
+from nted_step.assets import EXAMPLES, PARSER_WEIGHTS, WEIGHTS
 from nted_step.image import MAX_BYTES
 from nted_step.pipeline import DEVICES, DTYPES
 from pose_editor.serving import request_log, temporary_files
@@ -39,11 +40,6 @@ from pose_editor.studio.presentation import about
 from pose_editor.studio.session import Session
 from pose_editor.tour import Tour
 
-ROOT = Path(__file__).parent
-WEIGHTS = ROOT / "assets" / "weights" / "lite"
-PARSER = ROOT / "assets" / "weights" / "parser"
-EXAMPLES = ROOT / "assets" / "examples"
-
 WAITING = 32  # runs that may wait in the queue; more are refused
 SESSIONS = 64  # visitors whose photo is kept in memory
 PHOTO_SECONDS = 3600  # after which a visitor's photo is forgotten
@@ -53,7 +49,7 @@ PHOTO_SECONDS = 3600  # after which a visitor's photo is forgotten
 CSS = layout.CSS + garment_tab.CSS
 
 
-def build(studio: Studio, private: bool = False, parser: Path = PARSER) -> gr.Blocks:
+def build(studio: Studio, private: bool = False, parser: Path = PARSER_WEIGHTS) -> gr.Blocks:
     """The page: its two tabs. ``private``: whoever sees it may choose weights on this computer; ``parser``: its folder."""
     own = OwnPhoto(studio)
     kept = (temporary_files.EVERY_SECONDS, temporary_files.KEPT_SECONDS)
@@ -82,7 +78,7 @@ def build(studio: Studio, private: bool = False, parser: Path = PARSER) -> gr.Bl
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="NTED Step: drag a person's joints and watch the person take the new pose.")
     parser.add_argument("--weights", default=str(WEIGHTS), metavar="FOLDER_OR_HUB_REPO[@REVISION]", help="default: the weights in the box")
-    parser.add_argument("--parser", default=str(PARSER), metavar="FOLDER", help="of the garments' parser; default: the one in the box")
+    parser.add_argument("--parser", default=str(PARSER_WEIGHTS), metavar="FOLDER", help="of the garments' parser; default: the one in the box")
     parser.add_argument("--device", default="auto", help=f"{', '.join(DEVICES)} (default: auto)")
     parser.add_argument("--dtype", default="auto", help=f"auto, {', '.join(DTYPES)} (default: auto)")
     # A Space says by these variables where it expects the page.

@@ -15,9 +15,10 @@ from tqdm import tqdm
 from appearance_control.convert import convert
 from appearance_control.masks import load_mask
 from appearance_control.output import save_parse, save_swap
-from appearance_control.parser import BUNDLED_PARSER, FashionParser
+from appearance_control.parser import FashionParser
 from appearance_control.swap import Garment, GarmentSwap, SwapError
-from nted_step.__main__ import BUNDLED_WEIGHTS, load_pose, run_command, split_revision
+from nted_step.assets import PARSER_WEIGHTS, WEIGHTS
+from nted_step.command_line import load_pose, run_command, split_revision
 from nted_step.image import FITS, decode, load_photo
 from nted_step.output import label
 from nted_step.pipeline import DEVICES, DTYPES, NTEDStepPipeline
@@ -183,7 +184,7 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("parse", help="what the person in a photo wears")
     command.add_argument("photo", help="JPEG, PNG or WebP")
     command.add_argument("--output", required=True, help="folder for overlay.png, masks/, parse.json (COCO)")
-    command.add_argument("--parser", default=str(BUNDLED_PARSER), help="folder or Hub repository[@revision]")
+    command.add_argument("--parser", default=str(PARSER_WEIGHTS), help="folder or Hub repository[@revision]")
     command.set_defaults(run=run_parse)
 
     command = commands.add_parser("swap", help="a wearer in other people's clothes; writes every step")
@@ -198,8 +199,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--garment-pose", action="append", help="likewise for each garment's photo")
     command.add_argument("--pose", help="target pose: .txt or .json; by default the .txt beside the wearer's photo")
     command.add_argument("--output", required=True, help="folder for the steps, masks, coefficients.json, run.json")
-    command.add_argument("--weights", default=str(BUNDLED_WEIGHTS), help="folder or Hub repository[@revision]")
-    command.add_argument("--parser", default=str(BUNDLED_PARSER), help="folder or Hub repository[@revision]")
+    command.add_argument("--weights", default=str(WEIGHTS), help="folder or Hub repository[@revision]")
+    command.add_argument("--parser", default=str(PARSER_WEIGHTS), help="folder or Hub repository[@revision]")
     command.add_argument("--seed", type=int, default=0, help="of the start noise")
     command.add_argument("--fit", choices=FITS, default="auto", help="how photos of another shape are fitted, never stretched")
     command.add_argument("--device", default="auto", help=", ".join(DEVICES))
@@ -217,8 +218,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--masks", choices=("parser", "truth"), default="parser", help="truth: the true class maps, as a perfect parser would see")
     command.add_argument("--output", help="folder for sheet.png: the first people in every way")
     command.add_argument("--json", action="store_true", help="print JSON")
-    command.add_argument("--weights", default=str(BUNDLED_WEIGHTS), help="folder or Hub repository[@revision]")
-    command.add_argument("--parser", default=str(BUNDLED_PARSER), help="folder or Hub repository[@revision]")
+    command.add_argument("--weights", default=str(WEIGHTS), help="folder or Hub repository[@revision]")
+    command.add_argument("--parser", default=str(PARSER_WEIGHTS), help="folder or Hub repository[@revision]")
     command.add_argument("--device", default="auto", help=", ".join(DEVICES))
     command.add_argument("--dtype", default="auto", choices=("auto", *DTYPES))
     command.set_defaults(run=run_evaluate)

@@ -1,14 +1,10 @@
-"""What can be told apart on a person: the 15 classes of mmfashion's parser, and the groups that are swapped together."""
+"""The parts of a person that can be swapped: the parser's classes, and groups of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-CLASSES = (
-    "top", "skirt", "leggings", "dress", "outer", "pants", "bag", "neckwear", "headwear", "eyeglass", "belt", "footwear",
-    "hair", "skin", "face",
-)  # fmt: skip
-"""Label k of the parser is ``CLASSES[k - 1]``; 0 is the background."""
+from nted_step.classes import CLASSES, LABELS
 
 GROUPS = {
     "upper": ("top", "dress", "outer"),
@@ -35,7 +31,7 @@ def classes_of(part: str) -> tuple[str, ...]:
 
 def labels_of(parts: Iterable[str]) -> frozenset[int]:
     """Labels 1..15 of one or several parts. Raises PartError for an unknown one or none at all."""
-    labels = frozenset(CLASSES.index(name) + 1 for part in parts for name in classes_of(part))
+    labels = frozenset(LABELS[name] for part in parts for name in classes_of(part))
     if not labels:
         raise PartError(f"no part named; choose from {', '.join(PARTS)}")
     return labels

@@ -15,8 +15,8 @@ from torch import Tensor
 from torchvision.models.detection import MaskRCNN
 from torchvision.ops import batched_nms
 
-from appearance_control.classes import CLASSES
 from appearance_control.network import PIXELS, STRIDES
+from nted_step.classes import CLASSES
 
 MEAN = np.array([123.675, 116.28, 103.53], np.float32)
 STD = np.array([58.395, 57.12, 57.375], np.float32)

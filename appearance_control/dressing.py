@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from appearance_control.classes import CLASSES
 from appearance_control.coefficients import blend
 from nted_step.carrier import Places, carry
 from nted_step.carrying import Carried
+from nted_step.classes import CLASSES
 from nted_step.generator import Textures
 from nted_step.person import Appearance, Encoder, Person
 from nted_step.pose import Pose

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,14 +10,14 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from appearance_control.classes import CLASSES
 from appearance_control.masks import mask_image
 from appearance_control.parser import Parse
 from appearance_control.swap import GarmentSwap
-from nted_step.image import to_pil
+from nted_step.classes import CLASSES
+from nted_step.files import write_file
+from nted_step.image import encode_image, to_pil
 from nted_step.output import save_run
 from nted_step.sampler import StepOutput
-from nted_step.weights import write_atomically
 
 COLOURS = tuple(tuple(int(v) for v in np.array(Image.new("HSV", (1, 1), (k * 255 * 7 // 15 % 255, 200, 235)).convert("RGB"))[0, 0]) for k in range(len(CLASSES)))
 OVERLAY = 0.55  # share of the class's colour
@@ -47,7 +46,7 @@ def save_parse(folder: str | Path, photo: np.ndarray, parse: Parse, name: str) -
     save_image(folder / "overlay.png", overlay(photo, parse))
     for number, instance in enumerate(parse.instances, 1):
         save_image(folder / "masks" / f"{number:02d}_{instance.name}.png", mask_image(instance.mask))
-    write_atomically(folder / "parse.json", (json.dumps(parse.to_coco(name)) + "\n").encode())
+    write_file(folder / "parse.json", (json.dumps(parse.to_coco(name)) + "\n").encode())
     return folder
 
 
@@ -62,12 +61,10 @@ def save_swap(folder: str | Path, swap: GarmentSwap, outputs: Sequence[StepOutpu
         save_image(folder / f"garment_{number}_mask.png", mask_image(plan.garment_mask))
         save_image(folder / f"garment_{number}_wearer_mask.png", mask_image(plan.wearer_mask))
         document.append([[round(float(v), 6) for v in share.flatten()] for share in plan.worn.coefficients])
-    write_atomically(folder / "coefficients.json", (json.dumps({"garments": document}) + "\n").encode())
+    write_file(folder / "coefficients.json", (json.dumps({"garments": document}) + "\n").encode())
     return save_run(folder, outputs, settings)
 
 
 def save_image(path: Path, image: Image.Image) -> None:
     """A PNG, complete or not there."""
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    write_atomically(path, buffer.getvalue())
+    write_file(path, encode_image(image))

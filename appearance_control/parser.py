@@ -14,14 +14,15 @@ import torch
 from torch import Tensor
 from torchvision.models.detection import MaskRCNN
 
-from appearance_control.classes import CLASSES, labels_of
+from appearance_control.classes import labels_of
 from appearance_control.detection import detect, prepare
 from appearance_control.network import ParserConfig, build_network
+from nted_step.assets import PARSER_WEIGHTS
+from nted_step.classes import CLASSES
 from nted_step.image import to_uint8
 from nted_step.pipeline import choose_device
 from nted_step.weights import CONFIG_NAME, WEIGHTS_NAME, WeightsError, check_tensors, find_weights, read_folder, write_folder
 
-BUNDLED_PARSER = Path(__file__).parent.parent / "assets" / "weights" / "parser"
 GARMENT_SCORE = 0.3  # an instance is taken for a garment above this score
 SAME_CLASS_MANY = 0.25  # of the larger instance's area: below it a second one of its class is a detail, not another person
 SINGLE = ("face",)  # classes that one person has once
@@ -120,7 +121,7 @@ class FashionParser:
         self._lock = threading.Lock()  # torchvision's RoI pooling keeps its scales on the module
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path = BUNDLED_PARSER, revision: str | None = None, *, device: str = "cpu") -> FashionParser:
+    def from_pretrained(cls, folder: str | Path = PARSER_WEIGHTS, revision: str | None = None, *, device: str = "cpu") -> FashionParser:
         """Weights from a folder or Hub repository. Raises WeightsError (one line)."""
         path = find_weights(folder, revision)
         document, state, digest = read_folder(path)

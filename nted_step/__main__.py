@@ -11,37 +11,22 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from nted_step.assets import WEIGHTS
+from nted_step.command_line import load_pose, run_command, split_revision
 from nted_step.config import PRESETS
 from nted_step.convert import KINDS, LICENCE_NOTICE, convert
 from nted_step.image import FITS, load_photo, to_uint8
 from nted_step.output import label, save_large, save_run
 from nted_step.pipeline import DEVICES, DTYPES, NTEDStepPipeline
-from nted_step.pose import Pose, PoseError, load_pose_text
-from nted_step.pose_formats import from_json
+from nted_step.pose import Pose
 from nted_step.schedule import ladder
 from nted_step.weights import load_weights
 
-BUNDLED_WEIGHTS = Path(__file__).parent.parent / "assets" / "weights" / "lite"
-MAX_POSE_BYTES = 1_000_000
 MAX_SCALE = 4.0  # of 256x176: a longest side of 1024
 
 
 def main(arguments: list[str] | None = None) -> int:
     return run_command(_parser(), arguments)
-
-
-def run_command(parser: argparse.ArgumentParser, arguments: list[str] | None) -> int:
-    """Call ``options.run(options)``; the exit status. What a person can cause is one line on stderr and status 2."""
-    options = parser.parse_args(arguments)
-    try:
-        options.run(options)
-    except (ValueError, OSError) as error:  # ours are one line each: ImageError, PoseError, WeightsError, ...
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; nothing was written", file=sys.stderr)
-        return 130
-    return 0
 
 
 def generate(options: argparse.Namespace) -> None:
@@ -105,36 +90,6 @@ def run_benchmark(options: argparse.Namespace) -> None:
     print(json.dumps(report, indent=2) if options.json else format_report(report))
 
 
-def load_pose(path: str | Path, size: tuple[int, int]) -> Pose:
-    """A pose file: 18 rows of text, or OpenPose/COCO JSON (its first person). Raises PoseError naming the file."""
-    path = Path(path)
-    if path.suffix.lower() != ".json":
-        return load_pose_text(path, size).require_drawable(size)
-    try:
-        with open(path, encoding="utf-8") as file:
-            imported = from_json(file.read(MAX_POSE_BYTES + 1), size)
-    except (OSError, UnicodeDecodeError) as error:
-        raise PoseError(f"{path}: cannot be read as JSON ({getattr(error, 'strerror', None) or 'not text'})") from None
-    except PoseError as error:
-        raise PoseError(f"{path}: {error}") from None
-    for note in imported.notes:
-        print(f"note: {path}: {note}", file=sys.stderr)
-    if len(imported.people) > 1:
-        print(f"note: {path}: {len(imported.people)} people, the first is used", file=sys.stderr)
-    try:
-        return imported.people[0].require_drawable(size)
-    except PoseError as error:
-        raise PoseError(f"{path}: {error}") from None
-
-
-def split_revision(weights: str) -> tuple[str, str | None]:
-    """``user/name@revision`` -> (``user/name``, ``revision``); a folder may hold an @ in its name."""
-    if Path(weights).exists() or "@" not in weights:
-        return weights, None
-    name, _, revision = weights.rpartition("@")
-    return name, revision
-
-
 def _settings(options: argparse.Namespace, pipeline: NTEDStepPipeline, pose: Pose, source_pose: Pose | None, seconds: list[float]) -> dict[str, Any]:
     return {
         "weights": {"origin": pipeline.origin, "sha256": pipeline.sha256, "carrier_sha256": pipeline.carrier_sha256},
@@ -166,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--source-pose", help="the pose in the photo, as --pose; without it the photo's own pixels are not carried")
     command.add_argument("--scale", type=float, default=1.0, help=f"of large.png and cutout.png, 1 to {MAX_SCALE:g} times the canvas")
     command.add_argument("--output", required=True, help="folder for the steps, result.png, large.png, cutout.png, strip.png, steps.gif, run.json")
-    command.add_argument("--weights", default=str(BUNDLED_WEIGHTS), help="folder or Hub repository[@revision]")
+    command.add_argument("--weights", default=str(WEIGHTS), help="folder or Hub repository[@revision]")
     command.add_argument("--seed", type=int, default=0, help="of the start noise")
     command.add_argument("--steps", type=int, help="last step to compute (all by default)")
     command.add_argument("--fit", choices=FITS, default="auto", help="how a photo of another shape is fitted, never stretched")
@@ -175,7 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run=generate)
 
     command = commands.add_parser("info", help="what a weights folder or repository holds")
-    command.add_argument("--weights", default=str(BUNDLED_WEIGHTS), help="folder or Hub repository[@revision]")
+    command.add_argument("--weights", default=str(WEIGHTS), help="folder or Hub repository[@revision]")
     command.set_defaults(run=info)
 
     command = commands.add_parser("convert", help="read a public research checkpoint")

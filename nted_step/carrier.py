@@ -17,9 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nted_step.classes import LABEL_COUNT
 from nted_step.limbs import SEGMENTS, cell_centres, limb_places
 
-CLASSES = 16  # background and mmfashion's 15
 GRID_HEIGHT = 128
 DIRECT_REACH, FINE_REACH = 0.3, 0.05  # of half the canvas, per unit of the heads' outputs
 
@@ -191,7 +191,7 @@ class Carrier(nn.Module):
         self.cross_attention = nn.ModuleList(CrossAttention(third, config.cross_heads) for _ in range(config.cross_layers))
         self.cross_mix = nn.ModuleList(conv_block(third, third) for _ in range(config.cross_layers))
         self.to_half = nn.Sequential(conv_block(third + second, second), conv_block(second, second))
-        outputs = 2 + 1 + 1 + CLASSES
+        outputs = 2 + 1 + 1 + LABEL_COUNT
         self.half_head = nn.Conv2d(second, outputs, 3, padding=1)
         self.half_mixture = nn.Conv2d(second, 1 + len(SEGMENTS), 3, padding=1)
         self.mask_middle, self.mask_half = nn.Conv2d(third, first, 1), nn.Conv2d(second, first, 1)
@@ -261,7 +261,7 @@ class Carrier(nn.Module):
         fine = _double(self.fine_half(half)) + self.fine_pose(poses[0]) + self.fine_photo(found)
         fine = self.fine_head(self.fine_mix(fine)).float()
         place = mix_places(direct, candidates, mixture + fine[:, 20:], known) + FINE_REACH * fine[:, :2]
-        person, seen, classes = (coarse[:, 2:] + fine[:, 2:20]).split((1, 1, CLASSES), dim=1)
+        person, seen, classes = (coarse[:, 2:] + fine[:, 2:20]).split((1, 1, LABEL_COUNT), dim=1)
         return Places(place, person, seen, classes, photo.mask, direct)
 
 

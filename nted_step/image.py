@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -202,3 +204,15 @@ def _cut(photo: Image.Image, box: tuple[float, float, float, float], size: tuple
     canvas = Image.new("RGB", (width, height), "white")
     canvas.paste(part, (round((inside[0] - x0) * scale_x), round((inside[1] - y0) * scale_y)))
     return canvas
+
+
+def encode_image(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+    """The bytes of a picture file; ``options`` are Pillow's for the format."""
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def encode_animation(images: Sequence[Image.Image], kind: str, durations: Sequence[int], **options: Any) -> bytes:
+    """The bytes of an endless animation, ``"GIF"`` or ``"WEBP"``; ``durations`` of the frames in milliseconds."""
+    return encode_image(images[0], kind, save_all=True, append_images=list(images[1:]), duration=list(durations), loop=0, **options)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,9 +9,9 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from nted_step.image import to_pil
+from nted_step.files import write_file, write_json
+from nted_step.image import encode_animation, encode_image, to_pil
 from nted_step.sampler import StepOutput
-from nted_step.weights import write_atomically
 
 LABEL_HEIGHT = 18
 FRAME_MS, LAST_FRAME_MS = 120, 1500
@@ -25,11 +23,11 @@ def save_run(folder: str | Path, outputs: Sequence[StepOutput], settings: Mappin
     folder.mkdir(parents=True, exist_ok=True)
     images = [to_pil(output.image) for output in outputs]
     for output, image in zip(outputs, images, strict=True):
-        write_atomically(folder / f"step_{output.step:02d}.png", _encode(image, "PNG"))
-    write_atomically(folder / "result.png", _encode(images[-1], "PNG"))
-    write_atomically(folder / "strip.png", _encode(strip(images, [label(output) for output in outputs]), "PNG"))
-    write_atomically(folder / "steps.gif", animation(images))
-    write_atomically(folder / "run.json", (json.dumps(dict(settings), indent=2) + "\n").encode())
+        write_file(folder / f"step_{output.step:02d}.png", encode_image(image))
+    write_file(folder / "result.png", encode_image(images[-1]))
+    write_file(folder / "strip.png", encode_image(strip(images, [label(output) for output in outputs])))
+    write_file(folder / "steps.gif", animation(images))
+    write_json(folder / "run.json", dict(settings))
     return folder
 
 
@@ -39,9 +37,9 @@ def save_large(folder: str | Path, image: Tensor, mask: Tensor | None) -> None:
     image: 3 x H x W in [-1, 1]. mask: H x W in [0, 1].
     """
     folder, picture = Path(folder), to_pil(image)
-    write_atomically(folder / "large.png", _encode(picture, "PNG"))
+    write_file(folder / "large.png", encode_image(picture))
     if mask is not None:
-        write_atomically(folder / "cutout.png", _encode(cut_out(picture, mask), "PNG"))
+        write_file(folder / "cutout.png", encode_image(cut_out(picture, mask)))
 
 
 def cut_out(picture: Image.Image, mask: Tensor) -> Image.Image:
@@ -70,13 +68,4 @@ def strip(images: Sequence[Image.Image], labels: Sequence[str]) -> Image.Image:
 
 def animation(images: Sequence[Image.Image]) -> bytes:
     """A GIF that plays the steps and rests on the last."""
-    buffer = io.BytesIO()
-    durations = [FRAME_MS] * (len(images) - 1) + [LAST_FRAME_MS]
-    images[0].save(buffer, "GIF", save_all=True, append_images=list(images[1:]), duration=durations, loop=0)
-    return buffer.getvalue()
-
-
-def _encode(image: Image.Image, kind: str) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind)
-    return buffer.getvalue()
+    return encode_animation(images, "GIF", [FRAME_MS] * (len(images) - 1) + [LAST_FRAME_MS])

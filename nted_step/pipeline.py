@@ -12,11 +12,9 @@ from torch import Tensor
 
 from nted_step.carrying import Carried, at_level, cut_out_mask, enlarge
 from nted_step.config import NTEDStepConfig
-from nted_step.execution import Eager, Execution, render_step
+from nted_step.execution import Execution, render_step
 from nted_step.generator import Generator
-from nted_step.optimisation.cuda_graphs import accelerate
-from nted_step.optimisation.folding import fold
-from nted_step.optimisation.packing import can_pack, pack
+from nted_step.optimisation import optimise
 from nted_step.person import Appearance, Person, PlaceFinder
 from nted_step.pose import Pose, skeleton_map
 from nted_step.sampler import StepOutput, condition, sample
@@ -42,11 +40,8 @@ class NTEDStepPipeline:
         """``graphs``: on a CUDA device, record the steps once and repeat the recording; a process too short-lived for that says False."""
         self.device = choose_device(device)
         self.dtype = choose_dtype(dtype, self.device)
-        self.generator = fold(generator.eval().requires_grad_(False))
-        self.generator.to(self.device, self.dtype, memory_format=torch.channels_last)
-        if can_pack(self.device, self.dtype):
-            pack(self.generator)
-        self.execution: Execution = accelerate(self.generator) if graphs and self.device.type == "cuda" else Eager(self.generator)
+        self.execution: Execution = optimise(generator, self.device, self.dtype, graphs=graphs)
+        self.generator = generator
         carrier = weights.carrier if weights else None
         self.carrier = PlaceFinder(carrier.build(), generator.config.size, self.device, self.dtype) if generator.config.carries and carrier else None
         self.ladder = ladder(generator.config)

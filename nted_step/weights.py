@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from torch import Tensor
 
 from nted_step.carrier import Carrier, CarrierConfig
 from nted_step.config import NTEDStepConfig
+from nted_step.files import write_file, write_json
 from nted_step.generator import Generator
 
 CONFIG_NAME = "config.json"
@@ -155,8 +155,8 @@ def write_folder(
         "sha256": hashlib.sha256(data).hexdigest(),
         "training": dict(training),
     }
-    write_atomically(folder / WEIGHTS_NAME, data)
-    write_atomically(folder / CONFIG_NAME, (json.dumps(document, indent=2) + "\n").encode())
+    write_file(folder / WEIGHTS_NAME, data)
+    write_json(folder / CONFIG_NAME, document)
     return folder
 
 
@@ -213,19 +213,6 @@ def load_strict(generator: Generator, state: Mapping[str, Tensor], origin: str) 
     """Load every tensor, by name and shape, converted to the generator's dtype. Raises WeightsError."""
     check_state(generator.config, state, origin)
     generator.load_state_dict(dict(state), strict=True)
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write beside, flush to disk, rename: a reader sees the old file or the new one, never a part."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with open(beside, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _remedy(path: Path) -> str:

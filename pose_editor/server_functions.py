@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import functools
-import io
 import json
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from nted_step.image import encode_image
 from nted_step.pose import Pose, PoseError, draw_figure
 from nted_step.pose_formats import is_number
 from pose_editor import formats, presets
@@ -80,9 +80,7 @@ def _json_bytes(document: Any) -> bytes:
 
 
 def _skeleton_png(pose: Pose, canvas: tuple[int, int]) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(draw_figure(pose, canvas))).save(buffer, "PNG")
-    return buffer.getvalue()
+    return encode_image(Image.fromarray(np.ascontiguousarray(draw_figure(pose, canvas))))
 
 
 def _coco(pose: Pose) -> dict[str, Any]:

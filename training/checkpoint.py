@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from nted_step.weights import write_atomically
+from nted_step.files import write_file
 
 KEEP = 2  # newest checkpoints kept
 _UNREADABLE = (RuntimeError, EOFError, OSError, UnpicklingError)
@@ -25,9 +25,9 @@ def save_checkpoint(run: Path, state: dict[str, Any], samples: int) -> Path:
     buffer = io.BytesIO()
     torch.save(state, buffer)
     path = run / f"checkpoint_{samples:010d}.pt"
-    write_atomically(path, buffer.getvalue())
+    write_file(path, buffer.getvalue())
     _flush_folder(run)  # the renaming must be on the disk before the pointer is
-    write_atomically(run / LATEST, f"{path.name}\n".encode())
+    write_file(run / LATEST, f"{path.name}\n".encode())
     for old in (*_checkpoints(run)[:-KEEP], *run.glob(".*.part")):
         old.unlink()
     return path

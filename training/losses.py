@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nted_step.classes import LABEL_COUNT
+
 PIXEL_KNEE = 0.5  # error, of an image range of 2, up to which the pixel loss is quadratic
-CLASSES = 16  # background and the 15 classes of the figures' maps
 STYLE = 500.0  # published factor of the Gram term within the perceptual loss
 LEAST_LENGTH = 1e-3  # of a position's features, which the EL0 distance divides by it
 LEAST_SHARE = 0.02  # a class that the source does not show at all counts as this share, so that its loss stays finite
@@ -183,7 +184,7 @@ def class_reconstruction(
 
 def class_planes(classes: Tensor) -> Tensor:
     """B x H x W int64 -> B x 16 x H x W float32, 1 where the class is."""
-    return (classes[:, None] == torch.arange(CLASSES, device=classes.device)[:, None, None]).float()
+    return (classes[:, None] == torch.arange(LABEL_COUNT, device=classes.device)[:, None, None]).float()
 
 
 def face_crop(image: Tensor, face: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ import dataclasses
 import torch
 from torch import Tensor, nn
 
+from nted_step.classes import FACE
 from training import losses
 from training.data.figure_store import Pairs
 from training.efficientnet import EfficientNetFeatures
@@ -14,7 +15,6 @@ from training.perceptual import VGGFeatures
 from training.rollout import TrainedStep
 from training.settings import LossWeights, Settings
 
-FACE = 15  # in the figures' class maps
 GROUND = 0.3  # how much the background's pixels count in the EL0 loss
 FEATURES_FOR_VGG = 2.0  # weight of feature matching, as a multiple of the perceptual loss's, where it takes its place
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -16,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from nted_step.hardware import describe_hardware
 from training.checkpoint import load_latest, save_checkpoint
 from training.data.figure_stream import LiveFigures
 from training.distributed import Ranks
@@ -235,15 +235,9 @@ class Run(ABC):
         return {name: getattr(self, name).state_dict() for name in self.networks} | own[0] | {
             "progress": dataclasses.asdict(self.progress),
             "settings": to_document(self.settings),
-            "hardware": self._hardware(),
+            "hardware": describe_hardware(self.device, self.ranks.count),
             "others": own[1:],
         }  # fmt: skip
-
-    def _hardware(self) -> str:
-        """Where this runs, for a model card."""
-        if self.device.type == "cuda":
-            return f"{self.ranks.count} x {torch.cuda.get_device_name(self.device)}"
-        return f"{os.cpu_count()} CPU cores" if self.device.type == "cpu" else self.device.type
 
     def _load_own_of(self, state: dict[str, Any]) -> None:
         own = [state, *state.get("others", [])]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +14,13 @@ from torch import Tensor
 
 from nted_step.carrier import Carrier
 from nted_step.carrying import Carried
-from nted_step.execution import Eager
+from nted_step.execution import Eager, Execution
+from nted_step.files import write_file
 from nted_step.generator import Generator
-from nted_step.image import to_uint8
-from nted_step.optimisation.cuda_graphs import Graphs
+from nted_step.image import encode_image, to_uint8
 from nted_step.person import Person
 from nted_step.sampler import sample
 from nted_step.schedule import degrade, ladder, seeded_noise, start_image
-from nted_step.weights import write_atomically
 from training import losses
 from training.carrier_losses import carry_pairs
 from training.data.figure_store import FigureStore, Pairs
@@ -61,7 +59,7 @@ def validate(
     """Run the whole chain on everybody in the store and write ``sheet``; ``emphasis`` is the objective's."""
     people = np.arange(store.people)
     pairs = store.pairs(people, np.zeros_like(people), np.ones_like(people))
-    outputs = chain(generator, pairs, device, carried=carry_pairs(carrier, pairs, device) if carrier else None)
+    outputs = chain(Eager(generator), pairs, device, carried=carry_pairs(carrier, pairs, device) if carrier else None)
     weight = emphasis(pairs)
     steps = zip(outputs[1:], ladder(generator.config)[1:], strict=True)
     loss = torch.stack([losses.pixel(output, degrade(pairs.target, size), weight) for output, size in steps]).mean().item()
@@ -73,18 +71,17 @@ def validate(
 
 @torch.no_grad()
 def chain(
-    generator: Generator, pairs: Pairs, device: torch.device, batch: int = 12, graphs: Graphs | None = None, carried: Carried | None = None
+    execution: Execution, pairs: Pairs, device: torch.device, batch: int = 12, carried: Carried | None = None
 ) -> list[Tensor]:
     """All steps 0..steps of every pair, from the noise of seed 0; each N x 3 x H x W on the CPU.
 
-    ``graphs`` of the generator, where there are any, do the same sooner; ``carried``: of the pairs, for a generator that carries.
+    ``carried``: of the pairs, for a generator that carries.
     """
-    parts, execution = [], graphs or Eager(generator)
+    parts, config = [], execution.generator.config
     for index in torch.arange(len(pairs)).split(batch):
         some = pairs.select(index)
         source, skeleton = some.source.to(device), some.skeleton.to(device)
-        start = start_image(source, seeded_noise(0, generator.config.size).to(device), generator.config)
-
+        start = start_image(source, seeded_noise(0, config.size).to(device), config)
         here = carried.select(index) if carried else None
         outputs = sample(execution, Person(source, execution), skeleton, start, carried=here)
         parts.append([output.image.cpu() for output in outputs])
@@ -112,6 +109,4 @@ def save_rows(path: Path, columns: list[Tensor], scale: int) -> None:
 
 def _save_picture(path: Path, pixels: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    write_atomically(path, buffer.getvalue())
+    write_file(path, encode_image(Image.fromarray(pixels)))

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from nted_step.image import encode_image
+
 PREFIX = "data:image/png;base64,"
 MAX_CHARACTERS = 400_000  # of a URL; a painted mask takes a few thousand
 COLOUR = (79, 70, 229)
@@ -34,6 +36,4 @@ def mask_url(mask: np.ndarray) -> str:
     """H x W bool -> URL, in the colour that the page paints in."""
     pixels = np.zeros((*mask.shape, 4), np.uint8)
     pixels[mask] = (*COLOUR, 255)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return PREFIX + base64.b64encode(buffer.getvalue()).decode()
+    return PREFIX + base64.b64encode(encode_image(Image.fromarray(pixels))).decode()

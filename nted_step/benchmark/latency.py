@@ -18,6 +18,7 @@ from nted_step.benchmark.reference import plain, plain_steps
 from nted_step.config import preset
 from nted_step.execution import render_step
 from nted_step.generator import Generator
+from nted_step.hardware import device_name
 from nted_step.person import Person
 from nted_step.pipeline import NTEDStepPipeline, choose_device
 from nted_step.pose import Pose, skeleton_map
@@ -239,9 +240,3 @@ def _standing_pose(size: tuple[int, int]) -> Pose:
     rows = "88 34,88 58,70 60,62 92,58 122,106 60,114 92,118 122,76 122,74 172,74 222,100 122,102 172,102 222,84 30,92 30,79 33,97 33"
     xy = torch.tensor([[float(value) for value in row.split()] for row in rows.split(",")]).numpy()
     return Pose(xy, [True] * 18).scaled((256, 176), size)
-
-
-def device_name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{device.type} ({torch.backends.cpu.get_cpu_capability()})" if device.type == "cpu" else device.type

@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 from torch import Tensor
 
+from nted_step.image import encode_animation, encode_image
 from nted_step.output import FRAME_MS, LAST_FRAME_MS, cut_out, strip
 from nted_step.pose import Pose
 from pose_editor import formats
@@ -66,9 +67,7 @@ def png(image: Image.Image, settings: Mapping[str, Any]) -> bytes:
     """A PNG with the settings as text."""
     info = PngImagePlugin.PngInfo()
     info.add_text(KEY, json.dumps(settings))
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", pnginfo=info)
-    return buffer.getvalue()
+    return encode_image(image, pnginfo=info)
 
 
 def gif(images: Sequence[Image.Image], settings: Mapping[str, Any]) -> bytes:
@@ -102,10 +101,7 @@ def mp4(images: Sequence[Image.Image], settings: Mapping[str, Any]) -> bytes:
 
 
 def _animated(images: Sequence[Image.Image], kind: str, **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    durations = [FRAME_MS] * (len(images) - 1) + [LAST_FRAME_MS]
-    images[0].save(buffer, kind, save_all=True, append_images=list(images[1:]), duration=durations, loop=0, **options)
-    return buffer.getvalue()
+    return encode_animation(images, kind, [FRAME_MS] * (len(images) - 1) + [LAST_FRAME_MS], **options)
 
 
 def _xmp(settings: Mapping[str, Any]) -> bytes:

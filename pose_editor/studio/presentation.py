@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import base64
 import html
-import io
 import os
 from pathlib import Path
 
 from PIL import Image
 
-from nted_step.image import to_pil
+from nted_step.image import encode_image, to_pil
 from nted_step.pipeline import NTEDStepPipeline
 from nted_step.sampler import StepOutput
 
@@ -28,9 +27,8 @@ def frame(output: StepOutput) -> str:
 
 def data_url(image: Image.Image) -> str:
     """WebP inside a URL: needs no file on the server and no request of its own."""
-    buffer = io.BytesIO()
-    image.save(buffer, "WEBP", lossless=image.height <= LOSSLESS_HEIGHT, quality=90, method=1)
-    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+    data = encode_image(image, "WEBP", lossless=image.height <= LOSSLESS_HEIGHT, quality=90, method=1)
+    return "data:image/webp;base64," + base64.b64encode(data).decode()
 
 
 def notice(text: str, kind: str = "info") -> str:

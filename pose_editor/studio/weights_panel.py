@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import gradio as gr
 
+from nted_step.command_line import split_revision
 from nted_step.pipeline import NTEDStepPipeline
 from nted_step.weights import WeightsError
 from pose_editor.serving import lent_gpu
@@ -40,16 +41,9 @@ def from_here(request: gr.Request) -> bool:
     return not passed_on and urlsplit(asked_of).hostname in LOCAL and urlsplit(asked_by).hostname in LOCAL
 
 
-def with_revision(name: str) -> tuple[str, str | None]:
-    """``repository@revision`` in two parts. A folder that is there keeps its @."""
-    name = name.strip()
-    start, at, revision = name.rpartition("@")
-    return (start, revision) if at and not Path(name).exists() else (name, None)
-
-
 def load(name: str, device: str, dtype: str) -> NTEDStepPipeline:
     """Weights from a folder or a Hub repository. Raises WeightsError and OSError."""
-    name, revision = with_revision(name)
+    name, revision = split_revision(name.strip())
     return lent_gpu.pipeline_class().from_pretrained(Path(name).expanduser() if name.startswith("~") else name, revision, device=device, dtype=dtype)
 
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from appearance_control.classes import CLASSES
 from appearance_control.dressing import Dressed, Worn, class_share, coverage, put_on
 from nted_step.carrier import Places
 from nted_step.carrying import Carried
+from nted_step.classes import CLASSES
 from nted_step.limbs import cell_centres
 
 SIZE, GRID = (256, 176), (128, 88)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from appearance_control.__main__ import main
 from appearance_control.parser import Parse
-from nted_step.__main__ import BUNDLED_WEIGHTS
+from nted_step.assets import WEIGHTS
 from nted_step.pipeline import NTEDStepPipeline
 from training.evaluation import swaps
 from training.evaluation.swap_cases import SAME, CaseError, find_case
@@ -76,7 +76,7 @@ def test_a_swap_is_tried_in_every_way(cases, pipeline):
 
 def test_a_swap_is_nearer_to_the_answer_than_none():
     """With the weights in the box and true masks: better inside, and hardly worse around it."""
-    lite = NTEDStepPipeline.from_pretrained(BUNDLED_WEIGHTS, device="cpu")
+    lite = NTEDStepPipeline.from_pretrained(WEIGHTS, device="cpu")
     rows = evaluate(lite, None, people=2, seed=FIRST)["rows"]
     assert rows[SWAP]["inside"] > rows[NO_SWAP]["inside"] + 1
     assert rows[SWAP]["outside"] > rows[NO_SWAP]["outside"] - 1

@@ -5,11 +5,12 @@ import pytest
 import torch
 
 from appearance_control.__main__ import main
-from appearance_control.classes import CLASSES, PartError, classes_of, labels_of
+from appearance_control.classes import PartError, classes_of, labels_of
 from appearance_control.convert import rename
 from appearance_control.detection import detect, prepare, propose
 from appearance_control.network import MMFASHION, SMALL, ParserConfig, build_network
 from appearance_control.parser import FashionParser, Instance, Parse, save_parser
+from nted_step.classes import CLASSES
 from nted_step.weights import WeightsError
 from tests.appearance_control.conftest import TINY_PARSER
 

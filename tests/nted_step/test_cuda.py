@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from nted_step.benchmark.latency import benchmark, device_name, format_report
+from nted_step.benchmark.latency import benchmark, format_report
 from nted_step.config import preset
 from nted_step.execution import render_step
 from nted_step.generator import Generator, Textures
+from nted_step.hardware import device_name
 from nted_step.image import load_photo
 from nted_step.layers import FILTERS, Blur
 from nted_step.optimisation.cuda_graphs import Graphs

@@ -7,8 +7,9 @@ import pytest
 import torch
 from pycocotools import mask as coco_mask
 
-from training.figures import CLASSES, TEST_SEED, named_poses, render_people
-from training.figures.dataset import image_name, parse_pose, pose_text, write_dataset, write_whole
+from nted_step.classes import CLASSES
+from training.figures import TEST_SEED, named_poses, render_people
+from training.figures.dataset import image_name, parse_pose, pose_text, write_dataset
 from training.figures.person import sample_person, with_garments
 from training.figures.poses import base_pose, rotations
 from training.figures.render import pose_of
@@ -187,17 +188,6 @@ def test_pose_text_uses_the_padded_frame():
     text = pose_text(xy, np.arange(18) > 0, (256, 176)).splitlines()
     assert text[0] == "-1 -1" and text[1] == "50.00 10.00"
     assert pose_text(xy, np.ones(18, bool), (512, 352)).splitlines()[0] == "45.00 5.00"
-
-
-def test_no_half_written_file_stays(tmp_path):
-    def fail(path):
-        path.write_text("half")
-        raise OSError("disk full")
-
-    (tmp_path / "a.txt").write_text("old")
-    with pytest.raises(OSError):
-        write_whole(tmp_path / "a.txt", fail)
-    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"] and (tmp_path / "a.txt").read_text() == "old"
 
 
 def test_too_few_people_to_tell_the_speed(capsys):

@@ -6,7 +6,6 @@ goes on without rendering anew, and another run can read along.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from nted_step.files import file_beside
 from training.data.figure_store import Pairs, PersonPairs, as_pairs, at_canvas, eyes, joint_arrays, rendered_arrays, upload
 from training.figures.places import places_grid
 
@@ -140,7 +140,5 @@ def _stored(path: Path) -> dict[str, np.ndarray] | None:
 
 
 def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with beside.open("wb") as file:
-        np.savez(file, **arrays)
-    beside.replace(path)
+    with file_beside(path) as beside:
+        np.savez(beside, **arrays)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,13 @@ import numpy as np
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from nted_step.image import ImageError, decode
+from nted_step.image import ImageError, decode, encode_image
 from nted_step.pose import BASE_SIZE, FRAME_OFFSET, Pose, PoseError
 from training.deepfashion.records import Record
 
 ENCODINGS: dict[str, dict[str, Any]] = {
-    "png": {"format": "PNG", "compress_level": 3},  # higher levels save a few percent and take several times as long
-    "jpeg": {"format": "JPEG", "quality": 95, "subsampling": 0},
+    "png": {"kind": "PNG", "compress_level": 3},  # higher levels save a few percent and take several times as long
+    "jpeg": {"kind": "JPEG", "quality": 95, "subsampling": 0},
 }
 
 
@@ -52,8 +51,8 @@ def convert(job: Job) -> Converted:
     except (ImageError, PoseError) as error:
         return Converted(job.name, reason=str(error))
     entries = {
-        size: Record(job.stamp, poses[size], _encoded(_fitted(picture, size, Image.Resampling.BICUBIC), job.encoding),
-                     _encoded(_fitted(mask, size, Image.Resampling.BOX), "png") if mask else b"").pack()
+        size: Record(job.stamp, poses[size], encode_image(_fitted(picture, size, Image.Resampling.BICUBIC), **ENCODINGS[job.encoding]),
+                     encode_image(_fitted(mask, size, Image.Resampling.BOX), **ENCODINGS["png"]) if mask else b"").pack()
         for size in job.sizes
     }  # fmt: skip
     return Converted(job.name, entries)
@@ -97,9 +96,3 @@ def _fitted(picture: Image.Image, size: tuple[int, int], filtering: Image.Resamp
         box = (side, 0.0, picture.width - side, float(picture.height))
     whole = box[2] - box[0] == picture.width
     return picture if whole and picture.size == (size[1], size[0]) else picture.resize((size[1], size[0]), filtering, box=box)
-
-
-def _encoded(picture: Image.Image, encoding: str) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, **ENCODINGS[encoding])
-    return buffer.getvalue()

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
-import os
 import signal
 import sys
 from collections import deque
@@ -27,7 +25,8 @@ from typing import Any
 import lmdb
 from tqdm import tqdm
 
-from nted_step.weights import write_atomically
+from nted_step.files import write_json
+from nted_step.hardware import available_cores
 from training.deepfashion.conversion import ENCODINGS, Converted, Job, convert
 from training.deepfashion.folder import Layout, LayoutError, name_problem, read_layout
 from training.deepfashion.records import MAX_KEY, size_folder
@@ -99,7 +98,7 @@ def prepare(root: Path, sizes: Sequence[Size], output: Path, encoding: str = "pn
         report.pairs = _count_pairs(layout, report.broken)
         for writer in writers.values():
             writer.finish(layout.pairs, report.broken)
-    write_atomically(output / "report.json", (json.dumps(report.document(), indent=2) + "\n").encode())
+    write_json(output / "report.json", report.document())
     if len(report.broken) == report.images:
         first = next(iter(report.broken.values()))
         raise PrepareError(f"{root}: none of the {report.images} listed images can be used, see {output / 'report.json'}; the first: {first}")
@@ -147,7 +146,7 @@ def _stamp(image: Path, pose: Path, masks: tuple[dict[str, Any], ...], encoding:
 
 def _converted(jobs: Sequence[Job], workers: int | None) -> Iterator[Converted]:
     """Results in the order of the jobs; few are in memory at a time."""
-    workers = min(workers or min(_cores(), -(-len(jobs) // PER_WORKER)), len(jobs))
+    workers = min(workers or min(available_cores(), -(-len(jobs) // PER_WORKER)), len(jobs))
     if workers <= 1:
         yield from map(convert, jobs)
         return
@@ -162,10 +161,6 @@ def _converted(jobs: Sequence[Job], workers: int | None) -> Iterator[Converted]:
                 yield waiting.popleft().result()
     except BrokenProcessPool:
         raise PrepareError("a worker process was ended from outside, for lack of memory perhaps; run again with --workers 1") from None
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _ignore_interrupt() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import lmdb
 
-from nted_step.weights import write_atomically
+from nted_step.files import write_file
 from training.deepfashion.records import WHOLE_NAME, RecordError, unpack
 
 START_BYTES = 64 * 2**20  # of the memory map, which doubles when it is full
@@ -62,9 +62,9 @@ class Writer:
         self._commit()
         self.environment.sync(True)
         for part, listed in pairs.items():
-            write_atomically(self.folder / f"{part}_pairs.txt", "".join(f"{a},{b}\n" for a, b in listed).encode())
+            write_file(self.folder / f"{part}_pairs.txt", "".join(f"{a},{b}\n" for a, b in listed).encode())
         document = {"parts": sorted(pairs), "left_out": sorted(left_out)}
-        write_atomically(self.folder / WHOLE_NAME, (json.dumps(document) + "\n").encode())
+        write_file(self.folder / WHOLE_NAME, (json.dumps(document) + "\n").encode())
 
     def _add(self, name: str, entry: bytes | None) -> None:
         self.waiting.append((name.encode(), entry))

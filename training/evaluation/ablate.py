@@ -24,8 +24,9 @@ import numpy as np
 import torch
 import yaml
 
+from nted_step.execution import Eager
+from nted_step.files import write_file, write_json
 from nted_step.pipeline import choose_device
-from nted_step.weights import write_atomically
 from training.data.figure_store import Pairs
 from training.data.stores import validation_store
 from training.evaluation.garment_colour import GarmentColours
@@ -104,14 +105,14 @@ def run_row(plan: Plan, row: str, output: Path, device: torch.device, stop: Any)
     store = validation_store(settings, trainer.ema.config, plan.people)
     people = torch.arange(store.people).numpy()
     pairs = store.pairs(people, 0 * people, 0 * people + 1)
-    images = chain(trainer.ema, pairs, device)
+    images = chain(Eager(trainer.ema), pairs, device)
     save_sheet(folder / "sheet.png", pairs, images)
     result = {
         "command": plan.command(row, output), "settings": identity, "people": plan.people, "samples": trainer.progress.total_samples,
         "seconds": round(trainer.progress.seconds, 1), "session_seconds": round(time.monotonic() - began, 1),
         "torch": torch.__version__, "measured": measure(images[-1], pairs), COPY: measure(pairs.source, pairs),
     }  # fmt: skip
-    write_atomically(folder / "result.json", (json.dumps(result, indent=2) + "\n").encode())
+    write_json(folder / "result.json", result)
     return result
 
 
@@ -161,8 +162,8 @@ def main(arguments: list[str] | None = None) -> int:
                 print("stopped; saved; run the same command again to go on", flush=True)
                 return 130
             results[row] = result
-            write_atomically(options.output / "table.json", (json.dumps(results, indent=2) + "\n").encode())
-            write_atomically(options.output / "table.md", table(results).encode())
+            write_json(options.output / "table.json", results)
+            write_file(options.output / "table.md", table(results).encode())
     except (ValueError, DivergedError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

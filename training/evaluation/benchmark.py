@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import os
 import platform
 import resource
 import sys
@@ -26,7 +25,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from nted_step.benchmark.latency import device_name
+from nted_step.hardware import available_cores, device_name
 from nted_step.pipeline import choose_device
 from training.memory import keep_freed_memory
 from training.progress import Iteration
@@ -114,7 +113,7 @@ def benchmark(settings: Settings, stage: int, iterations: int, device: torch.dev
         "shares": {part: spent / seconds for part, spent in watch.seconds().items()},
         "peak_memory_gb": _peak_bytes() / 1e9,
         **({"peak_gpu_memory_gb": torch.cuda.max_memory_allocated(device) / 1e9} if device.type == "cuda" else {}),
-        "machine": {"device": device_name(device), "processor": _processor(), "cores": os.cpu_count(), "threads": torch.get_num_threads()},
+        "machine": {"device": device_name(device), "cores": available_cores(), "threads": torch.get_num_threads()},
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
     }  # fmt: skip
 
@@ -125,15 +124,6 @@ def _peak_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def _processor() -> str:
-    """The processor's name, where the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
 def format_report(report: dict[str, Any]) -> str:
     """The report for people."""
     height, width = report["size"]
@@ -142,7 +132,7 @@ def format_report(report: dict[str, Any]) -> str:
     return "\n".join([
         f"{report['preset']}, stage {report['stage']} at {height}x{width}, {report['rollout']}, {report['precision']}, "
         f"effective batch {report['effective_batch']}",
-        f"{machine['device']}, {machine['processor']}, {machine['cores']} cores, {machine['threads']} threads, "
+        f"{machine['device']}, {machine['cores']} cores, {machine['threads']} threads, "
         f"torch {versions['torch']}, Python {versions['python']}",
         f"{report['images_per_second']:.2f} images/s, {report['samples_per_second']:.2f} samples/s, {report['seconds']:.3f} s an iteration "
         f"over {report['iterations']}, {report['r1_iterations']} of them with R1",

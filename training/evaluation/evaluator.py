@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,12 +15,11 @@ from tqdm import tqdm
 
 from nted_step.carrier import Carrier
 from nted_step.carrying import carry_person
-from nted_step.generator import Generator
-from nted_step.optimisation.cuda_graphs import accelerate
-from nted_step.optimisation.folding import fold
-from nted_step.optimisation.packing import can_pack, pack
+from nted_step.execution import Execution
+from nted_step.files import write_file, write_json
+from nted_step.optimisation import optimise
 from nted_step.schedule import ladder
-from nted_step.weights import Weights, write_atomically
+from nted_step.weights import Weights
 from training.carrier_losses import place_error, predict
 from training.data.figure_store import Pairs
 from training.deepfashion.store import collate
@@ -64,18 +62,16 @@ def evaluate(
 
     Raises ValueError when the pairs are not of the model's size.
     """
-    generator = fold(weights.build()).to(device, dtype, memory_format=torch.channels_last)
-    if can_pack(device, dtype):
-        pack(generator)
+    execution = optimise(weights.build(), device, dtype)
     carrier = weights.carrier.build().to(device, memory_format=torch.channels_last) if weights.carrier else None
-    config = generator.config
+    config = weights.config
     size = tuple(test.pairs.select(torch.tensor([0])).target.shape[-2:])
     if size != config.size:
         raise ValueError(f"the pairs are {size}, the model is {config.size}; no image is resized to be scored")
     measured = [config.steps] if only_last else list(range(1, config.steps + 1))
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as space:
-        sampled = sample_all(generator, carrier, test.pairs, measured, device, Path(space))
+        sampled = sample_all(execution, carrier, test.pairs, measured, device, Path(space))
         scorer = Scorer(sampled.target, sampled.mask, protocol, open_networks(device), test.reference, test.classes)
         baselines = {COPY: scorer.score(sampled.source)}
         if test.warped is not None:
@@ -98,9 +94,9 @@ def evaluate(
 
 
 @torch.no_grad()
-def sample_all(generator: Generator, carrier: Carrier | None, pairs: SomePairs, measured: list[int], device: torch.device, space: Path) -> Sampled:
+def sample_all(execution: Execution, carrier: Carrier | None, pairs: SomePairs, measured: list[int], device: torch.device, space: Path) -> Sampled:
     """The measured steps of every pair, with a bar. Images lie in files in ``space``: all steps of a test set can exceed the memory."""
-    height, width = generator.config.size
+    height, width = execution.generator.config.size
 
     def room(name: str, channels: int = 3) -> Tensor:
         count = len(pairs) * channels * height * width
@@ -108,7 +104,6 @@ def sample_all(generator: Generator, carrier: Carrier | None, pairs: SomePairs, 
 
     source, target, mask, steps = room("source"), room("target"), room("mask", 1), {k: room(f"step{k}") for k in measured}
     shown, shown_steps, errors = None, [], []
-    graphs = accelerate(generator) if device.type == "cuda" else None
     for index in tqdm(torch.arange(len(pairs)).split(CPU_BATCH if device.type == "cpu" else GPU_BATCH), desc="sampling", unit="batch"):
         some = pairs.select(index)
         carried = None
@@ -116,7 +111,7 @@ def sample_all(generator: Generator, carrier: Carrier | None, pairs: SomePairs, 
             places = predict(carrier, some.source.to(device), some.each(lambda value: value.to(device)))
             carried = carry_person(places, some.source.to(device))
             errors += [] if some.place is None else [place_error(places.place.cpu(), some)]
-        outputs = chain(generator, some, device, graphs=graphs, carried=carried)
+        outputs = chain(execution, some, device, carried=carried)
         source[index], target[index], mask[index] = to_bytes(some.source), to_bytes(some.target), (some.mask >= 0.5).to(torch.uint8)
         for k, images in steps.items():
             images[index] = to_bytes(outputs[k])
@@ -158,13 +153,13 @@ def write(report: dict[str, Any], pairs: Pairs, outputs: list[Tensor], folder: P
     """All files of a report."""
     folder.mkdir(parents=True, exist_ok=True)
     save_sheet(folder / "sheet.png", pairs, outputs)
-    write_atomically(folder / "metrics.json", (json.dumps(report, indent=2) + "\n").encode())
+    write_json(folder / "metrics.json", report)
     figure = plot(report)
     drawn = {kind: draw(figure, kind) for kind in ("png", "svg")}
     for kind, data in drawn.items():
-        write_atomically(folder / f"quality.{kind}", data)
+        write_file(folder / f"quality.{kind}", data)
     page = render_html(report, drawn["svg"].decode(), (folder / "sheet.png").read_bytes())
-    write_atomically(folder / "report.html", page.encode())
+    write_file(folder / "report.html", page.encode())
 
 
 def _digest(image: Tensor) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +10,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from nted_step.__main__ import load_pose
-from nted_step.image import load_photo, to_pil
+from nted_step.files import write_file
+from nted_step.image import encode_image, load_photo, to_pil
 from nted_step.output import strip
 from nted_step.pipeline import NTEDStepPipeline
 from nted_step.pose import Pose, PoseError
-from nted_step.weights import write_atomically
 
 PHOTO_SUFFIXES, POSE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp"), (".txt", ".json")
 LETTER = 8  # pixels of the canvas's width that a letter of a label takes
@@ -97,8 +96,7 @@ def write_photos(pipeline: NTEDStepPipeline, folder: Path, output: Path) -> Path
         raise ValueError(f"{output}: the sheet would be taken for one of the photos; choose another --output")
     size = pipeline.config.size
     photos, targets = read_photos(folder, size), read_targets(folder / "poses", size)
-    buffer = io.BytesIO()
-    draw_photos(pipeline, photos, targets).save(buffer, "PNG")
+    sheet = encode_image(draw_photos(pipeline, photos, targets))
     output.mkdir(parents=True, exist_ok=True)
-    write_atomically(output / "photos.png", buffer.getvalue())
+    write_file(output / "photos.png", sheet)
     return output / "photos.png"

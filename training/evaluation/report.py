@@ -12,6 +12,8 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from PIL import Image
 
+from nted_step.image import encode_image
+
 COPY, WARP = "copying the source", "warping its limbs"
 # Key of a row -> title, digits after the point, whether more is better (None: the nearer to 1 the better).
 COLUMNS = {
@@ -161,6 +163,4 @@ def _html_missing(report: dict[str, Any]) -> str:
 
 
 def _webp(png: bytes) -> str:
-    buffer = io.BytesIO()
-    Image.open(io.BytesIO(png)).convert("RGB").save(buffer, "WEBP", quality=85)
-    return base64.b64encode(buffer.getvalue()).decode()
+    return base64.b64encode(encode_image(Image.open(io.BytesIO(png)).convert("RGB"), "WEBP", quality=85)).decode()

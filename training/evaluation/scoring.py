@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nted_step.classes import FACE
 from training.evaluation.garment_colour import GarmentColours
 from training.evaluation.metrics import SSIM_SETTINGS, Gaussian, NotAvailable, Protocol, edges, fit_gaussian, frechet_distance, psnr, ssim
 from training.evaluation.networks import Features, Networks
 from training.losses import el0_distance
-from training.objective import FACE
 
 NOT_AVAILABLE = "not available"
 BATCH = 16  # images that a network sees at a time

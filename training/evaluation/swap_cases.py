@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from appearance_control.classes import labels_of
+from nted_step.classes import CLASSES
 from nted_step.pose import Pose
 from training.figures import render_people
-from training.figures.person import CLASSES, sample_person, with_garments
+from training.figures.person import sample_person, with_garments
 
 PARTS = {"upper": 0.6, "lower": 0.25, "shoes": 0.15}  # how often each is tried first
 DONORS, POSES = 40, 6  # people and target poses that are tried for a wearer before another part is

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -19,11 +18,11 @@ from tqdm import tqdm
 from appearance_control.masks import MaskError
 from appearance_control.parser import FashionParser
 from appearance_control.swap import Garment, GarmentSwap, SwapError
-from nted_step.image import to_uint8
+from nted_step.files import write_file
+from nted_step.image import encode_image, to_uint8
 from nted_step.person import Person
 from nted_step.pipeline import NTEDStepPipeline
 from nted_step.pose import skeleton_map
-from nted_step.weights import write_atomically
 from training.efficientnet import open_efficientnet
 from training.evaluation.garment_colour import GarmentColours
 from training.evaluation.metrics import NotAvailable, psnr, to_bytes
@@ -178,10 +177,8 @@ def save_sheet(path: Path, tried: Sequence[Tried]) -> None:
         pictures = [one.case.wearer, one.case.donor, *one.images.values(), one.case.truth]
         wearer, donor, *others = (picture.permute(1, 2, 0).numpy() for picture in pictures)
         rows.append(np.concatenate([wearer, donor, pose, *others], axis=1))
-    buffer = io.BytesIO()
-    Image.fromarray(np.concatenate(rows)).save(buffer, "PNG")
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, buffer.getvalue())
+    write_file(path, encode_image(Image.fromarray(np.concatenate(rows))))
 
 
 def format_table(report: dict[str, Any]) -> str:

@@ -1,6 +1,5 @@
 """Clothed 3-D human figures with exact annotation: training data that anyone may redistribute."""
 
-from .person import CLASSES
 from .render import TEST_SEED, FigureBatch, named_poses, render_people
 
-__all__ = ["CLASSES", "TEST_SEED", "FigureBatch", "named_poses", "render_people"]
+__all__ = ["TEST_SEED", "FigureBatch", "named_poses", "render_people"]

@@ -7,29 +7,21 @@ train_pairs.txt and test_pairs.txt (`source,target`), train.lst and test.lst, an
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
+from PIL import Image
 from pycocotools import mask as coco_mask
 from tqdm import tqdm
 
-from .person import CLASSES
+from nted_step.classes import CLASSES
+from nted_step.files import write_file
+from nted_step.image import encode_image
+
 from .render import TEST_SEED, FigureBatch
 from .workers import render_groups
-
-
-def write_whole(path: Path, save: Callable[[Path], None]) -> None:
-    """Write a file beside its place and rename it, so that no half-written file stays."""
-    part = path.with_name(f".{path.stem}.part{path.suffix}")
-    try:
-        save(part)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def image_name(seed: int, pose: int) -> str:
@@ -68,18 +60,6 @@ def pairs(names: list[str]) -> list[tuple[str, str]]:
     return [(a, b) for a in names for b in names if a != b]
 
 
-def _save_text(text: str) -> Callable[[Path], None]:
-    return lambda path: path.write_text(text, encoding="utf-8")
-
-
-def _save_image(image: np.ndarray) -> Callable[[Path], None]:
-    def save(path: Path) -> None:
-        if not cv2.imwrite(str(path), image[:, :, ::-1]):
-            raise OSError(f"could not write {path}")
-
-    return save
-
-
 class _Writer:
     """Collects the index of a data set while its images are written."""
 
@@ -98,8 +78,8 @@ class _Writer:
         for i in range(len(image)):
             seed, pose = int(batch.person_seed[i]), int(batch.pose_index[i])
             name = image_name(seed, pose)
-            write_whole(self.output / "img" / name, _save_image(image[i]))
-            write_whole(self.output / "pose" / (Path(name).stem + ".txt"), _save_text(pose_text(joints[i], visible[i], self.size)))
+            write_file(self.output / "img" / name, encode_image(Image.fromarray(image[i])))
+            write_file(self.output / "pose" / (Path(name).stem + ".txt"), pose_text(joints[i], visible[i], self.size).encode())
             number = len(self.images) + 1
             self.images.append(dict(id=number, file_name=name, height=self.size[0], width=self.size[1], person=seed, pose=pose, face_box=boxes[i].tolist()))
             for entry in annotations(classes[i], instances[i]):
@@ -111,11 +91,11 @@ class _Writer:
         for part, chosen in (("train", [s for s in self.names if s not in test]), ("test", sorted(test))):
             listing = "".join(f"{n}\n" for s in chosen for n in self.names[s])
             paired = "".join(f"{a},{b}\n" for s in chosen for a, b in pairs(self.names[s]))
-            write_whole(self.output / f"{part}.lst", _save_text(listing))
-            write_whole(self.output / f"{part}_pairs.txt", _save_text(paired))
+            write_file(self.output / f"{part}.lst", listing.encode())
+            write_file(self.output / f"{part}_pairs.txt", paired.encode())
         categories = [dict(id=i + 1, name=n, supercategory="fashion") for i, n in enumerate(CLASSES)]
         text = json.dumps(dict(images=self.images, annotations=self.annotations, categories=categories))
-        write_whole(self.output / "masks.json", _save_text(text))
+        write_file(self.output / "masks.json", text.encode())
 
 
 def write_dataset(output: str | Path, seeds: Iterable[int], poses: int, size: tuple[int, int] = (256, 176), device: str | torch.device = "cpu",

@@ -7,9 +7,11 @@ from functools import cache
 
 import numpy as np
 
+from nted_step.classes import LABELS
+
 from .body import ARM_AXIS, BONE, BONES, HANGING, HEAD, HIP, LEG_AXIS, PIVOTS, SHAPES, WRIST, Template, skin_weights, step, template
 from .hair import hair_mesh
-from .person import LABEL, Garment, Material, Person
+from .person import Garment, Material, Person
 from .pieces import Piece, bone_weight, compact, grid_faces, rounded_box, simple, tube, vertex_normals
 
 
@@ -120,7 +122,7 @@ def _cloth(body: _Body, cut: np.ndarray, offset: np.ndarray, material: int, kind
     p = body.p + body.n * offset[:, None].astype(np.float32)
     if sideways is not None:
         p = p + sideways.astype(np.float32)
-    piece = compact(p, body.n, t.position, t.weight, t.face, t.region, cut, material, LABEL[kind], instance, **more)
+    piece = compact(p, body.n, t.position, t.weight, t.face, t.region, cut, material, LABELS[kind], instance, **more)
     piece.normal = vertex_normals(piece.position, piece.face)
     return piece
 
@@ -174,7 +176,7 @@ def _skirt_piece(body: _Body, cut: dict, top: float, material: int, kind: str, e
     if opening:
         gap = np.where(v[:, 2] > 0, np.abs(v[:, 0]) - opening - .08 * np.clip(1.0 - v[:, 1], 0, 1), 1).astype(np.float32)
     tex = v.copy()
-    piece = Piece(v, n, tex, skirt_weights(v), f, np.full(len(f), HANGING), gap, material, LABEL[kind], 1, bias, True)
+    piece = Piece(v, n, tex, skirt_weights(v), f, np.full(len(f), HANGING), gap, material, LABELS[kind], 1, bias, True)
     return piece
 
 
@@ -368,18 +370,18 @@ def _wear_bag(w: _Wardrobe, g: Garment) -> None:
         bone = "l_carry" if s > 0 else "r_carry"
         pivot = (WRIST + .10 * ARM_AXIS) * flip
         v, f = rounded_box(pivot + [0, -.11 - c["height"], 0], (.045, c["height"], c["width"]), 5)
-        w.pieces.append(simple(v, f, bone_weight(len(v), bone), m, LABEL["bag"], 1, texture=_bag_texture(v), bias=.006))
+        w.pieces.append(simple(v, f, bone_weight(len(v), bone), m, LABELS["bag"], 1, texture=_bag_texture(v), bias=.006))
         a = np.linspace(0, np.pi, 13)
         for side in (-.02, .02):
             loop = pivot + np.stack([np.full(13, side), np.sin(a) * .13 - .125, np.cos(a) * c["width"] * .55], 1)
             v, f = tube(loop, .006, out=(1, 0, 0), sides=6)
-            w.pieces.append(simple(v, f, bone_weight(len(v), bone), m, LABEL["bag"], 1, bias=.006))
+            w.pieces.append(simple(v, f, bone_weight(len(v), bone), m, LABELS["bag"], 1, bias=.006))
         return
     hw, hf, _ = (float(v) for v in body.girth(np.array(.92)))
     thick = .035
     centre = np.array([s * (hw + thick + .035), .90, .02])
     v, f = rounded_box(centre, (thick, c["height"], c["width"]), 5)
-    w.pieces.append(simple(v, f, bone_weight(len(v), "pelvis"), m, LABEL["bag"], 1, texture=_bag_texture(v), bias=.01))
+    w.pieces.append(simple(v, f, bone_weight(len(v), "pelvis"), m, LABELS["bag"], 1, texture=_bag_texture(v), bias=.01))
     # the strap: over the far (cross) or near shoulder, front and back
     over = np.array([-s * .085 if c["style"] == "cross" else s * .115, 1.452, -.03])
     for face in (1, -1):
@@ -392,7 +394,7 @@ def _wear_bag(w: _Wardrobe, g: Garment) -> None:
         line[:, 2] = face * (depth * top + .026) - .03 * (1 - top)
         v, f = tube(line, .009, flat=.35, sides=6)
         wt = skin_weights(v)[0]
-        w.pieces.append(simple(v, f, _torso_only(wt), m, LABEL["bag"], 1, bias=.022))
+        w.pieces.append(simple(v, f, _torso_only(wt), m, LABELS["bag"], 1, bias=.022))
 
 
 def _torso_only(weight: np.ndarray) -> np.ndarray:
@@ -415,7 +417,7 @@ def _wear_neckwear(w: _Wardrobe, g: Garment) -> None:
     extra = .028 if "outer" in w.person.outfit else .012
 
     def add(v, f, bias=.01, **more):
-        w.pieces.append(simple(v, f, _torso_only(skin_weights(v)[0]), m, LABEL["neckwear"], 1, bias=bias, **more))
+        w.pieces.append(simple(v, f, _torso_only(skin_weights(v)[0]), m, LABELS["neckwear"], 1, bias=bias, **more))
 
     if style == "scarf":
         for lift, r in ((0, .086), (.028, .078)):
@@ -446,12 +448,12 @@ def _wear_headwear(w: _Wardrobe, g: Garment) -> None:
     style = g.cut["style"]
     v, f, level = _hat(style)
     cut = v[:, 1] - level(v)
-    w.pieces.append(simple(v, f, bone_weight(len(v), "head"), m, LABEL["headwear"], 1, cut=cut.astype(np.float32), region=HEAD, bias=.004, two_sided=True))
+    w.pieces.append(simple(v, f, bone_weight(len(v), "head"), m, LABELS["headwear"], 1, cut=cut.astype(np.float32), region=HEAD, bias=.004, two_sided=True))
     if style == "beanie":
         ring_a = np.arange(36) / 36 * 2 * np.pi
         ring = np.stack([np.sin(ring_a) * .090, 1.662 - .022 * np.cos(ring_a + np.pi), -.012 + np.cos(ring_a) * .108], 1)
         b, bf = tube(ring, .017, flat=1.0, sides=8, closed=True, out=(0, 1, 0))
-        w.pieces.append(simple(b, bf, bone_weight(len(b), "head"), m, LABEL["headwear"], 1, region=HEAD, bias=.005))
+        w.pieces.append(simple(b, bf, bone_weight(len(b), "head"), m, LABELS["headwear"], 1, region=HEAD, bias=.005))
     else:
         k = np.linspace(0, 1, 7)[:, None]
         a = np.linspace(-1.25, 1.25, 25)[None] if style == "cap" else np.arange(48)[None] / 48 * 2 * np.pi
@@ -462,7 +464,7 @@ def _wear_headwear(w: _Wardrobe, g: Garment) -> None:
         grid = np.stack(np.broadcast_arrays(x, level_y - droop + .012 * np.cos(a), z), -1)
         b = grid.reshape(-1, 3)
         bf = grid_faces(7, grid.shape[1], closed=style != "cap")
-        w.pieces.append(simple(b, bf, bone_weight(len(b), "head"), m, LABEL["headwear"], 1, region=HEAD, bias=.005, two_sided=True))
+        w.pieces.append(simple(b, bf, bone_weight(len(b), "head"), m, LABELS["headwear"], 1, region=HEAD, bias=.005, two_sided=True))
 
 
 @cache
@@ -481,7 +483,7 @@ def _wear_eyeglass(w: _Wardrobe, g: Garment) -> None:
     wide, high = c["width"], c["height"]
 
     def add(v, f, mat=m, **more):
-        w.pieces.append(simple(v, f, bone_weight(len(v), "head"), mat, LABEL["eyeglass"], 1, region=HEAD, **{"bias": .006, **more}))
+        w.pieces.append(simple(v, f, bone_weight(len(v), "head"), mat, LABELS["eyeglass"], 1, region=HEAD, **{"bias": .006, **more}))
 
     for s in (-1, 1):
         x = s * (.0335 + np.sign(np.cos(a)) * np.abs(np.cos(a)) ** p * wide)
@@ -518,7 +520,7 @@ def _add_hair(w: _Wardrobe) -> None:
     m = w.material(Material("hair", tuple(c), tuple(np.clip(c * .55, 0, 1)), tuple(np.clip(c * 1.35 + .03, 0, 1)), .006, .5, 0, .25, .4, person.seed % 60000,
                             9 if style in ("afro", "curly", "buzz") else 0))
     region = np.full(len(f), HEAD)
-    w.pieces.append(compact(p, n, p, wt, f, region, cut, m, LABEL["hair"], 1, bias=.001, two_sided=True))
+    w.pieces.append(compact(p, n, p, wt, f, region, cut, m, LABELS["hair"], 1, bias=.001, two_sided=True))
 
 
 def _add_skin(w: _Wardrobe) -> None:
@@ -526,7 +528,7 @@ def _add_skin(w: _Wardrobe) -> None:
     t = body.t
     m = w.material(Material("skin", person.skin, person.skin, person.hair_colour, .05, .5, 0, .12, .1, person.seed % 60000))
     cut = .012 - w.cover
-    w.pieces.insert(0, compact(body.p, body.n, t.position, t.weight, t.face, t.region, cut, m, LABEL["skin"], 1))
+    w.pieces.insert(0, compact(body.p, body.n, t.position, t.weight, t.face, t.region, cut, m, LABELS["skin"], 1))
 
 
 def _stretch(person: Person) -> np.ndarray:

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-CLASSES = ("top", "skirt", "leggings", "dress", "outer", "pants", "bag", "neckwear", "headwear", "eyeglass", "belt",
-           "footwear", "hair", "skin", "face")
-LABEL = {name: i + 1 for i, name in enumerate(CLASSES)}
+from nted_step.classes import CLASSES
+
 PATTERNS = ("solid", "stripes", "pinstripes", "check", "dots", "block", "floral", "graphic", "denim", "zigzag", "camo", "ombre",
             "knit", "leather", "gingham", "paint", "skin", "face", "hair", "shoe", "lens", "seat", "panel")
 PATTERN = {name: i for i, name in enumerate(PATTERNS)}

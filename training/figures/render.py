@@ -14,10 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nted_step.classes import LABELS
+
 from . import annotate, faces, textures
 from .body import BONE, BONES, HEAD_TOP, PIVOTS
 from .garments import Figure, assemble
-from .person import LABEL, PATTERN, Person, sample_person, with_garments
+from .person import PATTERN, Person, sample_person, with_garments
 from .pieces import rounded_box, vertex_normals
 from .poses import NAMES, Pose, base_pose, bone_affines, sample_pose
 from .raster import rasterise, setup
@@ -232,12 +234,12 @@ def _render(scene: _Scene, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tenso
     present = set(scene.materials[:, 0].long().tolist())
     albedo = textures.colour(m, point, region, metre, present, wrapped)
     label = scene.label.index_select(0, face)
-    skin = label == LABEL["skin"]
+    skin = label == LABELS["skin"]
     facial = (skin & faces.is_face(point)).nonzero().squeeze(1)
     i = image[facial]
     albedo[facial] = faces.paint(albedo[facial], point[facial], scene.facial[i], scene.hair[i], metre[facial]).clamp(0, 1)
     label = label.clone()
-    label[facial] = LABEL["face"]
+    label[facial] = LABELS["face"]
     lit = _shade(scene, albedo, normal, m, point, image, back)
     dark = _contact(depth, pixel, n, size)
     lit = lit * (1 - dark[:, None] * lit.new_tensor([.72, .80, .84]))

@@ -3,7 +3,6 @@ little from threads."""
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -12,6 +11,8 @@ from multiprocessing import get_context
 import numpy as np
 import torch
 
+from nted_step.hardware import available_cores
+
 from .render import FigureBatch, render_people
 
 AHEAD = 8  # groups rendered ahead of the one that is asked for
@@ -19,7 +20,7 @@ AHEAD = 8  # groups rendered ahead of the one that is asked for
 
 def single_threaded_pool(most: int | None = None) -> ProcessPoolExecutor:
     """A process per core, or `most`, with one thread each."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = available_cores()
     return ProcessPoolExecutor(min(cores, most or cores), get_context("spawn"), torch.set_num_threads, (1,))
 
 

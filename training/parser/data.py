@@ -4,7 +4,6 @@ All work on a batch is done where its arrays are, on a GPU as on the CPU, and as
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from appearance_control.detection import MEAN, STD, to_resized
+from nted_step.files import folder_beside
 from training.figures.workers import render_groups
 
 LEAST_PIXELS = 4  # of an instance that is asked for: below, it cannot be told from its neighbours
@@ -154,11 +154,8 @@ def parser_store(root: Path, people: int, poses: int, seed: int, size: tuple[int
     """Open the store of figures ``seed .. seed + people - 1``, rendering it first if it is not there."""
     folder = root / f"parser_{size[0]}x{size[1]}_{seed}_{people}x{poses}"
     if not folder.is_dir():
-        beside = folder.with_name(f".{folder.name}.part")
-        shutil.rmtree(beside, ignore_errors=True)
-        beside.mkdir(parents=True)
-        _render(beside, people, poses, seed, size)
-        beside.rename(folder)  # last, so that a folder of that name is whole
+        with folder_beside(folder) as beside:
+            _render(beside, people, poses, seed, size)
     return ParserStore(folder, device)
 
 

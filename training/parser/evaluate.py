@@ -17,8 +17,9 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from tqdm import tqdm
 
-from appearance_control.classes import CLASSES
-from appearance_control.parser import BUNDLED_PARSER, FashionParser, Parse
+from appearance_control.parser import FashionParser, Parse
+from nted_step.assets import PARSER_WEIGHTS
+from nted_step.classes import CLASSES
 from training.figures import TEST_SEED
 from training.figures.dataset import annotations
 from training.figures.workers import render_groups
@@ -82,7 +83,7 @@ def average_precision(truth: dict[str, Any], found: list[dict[str, Any]], kind: 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training evaluate-parser", description="Box and mask AP of a parser on test figures.")
-    parser.add_argument("--weights", default=str(BUNDLED_PARSER), help="folder or Hub repository")
+    parser.add_argument("--weights", default=str(PARSER_WEIGHTS), help="folder or Hub repository")
     parser.add_argument("--figures", type=int, default=200)
     parser.add_argument("--seed", type=int, default=TEST_SEED, help="of the first person")
     parser.add_argument("--json", action="store_true", help="print JSON")

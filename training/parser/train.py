@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import math
-import platform
 import signal
 import sys
 import time
@@ -23,6 +22,7 @@ from torch import Tensor, nn
 
 from appearance_control.network import SMALL, ParserConfig, build_network
 from appearance_control.parser import save_parser
+from nted_step.hardware import describe_hardware
 from nted_step.pipeline import choose_device
 from training.checkpoint import load_latest, save_checkpoint
 from training.figures import TEST_SEED
@@ -120,15 +120,8 @@ class ParserTrainer:
     def save(self, run: Path, figures: str) -> Path:
         """A checkpoint, and the moving average as weights in half precision."""
         save_checkpoint(run, self.state(), self.images)
-        summary = f"small Mask R-CNN, {self.images} images of {figures}, {self.elapsed / 60:.0f} minutes on {hardware(self.device)}"
+        summary = f"small Mask R-CNN, {self.images} images of {figures}, {self.elapsed / 60:.0f} minutes on {describe_hardware(torch.device(self.device))}"
         return save_parser(run / "weights", self.average, self.config, {"summary": summary, "licence": "Apache-2.0"})
-
-
-def hardware(device: str) -> str:
-    """What a device is, in words."""
-    if torch.device(device).type == "cuda":
-        return f"one {torch.cuda.get_device_name(device)}"
-    return f"{torch.get_num_threads()} threads of a CPU ({platform.machine()})"
 
 
 def train(trainer: ParserTrainer, store: ParserStore | FolderFigures, run: Path, *, batch: int, save_minutes: float, figures: str, log=print) -> None:

@@ -20,8 +20,9 @@ from typing import Any
 import torch
 
 from nted_step.carrier import Carrier, CarrierConfig
+from nted_step.files import write_file
 from nted_step.generator import Generator
-from nted_step.weights import CARD_NAME, CARRIER_FOLDER, load_carrier, load_weights, save_carrier, save_weights, write_atomically
+from nted_step.weights import CARD_NAME, CARRIER_FOLDER, load_carrier, load_weights, save_carrier, save_weights
 from training.checkpoint import load_checkpoint
 from training.evaluation.report import COLUMNS, cell, measured, rows_of
 from training.growing import at_stage, stage_config
@@ -120,11 +121,11 @@ def export(
         carrier = load_carrier(settings.carrier)
         save_carrier(output / CARRIER_FOLDER, carrier.build(), carrier.training, dtype)
         if (card := Path(settings.carrier, CARD_NAME)).is_file():
-            write_atomically(output / CARRIER_FOLDER / CARD_NAME, card.read_bytes())
+            write_file(output / CARRIER_FOLDER / CARD_NAME, card.read_bytes())
     save_weights(output, generator, training, dtype)
     digest = _compare(generator, output, dtype)
     card = _card(generator, settings, state, _report(metrics, digest), where, note, dtype)
-    write_atomically(output / CARD_NAME, card.encode())
+    write_file(output / CARD_NAME, card.encode())
     return output
 
 
@@ -165,7 +166,7 @@ def _export_carrier(state: dict[str, Any], settings: Settings, output: Path, whe
         data=PREPARED.format(folder=settings.data) if settings.data else FIGURES.format(**seeds),
         samples=progress["total_samples"], hours=progress["seconds"] / 3600, where=where, note=f"\n\n{note}" if note else "",
     )  # fmt: skip
-    write_atomically(output / CARD_NAME, card.encode())
+    write_file(output / CARD_NAME, card.encode())
     return output
 
 

@@ -12,7 +12,7 @@ from nted_step.generator import Generator
 from nted_step.weights import save_weights
 from pose_editor import presets
 from pose_editor.studio import weights_panel
-from pose_editor.studio.weights_panel import WeightsChoice, private, with_revision
+from pose_editor.studio.weights_panel import WeightsChoice, private
 
 
 def request(**headers: str):
@@ -101,9 +101,3 @@ def test_what_cannot_be_used_is_one_line_and_the_old_ones_stay(choice, tiny_conf
         said, *rest = choice.use(name, HERE)
         assert "error" in said and says in said and "\n" not in said and rest == [gr.skip(), gr.skip()]
     assert choice.studio.pipeline is before
-
-
-def test_a_revision_is_what_follows_the_last_at(tmp_path) -> None:
-    assert with_revision("user/name@v2") == ("user/name", "v2") and with_revision(" user/name ") == ("user/name", None)
-    (tmp_path / "a@b").mkdir()
-    assert with_revision(str(tmp_path / "a@b")) == (str(tmp_path / "a@b"), None)

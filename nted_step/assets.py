@@ -1,0 +1,11 @@
+"""Where the bundled files are: in a checkout beside the packages, in an installation inside this one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_HERE = Path(__file__).parent
+ASSETS = next((folder for folder in (_HERE / "assets", _HERE.parent / "assets") if folder.is_dir()), _HERE.parent / "assets")
+WEIGHTS = ASSETS / "weights" / "lite"
+PARSER_WEIGHTS = ASSETS / "weights" / "parser"
+EXAMPLES = ASSETS / "examples"
