@@ -1,6 +1,6 @@
 """The page: choose a person, drag the joints, watch the person take the new pose step by step, in other people's clothes if wanted.
 
-    python app.py [--weights FOLDER_OR_HUB_REPO[@REVISION]] [--device auto] [--port 7860] [--verbose]
+python app.py [--weights FOLDER_OR_HUB_REPO[@REVISION]] [--device auto] [--port 7860] [--verbose]
 """
 
 from __future__ import annotations
@@ -45,7 +45,6 @@ SESSIONS = 64  # visitors whose photo is kept in memory
 PHOTO_SECONDS = 3600  # after which a visitor's photo is forgotten
 
 
-
 CSS = layout.CSS + garment_tab.CSS
 
 
@@ -78,7 +77,9 @@ def build(studio: Studio, private: bool = False, parser: Path = PARSER_WEIGHTS) 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="NTED Step: drag a person's joints and watch the person take the new pose.")
     parser.add_argument("--weights", default=str(WEIGHTS), metavar="FOLDER_OR_HUB_REPO[@REVISION]", help="default: the weights in the box")
-    parser.add_argument("--parser", default=str(PARSER_WEIGHTS), metavar="FOLDER", help="of the garments' parser; default: the one in the box")
+    parser.add_argument(
+        "--parser", default=str(PARSER_WEIGHTS), metavar="FOLDER", help="of the garments' parser; default: the one in the box"
+    )
     parser.add_argument("--device", default="auto", help=f"{', '.join(DEVICES)} (default: auto)")
     parser.add_argument("--dtype", default="auto", help=f"auto, {', '.join(DTYPES)} (default: auto)")
     # A Space says by these variables where it expects the page.
@@ -86,7 +87,9 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--host", default=host, help="address to listen on; 0.0.0.0 for all (default: %(default)s)")
     parser.add_argument("--port", type=int, default=port, help="default: %(default)s")
     parser.add_argument("--share", action="store_true", help="make a temporary public link through Gradio's service")
-    parser.add_argument("--temp-mib", type=int, default=temporary_files.MOST_MIB, help="temporary files kept at most, MiB (default: %(default)s)")
+    parser.add_argument(
+        "--temp-mib", type=int, default=temporary_files.MOST_MIB, help="temporary files kept at most, MiB (default: %(default)s)"
+    )
     parser.add_argument("--verbose", action="store_true", help="log previews and small questions of the page, too")
     return parser.parse_args(argv)
 

@@ -190,10 +190,19 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("swap", help="a wearer in other people's clothes; writes every step")
     command.add_argument("--person", required=True, help="photo of the wearer")
     command.add_argument("--garment", required=True, action="append", help="photo of somebody in the garment; may be repeated")
-    command.add_argument("--parts", action="append", help="upper, lower, dress, shoes, hair, headwear or any class, joined by commas; for each garment")
+    command.add_argument(
+        "--parts", action="append", help="upper, lower, dress, shoes, hair, headwear or any class, joined by commas; for each garment"
+    )
     command.add_argument("--strength", action="append", type=float, help="0..1, for each garment")
-    command.add_argument("--mask", action="append", help="black-and-white picture of the garment, made by hand, for each garment; - for none")
-    command.add_argument("--mask-on", choices=("pose", "photo"), default="pose", help="what the masks are drawn on: the garment's person in the target pose, or the photo")
+    command.add_argument(
+        "--mask", action="append", help="black-and-white picture of the garment, made by hand, for each garment; - for none"
+    )
+    command.add_argument(
+        "--mask-on",
+        choices=("pose", "photo"),
+        default="pose",
+        help="what the masks are drawn on: the garment's person in the target pose, or the photo",
+    )
     command.add_argument("--wearer-mask", help="likewise, what is replaced, on the wearer in the target pose")
     command.add_argument("--person-pose", help="the pose in the wearer's photo; by default the .txt beside it")
     command.add_argument("--garment-pose", action="append", help="likewise for each garment's photo")
@@ -215,7 +224,9 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("evaluate", help="how good swaps are, between rendered people")
     command.add_argument("--people", type=int, default=100, help="how many wearers")
     command.add_argument("--seed", type=int, default=9_000_000, help="of the first; no training run sees 9000000 and above")
-    command.add_argument("--masks", choices=("parser", "truth"), default="parser", help="truth: the true class maps, as a perfect parser would see")
+    command.add_argument(
+        "--masks", choices=("parser", "truth"), default="parser", help="truth: the true class maps, as a perfect parser would see"
+    )
     command.add_argument("--output", help="folder for sheet.png: the first people in every way")
     command.add_argument("--json", action="store_true", help="print JSON")
     command.add_argument("--weights", default=str(WEIGHTS), help="folder or Hub repository[@revision]")

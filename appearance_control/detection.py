@@ -190,7 +190,9 @@ def enlarge(boxes: Tensor, margin: float, size: tuple[int, int]) -> Tensor:
     x1, y1, x2, y2 = boxes.unbind(-1)
     more_x, more_y = (x2 - x1) * margin, (y2 - y1) * margin
     h, w = size
-    return torch.stack([(x1 - more_x).clamp(min=0), (y1 - more_y).clamp(min=0), (x2 + more_x).clamp(max=w), (y2 + more_y).clamp(max=h)], dim=-1)
+    return torch.stack(
+        [(x1 - more_x).clamp(min=0), (y1 - more_y).clamp(min=0), (x2 + more_x).clamp(max=w), (y2 + more_y).clamp(max=h)], dim=-1
+    )
 
 
 def log_odds(logits: Tensor) -> Tensor:

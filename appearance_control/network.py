@@ -59,7 +59,10 @@ class ParserConfig:
             raise ValueError(f"backbone must be one of {', '.join(BACKBONES)}, not {self.backbone!r}")
         if self.labels <= len(CLASSES) or (self.backbone == "small" and len(self.widths) != 4):
             raise ValueError(f"a parser has more than {len(CLASSES)} labels, and a small one 4 widths")
-        if min(*self.resize, self.anchor_scale, self.pyramid, self.hidden, self.proposals, *self.widths) < 1 or self.resize[0] > self.resize[1]:
+        if (
+            min(*self.resize, self.anchor_scale, self.pyramid, self.hidden, self.proposals, *self.widths) < 1
+            or self.resize[0] > self.resize[1]
+        ):
             raise ValueError("sizes must be positive, and resize (shorter, longer)")
         if self.pixels < 0 or not 0 <= self.margin <= 1 or ((self.pixels or self.margin) and self.backbone != "small"):
             raise ValueError("pixels and margin (0 to 1) are not negative, and 0 but for a small network")
@@ -120,9 +123,7 @@ class SmallBackbone(nn.Module):
     def __init__(self, widths: tuple[int, ...]):
         super().__init__()
         first = widths[0]
-        self.stem = nn.Sequential(
-            nn.Conv2d(3, first, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(first), nn.ReLU(inplace=True)
-        )
+        self.stem = nn.Sequential(nn.Conv2d(3, first, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(first), nn.ReLU(inplace=True))
         self.stages = nn.ModuleList(
             nn.Sequential(_block(before, width, stride=2), _block(width, width, stride=1))
             for before, width in zip((first, *widths), widths, strict=False)

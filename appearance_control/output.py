@@ -19,7 +19,10 @@ from nted_step.image import encode_image, to_pil
 from nted_step.output import save_run
 from nted_step.sampler import StepOutput
 
-COLOURS = tuple(tuple(int(v) for v in np.array(Image.new("HSV", (1, 1), (k * 255 * 7 // 15 % 255, 200, 235)).convert("RGB"))[0, 0]) for k in range(len(CLASSES)))
+COLOURS = tuple(
+    tuple(int(v) for v in np.array(Image.new("HSV", (1, 1), (k * 255 * 7 // 15 % 255, 200, 235)).convert("RGB"))[0, 0])
+    for k in range(len(CLASSES))
+)
 OVERLAY = 0.55  # share of the class's colour
 
 

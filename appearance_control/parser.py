@@ -114,7 +114,9 @@ class FashionParser:
     >>> upper = parse.mask(["upper"])
     """
 
-    def __init__(self, network: MaskRCNN, config: ParserConfig, *, device: str = "cpu", origin: str = "weights in memory", sha256: str = ""):
+    def __init__(
+        self, network: MaskRCNN, config: ParserConfig, *, device: str = "cpu", origin: str = "weights in memory", sha256: str = ""
+    ):
         self.config, self.origin, self.sha256 = config, origin, sha256
         self.device = choose_device(device)
         self.network = network.eval().requires_grad_(False).to(self.device, memory_format=torch.channels_last)
@@ -157,6 +159,8 @@ def load_network(network: MaskRCNN, state: dict[str, Tensor], origin: str) -> No
     network.load_state_dict(state, strict=True)
 
 
-def save_parser(folder: str | Path, network: MaskRCNN, config: ParserConfig, training: dict[str, Any], dtype: torch.dtype = torch.float16) -> Path:
+def save_parser(
+    folder: str | Path, network: MaskRCNN, config: ParserConfig, training: dict[str, Any], dtype: torch.dtype = torch.float16
+) -> Path:
     """Write ``config.json`` and ``model.safetensors``; :meth:`FashionParser.from_pretrained` reads them."""
     return write_folder(folder, {"format": "fashion_parser", "parser": config.to_dict()}, network.state_dict(), training, dtype)

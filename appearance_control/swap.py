@@ -199,7 +199,9 @@ class GarmentSwap:
             wanted = ", ".join(sorted({name for part in garment.parts for name in classes_of(part)}))
             raise SwapError(f"{garment.name}: no {wanted} found in it (found: {', '.join(photo.seen()) or 'nothing'})")
         if "lower" in garment.parts and not LOWER & set(photo.seen()) and "dress" in photo.seen():
-            notes.append(f"{garment.name} shows a dress and no other garment below the waist: only shoes and belt are taken; choose dress to take it")
+            notes.append(
+                f"{garment.name} shows a dress and no other garment below the waist: only shoes and belt are taken; choose dress to take it"
+            )
         return check_mask(on_photo, self.size, f"{garment.name}: the garment found")
 
     def _garment_mask(self, garment: Garment, on_photo: np.ndarray, view: View, notes: list[str]) -> np.ndarray:

@@ -1,6 +1,6 @@
 """NTED Step: controllable person image synthesis in 20 coarse-to-fine steps.
 
-    from nted_step import NTEDStepPipeline, load_photo, load_pose_text, to_pil
+from nted_step import NTEDStepPipeline, load_photo, load_pose_text, to_pil
 """
 
 from nted_step.config import PRESETS, NTEDStepConfig, preset

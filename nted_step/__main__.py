@@ -44,7 +44,11 @@ def generate(options: argparse.Namespace) -> None:
     if pipeline.carrier and source_pose is None:
         print("note: without --source-pose, the pose in the photo, none of its own pixels are carried", file=sys.stderr)
     large_size = (round(size[0] * options.scale), round(size[1] * options.scale))
-    large = torch.from_numpy(to_uint8(load_photo(options.source, large_size, options.fit).image)).permute(2, 0, 1) if options.scale > 1 else None
+    large = (
+        torch.from_numpy(to_uint8(load_photo(options.source, large_size, options.fit).image)).permute(2, 0, 1)
+        if options.scale > 1
+        else None
+    )
     person = pipeline.encode(photo.image, source_pose, large)
     outputs = []
     with tqdm(total=steps, desc="steps", unit="step", file=sys.stderr) as progress:
@@ -90,7 +94,9 @@ def run_benchmark(options: argparse.Namespace) -> None:
     print(json.dumps(report, indent=2) if options.json else format_report(report))
 
 
-def _settings(options: argparse.Namespace, pipeline: NTEDStepPipeline, pose: Pose, source_pose: Pose | None, seconds: list[float]) -> dict[str, Any]:
+def _settings(
+    options: argparse.Namespace, pipeline: NTEDStepPipeline, pose: Pose, source_pose: Pose | None, seconds: list[float]
+) -> dict[str, Any]:
     return {
         "weights": {"origin": pipeline.origin, "sha256": pipeline.sha256, "carrier_sha256": pipeline.carrier_sha256},
         "config": pipeline.config.to_dict(),
@@ -120,7 +126,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--pose", required=True, help="target pose: .txt (18 rows 'x y') or .json (OpenPose, COCO)")
     command.add_argument("--source-pose", help="the pose in the photo, as --pose; without it the photo's own pixels are not carried")
     command.add_argument("--scale", type=float, default=1.0, help=f"of large.png and cutout.png, 1 to {MAX_SCALE:g} times the canvas")
-    command.add_argument("--output", required=True, help="folder for the steps, result.png, large.png, cutout.png, strip.png, steps.gif, run.json")
+    command.add_argument(
+        "--output", required=True, help="folder for the steps, result.png, large.png, cutout.png, strip.png, steps.gif, run.json"
+    )
     command.add_argument("--weights", default=str(WEIGHTS), help="folder or Hub repository[@revision]")
     command.add_argument("--seed", type=int, default=0, help="of the start noise")
     command.add_argument("--steps", type=int, help="last step to compute (all by default)")

@@ -47,7 +47,9 @@ class CarrierConfig:
     def __post_init__(self) -> None:
         height, width = self.size
         if height % GRID_HEIGHT or width * 16 % height or height > 4096:
-            raise ValueError(f"a carrier's canvas has a multiple of {GRID_HEIGHT} rows and a width that divides by height/16, not {self.size}")
+            raise ValueError(
+                f"a carrier's canvas has a multiple of {GRID_HEIGHT} rows and a width that divides by height/16, not {self.size}"
+            )
         counts = [*self.widths, self.layers, self.heads, self.cross_layers, self.cross_heads, self.pose_channels]
         if any(type(count) is not int or not 1 <= count <= 4096 for count in counts) or len(self.widths) != 4:
             raise ValueError("carrier: widths, layers, heads and channels must be whole numbers of 1 and more")
@@ -129,7 +131,12 @@ class CrossAttention(nn.Module):
     def __init__(self, width: int, heads: int):
         super().__init__()
         self.norm_query, self.norm_key = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.query, self.key_value, self.out, self.heads = nn.Linear(width, width), nn.Linear(width, 2 * width), nn.Linear(width, width), heads
+        self.query, self.key_value, self.out, self.heads = (
+            nn.Linear(width, width),
+            nn.Linear(width, 2 * width),
+            nn.Linear(width, width),
+            heads,
+        )
 
     def forward(self, target: Tensor, photo: Tensor) -> Tensor:
         query = _split_heads(self.query(self.norm_query(target)), self.heads)
@@ -210,7 +217,9 @@ class Carrier(nn.Module):
             nn.init.zeros_(head.bias)
         self.half_mixture.bias.data[0] = 3.0
 
-    def forward(self, source: Tensor, source_skeleton: Tensor, target_skeleton: Tensor, source_joints: Tensor, target_joints: Tensor) -> Places:
+    def forward(
+        self, source: Tensor, source_skeleton: Tensor, target_skeleton: Tensor, source_joints: Tensor, target_joints: Tensor
+    ) -> Places:
         """Source B x 3 x H x W in [-1, 1]; skeletons B x 20 x H x W; joints B x 18 x 3, see :func:`nted_step.pose.joint_tensor`.
 
         The canvas may be any whole multiple of the grid, or smaller.

@@ -53,9 +53,7 @@ class NTEDStepConfig:
         height, width = self.size
         expected = self.levels
         if not expected or expected[-1] != height or width * COARSEST_LEVEL % height:
-            raise ValueError(
-                f"size {height}x{width}: the height must be 16 times a power of two and the width a multiple of height/16"
-            )
+            raise ValueError(f"size {height}x{width}: the height must be 16 times a power of two and the width a multiple of height/16")
         for name in ("channels", "labels", "kernels"):
             if tuple(sorted(getattr(self, name))) != expected:
                 raise ValueError(f"{name} must be given for exactly the levels {expected}, not {tuple(sorted(getattr(self, name)))}")

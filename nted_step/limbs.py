@@ -49,7 +49,9 @@ def limb_places(source: Tensor, target: Tensor, grid: tuple[int, int], aspect: f
     across_scale = (_body_scale(here, here_seen) / _body_scale(there, there_seen)).clamp(1 / MOST_STRETCH, MOST_STRETCH)[:, None, None]
     # place = from + (R_here diag(along, across) R_there^T) (cell - to), a 2 x 2 matrix per segment
     normal, other_normal = (torch.stack([-v[..., 1], v[..., 0]], dim=-1) for v in (unit, other_unit))
-    matrix = (along_scale * other_unit)[..., :, None] * unit[..., None, :] + (across_scale * other_normal)[..., :, None] * normal[..., None, :]
+    matrix = (along_scale * other_unit)[..., :, None] * unit[..., None, :] + (across_scale * other_normal)[..., :, None] * normal[
+        ..., None, :
+    ]
     offset = here[:, :, 0] - (matrix @ there[:, :, 0, :, None])[..., 0]
     cells = cell_centres(grid, source.device).flatten(1) * _isotropic(aspect, source.device)[:, None]
     places = matrix @ cells + offset[..., None]

@@ -90,7 +90,14 @@ class Person:
         large: 3 x h x w uint8, the same window of the photo with more pixels, on the CPU; None where there are no more.
     """
 
-    def __init__(self, source: Tensor, execution: Execution, pose: Pose | None = None, carrier: PlaceFinder | None = None, large: Tensor | None = None):
+    def __init__(
+        self,
+        source: Tensor,
+        execution: Execution,
+        pose: Pose | None = None,
+        carrier: PlaceFinder | None = None,
+        large: Tensor | None = None,
+    ):
         """``carrier``: of a model that carries; None for one that does not."""
         self.source, self.pose, self.large = source, pose, large
         self._execution, self._carrier = execution, carrier
@@ -157,7 +164,11 @@ class Person:
     @property
     def nbytes(self) -> int:
         """Bytes held by the photo, and the textures and places known so far."""
-        known, places, read = list(self._known.values()), list(self._places.values()), self._read  # at one moment: a run beside this one may add
+        known, places, read = (
+            list(self._known.values()),
+            list(self._places.values()),
+            self._read,
+        )  # at one moment: a run beside this one may add
         tensors = [self.source, *([] if self.large is None else [self.large]), *(value for textures in known for value in textures.values)]
         tensors += [value for one in places for value in vars(one).values()]
         tensors += [] if read is None else [*read.features, read.image, read.mask]

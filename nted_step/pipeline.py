@@ -43,7 +43,9 @@ class NTEDStepPipeline:
         self.execution: Execution = optimise(generator, self.device, self.dtype, graphs=graphs)
         self.generator = generator
         carrier = weights.carrier if weights else None
-        self.carrier = PlaceFinder(carrier.build(), generator.config.size, self.device, self.dtype) if generator.config.carries and carrier else None
+        self.carrier = (
+            PlaceFinder(carrier.build(), generator.config.size, self.device, self.dtype) if generator.config.carries and carrier else None
+        )
         self.ladder = ladder(generator.config)
         self.origin = weights.origin if weights else "weights in memory"
         self.training: Mapping[str, Any] = weights.training if weights else {}

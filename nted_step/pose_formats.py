@@ -51,9 +51,7 @@ def from_text(text: str, size: tuple[int, int] = BASE_SIZE) -> Imported:
 def to_openpose(pose: Pose, size: tuple[int, int] = BASE_SIZE) -> dict[str, Any]:
     """OpenPose's JSON with 18 body points in pixels and confidence 1, or 0 0 0 for a missing joint."""
     points = [
-        number
-        for (x, y), seen in zip(pose.xy, pose.visible, strict=True)
-        for number in ((short(x), short(y), 1.0) if seen else MISSING)
+        number for (x, y), seen in zip(pose.xy, pose.visible, strict=True) for number in ((short(x), short(y), 1.0) if seen else MISSING)
     ]
     people = [{"person_id": [-1], "pose_keypoints_2d": points}]
     return {"version": 1.3, "people": people, "canvas_width": size[1], "canvas_height": size[0]}
@@ -157,9 +155,7 @@ def from_json(text: str, size: tuple[int, int] = BASE_SIZE) -> Imported:
 # --- shared -------------------------------------------------------------------------------------------------------
 
 
-def _fitted(
-    points: list[tuple[float, float] | None], canvas: tuple[float, float] | None, size: tuple[int, int], label: str
-) -> Pose:
+def _fitted(points: list[tuple[float, float] | None], canvas: tuple[float, float] | None, size: tuple[int, int], label: str) -> Pose:
     """The points on our canvas: normalised ones are scaled up, those of another canvas are fitted and centred."""
     seen = np.array([point is not None for point in points])
     if not seen.any():

@@ -14,7 +14,9 @@ def ladder(config: NTEDStepConfig) -> tuple[tuple[int, int], ...]:
 
     Each axis is spaced on its own and rounded half to even.
     """
-    axes = [_axis(low, high, config.steps, config.ladder) for low, high in zip(config.min_size, config.grows_to or config.size, strict=True)]
+    axes = [
+        _axis(low, high, config.steps, config.ladder) for low, high in zip(config.min_size, config.grows_to or config.size, strict=True)
+    ]
     return tuple((min(h, config.size[0]), min(w, config.size[1])) for h, w in zip(*axes, strict=True))
 
 

@@ -176,13 +176,21 @@ def _fetch(repository: str, revision: str | None) -> Path:
 
     where = repository + (f"@{revision}" if revision else "")
     try:
-        return Path(snapshot_download(repository, revision=revision, allow_patterns=[name for kept in (CONFIG_NAME, WEIGHTS_NAME, CARD_NAME) for name in (kept, f"{CARRIER_FOLDER}/{kept}")]))
+        return Path(
+            snapshot_download(
+                repository,
+                revision=revision,
+                allow_patterns=[name for kept in (CONFIG_NAME, WEIGHTS_NAME, CARD_NAME) for name in (kept, f"{CARRIER_FOLDER}/{kept}")],
+            )
+        )
     except RepositoryNotFoundError:
         raise WeightsError(f"{where}: no such folder here, and no such repository on the Hub") from None
     except RevisionNotFoundError:
         raise WeightsError(f"{where}: the repository has no such revision") from None
     except LocalEntryNotFoundError:
-        raise WeightsError(f"{where}: no such folder, not in the Hub's cache, and the Hub cannot be reached; connect once, or give a folder") from None
+        raise WeightsError(
+            f"{where}: no such folder, not in the Hub's cache, and the Hub cannot be reached; connect once, or give a folder"
+        ) from None
     except Exception as error:
         first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise WeightsError(f"{where}: cannot be fetched from the Hub ({first_line})") from None

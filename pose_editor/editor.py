@@ -94,4 +94,3 @@ def _wire(value: Pose | dict[str, Any]) -> dict[str, Any]:
     if isinstance(value, Pose):
         return formats.to_value(value)
     return formats.check_value(value)
-

@@ -55,4 +55,3 @@ def sentence(error: Exception) -> str:
     text = str(error)
     start = text if {".", "/"} & {*text.split()[0]} else text[:1].upper() + text[1:]  # a file's name keeps its letters
     return start + ("" if text.endswith((".", "!", "?")) else ".")
-

@@ -176,21 +176,42 @@ def as_json(data: bytes) -> Any:
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     each.__name__: each
-    for each in (image, mask, pose_text, pose_json, editor_value, page_settings, crop_window, editor_request, weights_config, weights_folder)
+    for each in (
+        image,
+        mask,
+        pose_text,
+        pose_json,
+        editor_value,
+        page_settings,
+        crop_window,
+        editor_request,
+        weights_config,
+        weights_folder,
+    )
 }
 
 # --- what is made up ------------------------------------------------------------------------------------------------------
 
 numbers = st.one_of(
-    st.integers(-3, 300), st.floats(), st.integers(), st.sampled_from([0, 1, -1, 1e9, 1e308, -1e308, 2**31, 2**53, 2**63, 10**400, math.nan, math.inf, True, None])
+    st.integers(-3, 300),
+    st.floats(),
+    st.integers(),
+    st.sampled_from([0, 1, -1, 1e9, 1e308, -1e308, 2**31, 2**53, 2**63, 10**400, math.nan, math.inf, True, None]),
 )
 KEYS = ["joints", "edit", "people", "pose_keypoints_2d", "keypoints", "annotations", "canvas_width", "canvas_height", "seed", "save", "kind", "step", "frames",
         "restore", "person", "photo", "window", "text", "canvas", "name", "size", "steps", "min_size", "ladder", "channels", "labels", "kernels",
         "grows_to", "time_scale", "pose_channels", "hand_left_keypoints_2d", "face_keypoints_2d", "16", "32", "64"]  # fmt: skip
-words = st.one_of(st.sampled_from(["", "ann", "openpose", "coco", "text", "png", "zip", "gif", "film-gif", "wave", "linear", "exponential", "nan", "1e9"]), st.text(max_size=30))
+words = st.one_of(
+    st.sampled_from(
+        ["", "ann", "openpose", "coco", "text", "png", "zip", "gif", "film-gif", "wave", "linear", "exponential", "nan", "1e9"]
+    ),
+    st.text(max_size=30),
+)
 documents = st.recursive(
     st.one_of(numbers, words),
-    lambda inner: st.one_of(st.lists(inner, max_size=6), st.dictionaries(st.one_of(st.sampled_from(KEYS), st.text(max_size=4)), inner, max_size=6)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=6), st.dictionaries(st.one_of(st.sampled_from(KEYS), st.text(max_size=4)), inner, max_size=6)
+    ),
     max_leaves=25,
 )
 
@@ -200,7 +221,9 @@ def nearly(example: Any) -> st.SearchStrategy[Any]:
     changed = st.one_of(st.just(example), documents) if not isinstance(example, (dict, list)) else st.nothing()
     if isinstance(example, dict):
         whole = st.fixed_dictionaries({key: nearly(value) for key, value in example.items()})
-        changed = st.one_of(whole, whole.flatmap(lambda made: st.dictionaries(st.sampled_from(KEYS), documents, max_size=1).map(lambda more: made | more)))
+        changed = st.one_of(
+            whole, whole.flatmap(lambda made: st.dictionaries(st.sampled_from(KEYS), documents, max_size=1).map(lambda more: made | more))
+        )
     elif isinstance(example, list) and example:
         parts = st.tuples(*(st.just(each) for each in example)).map(list)
         place = st.integers(0, len(example) - 1)
@@ -227,12 +250,16 @@ def mutated(seeds: list[bytes]) -> st.SearchStrategy[bytes]:
         for how, where, length, new in edits:
             at = int(where * len(data))
             end = at + int(length * length * (len(data) - at))
-            middle = {"put": new, "cut": b"", "double": data[at:end] * 2, "zero": bytes(end - at), "end": None, "swap": data[at:end][::-1]}[how]
+            middle = {"put": new, "cut": b"", "double": data[at:end] * 2, "zero": bytes(end - at), "end": None, "swap": data[at:end][::-1]}[
+                how
+            ]
             data = data[:at] if middle is None else data[:at] + middle + (data[at + len(new) :] if how == "put" else data[end:])
         return data[:200_000]
 
     share = st.floats(0, 1, exclude_max=True)
-    edit = st.tuples(st.sampled_from(["put", "put", "cut", "double", "zero", "end", "swap"]), share, share, st.binary(min_size=1, max_size=8))
+    edit = st.tuples(
+        st.sampled_from(["put", "put", "cut", "double", "zero", "end", "swap"]), share, share, st.binary(min_size=1, max_size=8)
+    )
     return st.builds(change, st.sampled_from(seeds), st.lists(edit, max_size=6))
 
 
@@ -256,13 +283,23 @@ def seeds(target: str) -> list[bytes]:
     ]  # fmt: skip
     pose = presets.standing((256, 176))
     texts = [pose.to_text().encode(), b"-1 -1\n" * 18, b"1e3 nan\n" * 18]
-    made = {"image": pictures, "mask": pictures, "pose_text": texts, "pose_json": [json.dumps(each).encode() for each in examples("pose_json")]}
+    made = {
+        "image": pictures,
+        "mask": pictures,
+        "pose_text": texts,
+        "pose_json": [json.dumps(each).encode() for each in examples("pose_json")],
+    }
     if target == "weights_folder":
         with tempfile.TemporaryDirectory() as name:
             torch.manual_seed(0)
             config = NTEDStepConfig(size=(16, 11), steps=2, min_size=(2, 1), channels={16: 8}, labels={16: 2}, kernels={16: 1})
             save_weights(name, Generator(config), {})
-            return [*kept, (Path(name) / "config.json").read_bytes().replace(b'"sha256"', b'"no"') + b"\0" + (Path(name) / "model.safetensors").read_bytes()]
+            return [
+                *kept,
+                (Path(name) / "config.json").read_bytes().replace(b'"sha256"', b'"no"')
+                + b"\0"
+                + (Path(name) / "model.safetensors").read_bytes(),
+            ]
     return kept + made.get(target, [])
 
 

@@ -128,7 +128,14 @@ class Handler(BaseHTTPRequestHandler):
         return (name, commits[name]) if name in commits else self._error(404, "RevisionNotFound")
 
     def _info(self, repository: str, commit: str, files: dict[str, bytes]) -> dict:
-        return {"_id": "0", "id": repository, "modelId": repository, "sha": commit, "private": False, "siblings": [{"rfilename": name} for name in files]}
+        return {
+            "_id": "0",
+            "id": repository,
+            "modelId": repository,
+            "sha": commit,
+            "private": False,
+            "siblings": [{"rfilename": name} for name in files],
+        }
 
     def _tree(self, files: dict[str, bytes]) -> list[dict]:
         return [{"type": "file", "path": name, "size": len(data), "oid": hashlib.sha1(data).hexdigest()} for name, data in files.items()]

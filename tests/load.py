@@ -64,7 +64,9 @@ class Count:
 
     def percentiles(self) -> dict[str, float]:
         ordered = sorted(self.seconds) or [float("nan")]
-        at = {name: ordered[min(int(share * len(ordered)), len(ordered) - 1)] for name, share in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))}
+        at = {
+            name: ordered[min(int(share * len(ordered)), len(ordered) - 1)] for name, share in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))
+        }
         return {name: round(value, 3) for name, value in (at | {"max": ordered[-1]}).items()}
 
 

@@ -38,7 +38,12 @@ class Server:
     """``python app.py`` as a person would start it."""
 
     def __init__(
-        self, weights: Path | str, *arguments: str, root: Path = ROOT, environment: Mapping[str, str] | None = None, python: str = sys.executable
+        self,
+        weights: Path | str,
+        *arguments: str,
+        root: Path = ROOT,
+        environment: Mapping[str, str] | None = None,
+        python: str = sys.executable,
     ) -> None:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}/"

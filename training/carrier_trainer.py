@@ -89,11 +89,15 @@ class CarrierTrainer(Run):
         count = self.effective_batch
         self._update_average(count)
         means = {name: torch.stack([one[name] for one in values]).mean().item() for name in values[0]}
-        self._report(Iteration(means, time.monotonic() - began, waited, count), count, CANVAS.size, {"carrier": self.optimizer.param_groups[0]["lr"]})
+        self._report(
+            Iteration(means, time.monotonic() - began, waited, count), count, CANVAS.size, {"carrier": self.optimizer.param_groups[0]["lr"]}
+        )
         return means
 
     def _losses(self, pairs: Pairs) -> tuple[Tensor, dict[str, Tensor]]:
-        seen = dataclasses.replace(pairs, source_joints=shaken(pairs.source_joints, self.noise), target_joints=shaken(pairs.target_joints, self.noise))
+        seen = dataclasses.replace(
+            pairs, source_joints=shaken(pairs.source_joints, self.noise), target_joints=shaken(pairs.target_joints, self.noise)
+        )
         with torch.autocast(self.device.type, torch.bfloat16, self.settings.precision == "bfloat16"):
             places = predict(self.wrapped, jitter(pairs, self.noise), seen)
         return losses(places, pairs, self.settings.carrying)
@@ -118,7 +122,14 @@ class CarrierTrainer(Run):
             path = self.run_dir / "sheets" / f"{self.progress.total_samples:010d}.png"
             alpha = places.seen.sigmoid() * person
             mask = places.photo_mask.sigmoid()
-            columns = [pairs.source, mask.expand(-1, 3, -1, -1) * 2 - 1, pairs.skeleton[:, :3] * 2 - 1, carried * person, carried * alpha, pairs.target]
+            columns = [
+                pairs.source,
+                mask.expand(-1, 3, -1, -1) * 2 - 1,
+                pairs.skeleton[:, :3] * 2 - 1,
+                carried * person,
+                carried * alpha,
+                pairs.target,
+            ]
             save_rows(path, [F.interpolate(column[:SHOWN], size=grid) for column in columns], scale=2)
             if self.progress.total_samples == 0:
                 self.progress.first_loss = numbers["loss"]

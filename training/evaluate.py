@@ -26,18 +26,26 @@ from training.evaluation.test_sets import figure_set, prepared_set
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m training evaluate", description="Measure weights on rendered test people or a prepared test set.")
+    parser = argparse.ArgumentParser(
+        prog="python -m training evaluate", description="Measure weights on rendered test people or a prepared test set."
+    )
     parser.add_argument("--weights", required=True, help="folder or Hub repository")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--figures", type=int, default=64, help="number of rendered people (default: 64)")
     what.add_argument("--data", type=Path, help="folder written by training.deepfashion.prepare, whose test pairs are measured")
-    what.add_argument("--photos", type=Path, help="folder of photos, the pose in each beside it as NAME.txt or NAME.json, target poses in its folder poses")
+    what.add_argument(
+        "--photos",
+        type=Path,
+        help="folder of photos, the pose in each beside it as NAME.txt or NAME.json, target poses in its folder poses",
+    )
     parser.add_argument("--limit", type=int, help="with --data: only the first pairs")
     parser.add_argument("--seed", type=int, default=9_000_000, help="first person; 9,000,000 and up are never trained on")
     parser.add_argument("--steps", choices=("all", "last"), default="all", help="which steps to measure")
     parser.add_argument("--protocol", choices=sorted(PROTOCOLS), default="cfld", help="whose settings SSIM 51, SSIM 256 and FID follow")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
-    parser.add_argument("--dtype", default="float32", choices=("auto", *DTYPES), help="of the steps; auto as the page runs them (default: float32)")
+    parser.add_argument(
+        "--dtype", default="float32", choices=("auto", *DTYPES), help="of the steps; auto as the page runs them (default: float32)"
+    )
     parser.add_argument("--output", type=Path, default=Path("out/evaluation"), help="folder for the report's files")
     options = parser.parse_args(arguments)
     try:
@@ -50,7 +58,9 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         size = weights.config.size
         test = prepared_set(options.data, size, options.limit) if options.data else figure_set(options.figures, options.seed, size)
-        report = evaluate(weights, test, PROTOCOLS[options.protocol], options.steps == "last", device, options.output, choose_dtype(options.dtype, device))
+        report = evaluate(
+            weights, test, PROTOCOLS[options.protocol], options.steps == "last", device, options.output, choose_dtype(options.dtype, device)
+        )
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -23,9 +23,7 @@ def without_vgg(weights: LossWeights) -> LossWeights:
     """The same weights where VGG19 cannot be had: feature matching takes the place of the perceptual losses."""
     if not weights.needs_vgg:
         return weights
-    return dataclasses.replace(
-        weights, perceptual=0.0, face=0.0, features=max(weights.features, FEATURES_FOR_VGG * weights.perceptual)
-    )
+    return dataclasses.replace(weights, perceptual=0.0, face=0.0, features=max(weights.features, FEATURES_FOR_VGG * weights.perceptual))
 
 
 class Objective:
@@ -39,7 +37,12 @@ class Objective:
     """
 
     def __init__(
-        self, settings: Settings, weights: LossWeights, vgg: VGGFeatures | None, device_type: str, efficientnet: EfficientNetFeatures | None = None
+        self,
+        settings: Settings,
+        weights: LossWeights,
+        vgg: VGGFeatures | None,
+        device_type: str,
+        efficientnet: EfficientNetFeatures | None = None,
     ):
         self.settings, self.weights, self.vgg, self.device_type, self.efficientnet = settings, weights, vgg, device_type, efficientnet
 

@@ -23,6 +23,7 @@ MEASURES = {
     "place_error_median": ("place_error_median", "median {:.2f} px"),
 }
 
+
 @dataclass(frozen=True)
 class Iteration:
     """One iteration of this process.
@@ -73,13 +74,17 @@ class Reporter:
         losses = "  ".join(f"{name} {value:.4f}" for name, value in means.items())
         print(f"{stage}  {speed:.1f} images/s  {_minutes(left / speed)} left  data wait {wait:.1%}  {losses}", flush=True)
         self._scalars({f"loss/{name}": value for name, value in means.items()}, samples)
-        self._scalars({"speed/images_per_second": speed, "speed/data_wait": wait} | {f"rate/{name}": v for name, v in rates.items()}, samples)
+        self._scalars(
+            {"speed/images_per_second": speed, "speed/data_wait": wait} | {f"rate/{name}": v for name, v in rates.items()}, samples
+        )
         self.recent.clear()
 
     def validated(self, numbers: Mapping[str, float], sheet: Path, samples: int, first_loss: float | None) -> None:
         """``numbers``: names of MEASURES and their values; ``first_loss``: of the validation before the first iteration, where there was one."""
         before = f" ({first_loss:.4f} before the first iteration)" if samples and first_loss is not None else ""
-        told = [f"{text.format(numbers[name])}{before if name == 'loss' else ''}" for name, (_, text) in MEASURES.items() if name in numbers]
+        told = [
+            f"{text.format(numbers[name])}{before if name == 'loss' else ''}" for name, (_, text) in MEASURES.items() if name in numbers
+        ]
         print(f"validation at {samples} samples: {', '.join(told)}, {sheet}", flush=True)
         self._scalars({f"validation/{MEASURES[name][0]}": value for name, value in numbers.items()}, samples)
         with Image.open(sheet) as image:

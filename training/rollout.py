@@ -238,7 +238,9 @@ class ChainRollout(Reading):
             self.x[upload(some, x.device)] = x
             if self.carrying:
                 carried = self.carrying(pairs)
-                self.planes[upload(some, x.device)] = torch.cat([carried.pixels, carried.person, carried.alpha], dim=1).to(x.device, torch.float16)
+                self.planes[upload(some, x.device)] = torch.cat([carried.pixels, carried.person, carried.alpha], dim=1).to(
+                    x.device, torch.float16
+                )
 
     def state(self) -> dict[str, Tensor]:
         return {"people": torch.from_numpy(self.people), "t": self.t, "x": self.x, "planes": self.planes} | _store_state(self.store)

@@ -44,9 +44,16 @@ CARRIER = "carrier"  # the preset that is not a generator's
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m training train", description="Train a generator on rendered figures or a prepared data set.")
+    parser = argparse.ArgumentParser(
+        prog="python -m training train", description="Train a generator on rendered figures or a prepared data set."
+    )
     parser.add_argument("--config", required=True, help="YAML file, see training/configs")
-    parser.add_argument("--run", "--output", type=Path, help="folder for checkpoints and sheets (default: runs/ and the configuration's name; torchrun takes --run for its own)")
+    parser.add_argument(
+        "--run",
+        "--output",
+        type=Path,
+        help="folder for checkpoints and sheets (default: runs/ and the configuration's name; torchrun takes --run for its own)",
+    )
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting, e.g. stages.0.batch=8")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     options = parser.parse_args(arguments)

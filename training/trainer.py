@@ -97,7 +97,10 @@ class Trainer(Run):
             reason = str(error)
         (missing,) = self.ranks.any(vgg is None)
         if missing and self.ranks.first:
-            print(f"perceptual loss: not available ({reason or 'on another rank'}); discriminator feature matching takes its place", flush=True)
+            print(
+                f"perceptual loss: not available ({reason or 'on another rank'}); discriminator feature matching takes its place",
+                flush=True,
+            )
         return None if missing else vgg
 
     # -- stages ------------------------------------------------------------------------------------------------------

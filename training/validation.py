@@ -70,9 +70,7 @@ def validate(
 
 
 @torch.no_grad()
-def chain(
-    execution: Execution, pairs: Pairs, device: torch.device, batch: int = 12, carried: Carried | None = None
-) -> list[Tensor]:
+def chain(execution: Execution, pairs: Pairs, device: torch.device, batch: int = 12, carried: Carried | None = None) -> list[Tensor]:
     """All steps 0..steps of every pair, from the noise of seed 0; each N x 3 x H x W on the CPU.
 
     ``carried``: of the pairs, for a generator that carries.

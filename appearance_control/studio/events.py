@@ -106,7 +106,9 @@ class GarmentDesk:
             for name, subject in [*self.studio.examples.items(), *sorted(visit.photos.items())]
         ]
 
-    def wear(self, name: str | None, wanted: tuple[list[Wanted], int], settings: dict[str, Any], visit: Visit, pose: Pose | None = None) -> Iterator:
+    def wear(
+        self, name: str | None, wanted: tuple[list[Wanted], int], settings: dict[str, Any], visit: Visit, pose: Pose | None = None
+    ) -> Iterator:
         """Somebody else is the wearer."""
         if not name:
             yield self.only()
@@ -296,10 +298,19 @@ class GarmentDesk:
             giver = self.subject(wanted.person, visit)
             garments.append(Garment(giver.person, (wanted.part,), wanted.strength, wanted.mask, "photo", name=giver.title))
         before = visit.fitting
-        if before and before.swap.wearer is job.subject.person and before.swap.pose == job.pose and before.seed == job.seed and before.uses < REUSES:
+        if (
+            before
+            and before.swap.wearer is job.subject.person
+            and before.swap.pose == job.pose
+            and before.seed == job.seed
+            and before.uses < REUSES
+        ):
             swap, uses = before.swap.with_garments(garments, told), before.uses + 1
         else:
-            swap, uses = GarmentSwap(self.studio.pipeline, job.subject.person, garments, job.pose, parser=parser, seed=job.seed, told=told), 0
+            swap, uses = (
+                GarmentSwap(self.studio.pipeline, job.subject.person, garments, job.pose, parser=parser, seed=job.seed, told=told),
+                0,
+            )
         return Fitting(job.subject, job.garments, job.seed, swap, uses)
 
     @staticmethod

@@ -23,7 +23,9 @@ CSS = (Path(__file__).parent / "studio.css").read_text(encoding="utf-8")
 GIVER = 2  # the example whose garment the first visitor sees, from behind: the wearer is the first
 
 
-def add(studio: Studio, tabs: gr.Tabs, tab: gr.Tab, pose: Parts, own: OwnPhoto, parser: Path, idle: int) -> tuple[GarmentDesk, gr.State, list[Any]]:
+def add(
+    studio: Studio, tabs: gr.Tabs, tab: gr.Tab, pose: Parts, own: OwnPhoto, parser: Path, idle: int
+) -> tuple[GarmentDesk, gr.State, list[Any]]:
     """Fill the tab that is being built. Returns what its events do, the visitor's state, and the events after
     which other photos, or more textures, may be kept.
 

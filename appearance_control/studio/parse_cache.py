@@ -88,5 +88,6 @@ def _figure(title: str, photo: Tensor, parse: Any) -> str:
     )
     picture, name = data_url(overlay(to_uint8(photo), parse, named=False)), html.escape(title)
     seen = f"<ul>{rows}</ul>" if rows else "<p>Nothing was recognised.</p>"
-    return f'<figure><figcaption>{name}</figcaption><img src="{picture}" alt="{name} under the colours of what was recognised">{seen}</figure>'
-
+    return (
+        f'<figure><figcaption>{name}</figcaption><img src="{picture}" alt="{name} under the colours of what was recognised">{seen}</figure>'
+    )

@@ -83,9 +83,7 @@ class PackedConv(nn.Module):
         after = ("leaky_relu", [SLOPE], "") if self.activate else ("none", [], "")
         bias = getattr(self.plain, "bias", None)
         if self.transposed:
-            return torch.ops.mkldnn._convolution_transpose_pointwise(
-                x, self.packed, bias, padding, [0, 0], stride, [1, 1], groups, *after
-            )
+            return torch.ops.mkldnn._convolution_transpose_pointwise(x, self.packed, bias, padding, [0, 0], stride, [1, 1], groups, *after)
         return torch.ops.mkldnn._convolution_pointwise(x, self.packed, bias, padding, stride, [1, 1], groups, *after)
 
     def _pack(self, x: Tensor, padding: list[int], stride: list[int], groups: int) -> Tensor:

@@ -63,7 +63,9 @@ class Endpoints:
         )
         return self.studio.locked(outputs)
 
-    def generate(self, photo: str, pose: dict[str, Any], seed: float, steps: float, source_pose: dict[str, Any] | None = None) -> Image.Image:
+    def generate(
+        self, photo: str, pose: dict[str, Any], seed: float, steps: float, source_pose: dict[str, Any] | None = None
+    ) -> Image.Image:
         *_, last = self._outputs(photo, pose, seed, steps, source_pose)
         return to_pil(last.image)
 
@@ -84,7 +86,15 @@ class Endpoints:
         return save_bytes_to_cache(data, name, self.cache)
 
     def trace(
-        self, photo: str, pose: dict[str, Any], x: float, y: float, step: float, level: float, seed: float, source_pose: dict[str, Any] | None = None
+        self,
+        photo: str,
+        pose: dict[str, Any],
+        x: float,
+        y: float,
+        step: float,
+        level: float,
+        seed: float,
+        source_pose: dict[str, Any] | None = None,
     ) -> tuple[Image.Image, Image.Image]:
         wanted = whole(step, "step")
         if wanted < 1:

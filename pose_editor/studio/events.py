@@ -134,7 +134,9 @@ class Studio:
         with self.claims:
             session.run += 1
 
-    def steps(self, person: Appearance, pose: Pose, session: Session, run: int, seed: int = 0, *, preview: bool = False) -> Iterator[StepOutput]:
+    def steps(
+        self, person: Appearance, pose: Pose, session: Session, run: int, seed: int = 0, *, preview: bool = False
+    ) -> Iterator[StepOutput]:
         """Sampler steps as long as no newer run wants the model, which is free between two steps."""
         outputs = (self.pipeline.generate if preview else self.pipeline.lend)(person, pose, seed=seed)
         while session.run == run:
@@ -261,7 +263,15 @@ class Studio:
         except (KeyError, IndexError, TypeError, ValueError):
             return gr.skip()  # a click on a picture that is no longer there
         shown = glow if place is None else tracing.spot(place, self.canvas)
-        return StepViewer(traced={"glow": data_url(shown), "labels": data_url(labels), "everywhere": everywhere and place is None, "place": place, "edit": result.edit})
+        return StepViewer(
+            traced={
+                "glow": data_url(shown),
+                "labels": data_url(labels),
+                "everywhere": everywhere and place is None,
+                "place": place,
+                "edit": result.edit,
+            }
+        )
 
     def place(self, result: Result, at: tuple[float, float]) -> tuple[float, float] | None:
         """(x, y) in the photo, in canvas pixels, that a pixel of a result is carried from; None where it is rendered."""

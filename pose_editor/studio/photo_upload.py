@@ -103,7 +103,10 @@ class OwnPhoto:
             return
         if wanted() and session.upload is subject:
             session.upload = studio.posed(subject, pose)
-            message = notice("This pose was found in your photo. Where it is off, drag the joints onto the body and press “Joints fit”." + studio.knows_only())
+            message = notice(
+                "This pose was found in your photo. Where it is off, drag the joints onto the body and press “Joints fit”."
+                + studio.knows_only()
+            )
             yield from studio.open(session.upload, None, message, session, seed=settings["seed"])
 
     def settle(self, value: dict[str, Any], chosen: str | None, session: Session, settings: dict[str, Any]) -> Opening:

@@ -1,6 +1,6 @@
 """The pose in a photo, found by torchvision's Keypoint R-CNN, whose weights are fetched when they are first needed.
 
-    pose = PoseEstimator().find(photo, (256, 176))
+pose = PoseEstimator().find(photo, (256, 176))
 """
 
 from __future__ import annotations

@@ -44,7 +44,9 @@ def from_here(request: gr.Request) -> bool:
 def load(name: str, device: str, dtype: str) -> NTEDStepPipeline:
     """Weights from a folder or a Hub repository. Raises WeightsError and OSError."""
     name, revision = split_revision(name.strip())
-    return lent_gpu.pipeline_class().from_pretrained(Path(name).expanduser() if name.startswith("~") else name, revision, device=device, dtype=dtype)
+    return lent_gpu.pipeline_class().from_pretrained(
+        Path(name).expanduser() if name.startswith("~") else name, revision, device=device, dtype=dtype
+    )
 
 
 class WeightsChoice:
@@ -88,7 +90,9 @@ def check_fits(new: NTEDStepPipeline, old: NTEDStepPipeline, name: str) -> None:
     """The page is laid out for one canvas and one ladder of steps. Raises WeightsError for weights of another shape."""
     if new.ladder != old.ladder or new.config.size != old.config.size or new.config.levels != old.config.levels:
         height, width = new.config.size
-        raise WeightsError(f"{name}: made for {new.config.steps} steps to {height}x{width}, unlike this page; start it with --weights {name}")
+        raise WeightsError(
+            f"{name}: made for {new.config.steps} steps to {height}x{width}, unlike this page; start it with --weights {name}"
+        )
 
 
 def facts(pipeline: NTEDStepPipeline) -> str:
@@ -104,10 +108,16 @@ def add(studio: Any, bundled: str, line: gr.HTML, viewer: Any, page: gr.Blocks) 
     quiet: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private", "concurrency_id": "weights", "concurrency_limit": 1}
     with gr.Accordion("Weights", open=False, elem_id="weights"):
         with gr.Row(elem_id="weights-row"):
-            name = gr.Textbox(show_label=False, label="Weights", placeholder="A folder, or user/name@revision on the Hub", max_lines=1, container=False)
+            name = gr.Textbox(
+                show_label=False, label="Weights", placeholder="A folder, or user/name@revision on the Hub", max_lines=1, container=False
+            )
             use, back = gr.Button("Use", size="sm"), gr.Button("In the box", size="sm")
         said, shown = gr.HTML("", elem_id="weights-said"), gr.HTML(facts(studio.pipeline), elem_id="weights-facts")
     outputs = [said, shown, line]
-    for event, function, inputs in ((use.click, choice.use, [name]), (name.submit, choice.use, [name]), (back.click, choice.use_bundled, None)):
+    for event, function, inputs in (
+        (use.click, choice.use, [name]),
+        (name.submit, choice.use, [name]),
+        (back.click, choice.use_bundled, None),
+    ):
         event(function, inputs, outputs, **quiet).then(None, said, None, js=POSE_AGAIN, show_progress="hidden")
     page.load(choice.on_load, None, [shown, line, viewer], queue=False, show_progress="hidden", api_visibility="private")

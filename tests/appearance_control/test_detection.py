@@ -34,7 +34,9 @@ def test_resize_keeps_the_ratio_into_750_by_1101(photo, resized, padded):
     prepared = prepare(np.full((*photo, 3), 128, np.uint8), (750, 1101))
     assert prepared.size == resized and tuple(prepared.image.shape[-2:]) == padded
     assert prepared.original == photo
-    assert prepared.image[0, :, 0, 0].tolist() == pytest.approx([(128 - 123.675) / 58.395, (128 - 116.28) / 57.12, (128 - 103.53) / 57.375], abs=1e-5)
+    assert prepared.image[0, :, 0, 0].tolist() == pytest.approx(
+        [(128 - 123.675) / 58.395, (128 - 116.28) / 57.12, (128 - 103.53) / 57.375], abs=1e-5
+    )
     if padded[0] > resized[0]:
         assert (prepared.image[0, :, resized[0] :] == 0).all()
 

@@ -118,7 +118,9 @@ def test_pixels_are_the_garments_inside_and_the_wearers_outside():
     wearer = Known(answer({"outer": rows(30, 80)}), flat(-0.5))
     carried = Dressed(wearer, [worn(giver, ["top"], on_photo(30, 60))]).carried(None)
     assert inside(carried.pixels, 45) == 0.5 and inside(carried.pixels, 10) == -0.5
-    assert inside(carried.alpha, 45) == 1 and inside(carried.alpha, 70) == 0 and inside(carried.alpha, 100) == 1, "nothing is carried where it was bared"
+    assert inside(carried.alpha, 45) == 1 and inside(carried.alpha, 70) == 0 and inside(carried.alpha, 100) == 1, (
+        "nothing is carried where it was bared"
+    )
 
 
 def test_strength_blends():
@@ -163,4 +165,6 @@ def test_somebody_dressed_goes_to_another_process_and_is_the_same_there(pipeline
     coefficients = tuple(torch.ones(1, 1, values.shape[2]) for values in giver.textures(0).values)
     dressed = Dressed(wearer, [Worn(giver, frozenset({"top"}), np.ones((64, 44), bool), None, coefficients, 1.0)])
     there = pickle.loads(pickle.dumps(dressed)).on(pipeline)
-    assert all(torch.allclose(a, b) for a, b in zip(there.textures(1).values, giver.textures(1).values, strict=True)), "still in the garment"
+    assert all(torch.allclose(a, b) for a, b in zip(there.textures(1).values, giver.textures(1).values, strict=True)), (
+        "still in the garment"
+    )

@@ -85,7 +85,9 @@ def test_a_swap_is_nearer_to_the_answer_than_none():
 def test_a_swap_that_cannot_be_made_counts_as_no_swap(pipeline, tiny_parser, monkeypatch):
     monkeypatch.setattr(tiny_parser, "parse", lambda photo: Parse(photo.shape[:2], ()))
     report = evaluate(pipeline, tiny_parser, people=1, seed=FIRST)
-    assert len(report["failed"]) == 1 and "person 9000000: person 90000" in report["failed"][0] and "(found: nothing)" in report["failed"][0]
+    assert (
+        len(report["failed"]) == 1 and "person 9000000: person 90000" in report["failed"][0] and "(found: nothing)" in report["failed"][0]
+    )
     assert report["rows"][SWAP]["inside"] == report["rows"][NO_SWAP]["inside"] and report["rows"][SWAP]["seconds"] is None
 
 

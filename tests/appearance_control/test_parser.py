@@ -118,7 +118,11 @@ def mmdetection_names() -> dict[str, tuple[int, ...]]:
     for stage, (blocks, width) in enumerate(((3, 64), (4, 128), (6, 256), (3, 512)), 1):
         for block in range(blocks):
             at = f"backbone.layer{stage}.{block}"
-            names[f"{at}.conv1.weight"], names[f"{at}.conv2.weight"], names[f"{at}.conv3.weight"] = (width, before, 1, 1), (width, width, 3, 3), (4 * width, width, 1, 1)
+            names[f"{at}.conv1.weight"], names[f"{at}.conv2.weight"], names[f"{at}.conv3.weight"] = (
+                (width, before, 1, 1),
+                (width, width, 3, 3),
+                (4 * width, width, 1, 1),
+            )
             norm(f"{at}.bn1", width), norm(f"{at}.bn2", width), norm(f"{at}.bn3", 4 * width)
             if block == 0:
                 names[f"{at}.downsample.0.weight"] = (4 * width, before, 1, 1)
@@ -156,7 +160,11 @@ def test_convert_reads_a_checkpoint_and_names_wrong_files(tmp_path, capsys):
     assert torch.equal(parser.network.roi_heads.box_head.fc7.weight, state["bbox_head.shared_fcs.1.weight"])
 
     for name, document, message in (
-        ("missing", {"state_dict": {k: v for k, v in state.items() if k != "neck.fpn_convs.2.conv.bias"}}, "'backbone.fpn.layer_blocks.2.0.bias' is missing"),
+        (
+            "missing",
+            {"state_dict": {k: v for k, v in state.items() if k != "neck.fpn_convs.2.conv.bias"}},
+            "'backbone.fpn.layer_blocks.2.0.bias' is missing",
+        ),
         ("foreign", {"state_dict": {"head.weight": torch.ones(1)}}, "'head.weight' does not belong"),
         ("shape", {"state_dict": {**state, "rpn_head.rpn_cls.bias": torch.ones(5)}}, "has shape"),
         ("other", {"model": {}}, "holds no 'state_dict'"),

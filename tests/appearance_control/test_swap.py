@@ -119,7 +119,9 @@ def test_strength_is_linear_in_the_textures_and_zero_changes_nothing(pipeline, p
     swap.plans = [whole(swap.plans[0])]
     assert torch.equal(images(swap.generate())[-1], plain(pipeline, wearer, standing)[-1])
     half = dataclasses.replace(swap.plans[0].worn, strength=0.5)
-    for mixed, ours, theirs in zip(Dressed(wearer, [half]).textures(1).values, wearer.textures(1).values, other.textures(1).values, strict=True):
+    for mixed, ours, theirs in zip(
+        Dressed(wearer, [half]).textures(1).values, wearer.textures(1).values, other.textures(1).values, strict=True
+    ):
         assert torch.allclose(mixed, (ours + theirs) / 2, atol=1e-5)
 
 
@@ -239,7 +241,12 @@ def test_swap_command_writes_everything(photos, standing, tiny_weights, tmp_path
                "--weights", tiny_weights, "--parser", str(tmp_path / "none"), "--device", "cpu", "--output", str(out)]  # fmt: skip
     assert main(command) == 0
     names = {path.name for path in out.iterdir()}
-    assert {f"step_{k:02d}.png" for k in range(5)} | {"result.png", "garment_1_mask.png", "garment_2_wearer_mask.png", "wearer.png"} <= names
+    assert {f"step_{k:02d}.png" for k in range(5)} | {
+        "result.png",
+        "garment_1_mask.png",
+        "garment_2_wearer_mask.png",
+        "wearer.png",
+    } <= names
     run = json.loads((out / "run.json").read_text())
     assert [g["strength"] for g in run["garments"]] == [1, 0.5] and run["garments"][1]["parts"] == ["shoes", "hair"]
     assert run["parser"] is None
@@ -273,7 +280,10 @@ def test_swap_command_answers_in_one_line(photos, standing, tiny_weights, tmp_pa
 
 
 def test_a_pose_is_needed(photos, tiny_weights, tmp_path, capsys):
-    assert main(["swap", "--person", str(photos[0]), "--garment", str(photos[1]), "--weights", tiny_weights, "--output", str(tmp_path / "o")]) == 2
+    assert (
+        main(["swap", "--person", str(photos[0]), "--garment", str(photos[1]), "--weights", tiny_weights, "--output", str(tmp_path / "o")])
+        == 2
+    )
     assert "give the target pose with --pose" in capsys.readouterr().err
 
 

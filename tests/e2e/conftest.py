@@ -22,9 +22,7 @@ CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 # The proxy does not exist, so that nothing but this computer can be reached.
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--proxy-server=http://127.0.0.1:9"]
 LITE = ROOT / "assets" / "weights" / "lite"
-QUICK = dataclasses.replace(
-    preset("lite"), channels={16: 24, 32: 24, 64: 16, 128: 8, 256: 8}, labels={16: 4, 32: 6, 64: 6, 128: 0, 256: 0}
-)
+QUICK = dataclasses.replace(preset("lite"), channels={16: 24, 32: 24, 64: 16, 128: 8, 256: 8}, labels={16: 4, 32: 6, 64: 6, 128: 0, 256: 0})
 
 
 @pytest.fixture(scope="session")

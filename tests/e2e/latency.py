@@ -1,6 +1,6 @@
 """How long a visitor waits for the first picture and for a dragged joint: a real server with the weights in the box, a real browser.
 
-    python -m tests.e2e.latency [--drags 20] [--json]
+python -m tests.e2e.latency [--drags 20] [--json]
 """
 
 from __future__ import annotations
@@ -110,7 +110,12 @@ def main() -> None:
         parser.error("fewer than 10 drags say nothing")
     start, taken = measure(options.drags)
     start = {name: round(value, 1) for name, value in start.items()}
-    machine = {"cores": len(os.sched_getaffinity(0)), "torch_threads": torch.get_num_threads(), "torch": torch.__version__, "drags": options.drags}
+    machine = {
+        "cores": len(os.sched_getaffinity(0)),
+        "torch_threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "drags": options.drags,
+    }
     result = {}
     for name, aim in AIMS.items():
         values = [each[name] for each in taken]

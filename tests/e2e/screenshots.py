@@ -1,6 +1,6 @@
 """Pictures of the page for the README, as a visitor sees it when it opens, and of the garment tab with two garments.
 
-    python -m tests.e2e.screenshots [--output assets/screenshots] [--png FOLDER]
+python -m tests.e2e.screenshots [--output assets/screenshots] [--png FOLDER]
 """
 
 from __future__ import annotations

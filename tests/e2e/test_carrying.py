@@ -232,12 +232,16 @@ def test_saving_in_the_photos_detail(open_quick, photo: Path) -> None:
     page = open_quick()
     give(page, photo)
     page.select_option(".rb-save", "cutout")
-    page.wait_for_selector('.rb-note >> text="A cut-out needs to know the pose in the photo: drag the joints onto the body and press “Joints fit” first."')
+    page.wait_for_selector(
+        '.rb-note >> text="A cut-out needs to know the pose in the photo: drag the joints onto the body and press “Joints fit” first."'
+    )
     assert save(page, "large").size == (704, 1024), "also of a photo of unknown pose"
     lay(page)
     settle(page)
     large, cutout = save(page, "large"), save(page, "cutout")
-    assert large.format == cutout.format == "PNG" and large.size == cutout.size == (704, 1024) and (large.mode, cutout.mode) == ("RGB", "RGBA")
+    assert (
+        large.format == cutout.format == "PNG" and large.size == cutout.size == (704, 1024) and (large.mode, cutout.mode) == ("RGB", "RGBA")
+    )
     settings = json.loads(large.text["nted-step"])
     assert settings["made_by"] == "NTED Step" and settings["person"] == "Your photo" and settings == json.loads(cutout.text["nted-step"])
     assert np.array(settings["source_pose"]["joints"])[:, :2] == pytest.approx(np.array(joints(page)), abs=0.1)

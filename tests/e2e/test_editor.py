@@ -85,7 +85,9 @@ def test_groups_mirror_behind_and_numbers(page) -> None:
 
     page.click('[data-do="back"]')
     behind = joints(page)
-    assert [behind[index] for index in (0, 14, 15, 16, 17)] == [None] * 5 and behind[RIGHT_WRIST] == pytest.approx(before[LEFT_WRIST], abs=0.02)
+    assert [behind[index] for index in (0, 14, 15, 16, 17)] == [None] * 5 and behind[RIGHT_WRIST] == pytest.approx(
+        before[LEFT_WRIST], abs=0.02
+    )
     assert page.locator('[data-do="back"]').get_attribute("aria-pressed") == "true"
     page.click('[data-do="back"]')
     assert None not in joints(page)
@@ -198,11 +200,15 @@ def test_several_joints_without_shift(page) -> None:
 def test_a_hundred_steps_back(page) -> None:
     before = joints(page)
     page.mouse.click(*centre(page, LEFT_WRIST))
-    page.locator(".pe-x").evaluate("field => { for (let x = 0; x < 102; x++) { field.value = x; field.dispatchEvent(new Event('change')); } }")
+    page.locator(".pe-x").evaluate(
+        "field => { for (let x = 0; x < 102; x++) { field.value = x; field.dispatchEvent(new Event('change')); } }"
+    )
     page.locator('[data-do="undo"]').evaluate("button => { for (let k = 0; k < 100; k++) button.click(); }")
     assert page.locator('[data-do="undo"]').is_disabled() and joints(page)[LEFT_WRIST][0] == 1, "the oldest ones are forgotten"
     page.locator('[data-do="redo"]').evaluate("button => { for (let k = 0; k < 100; k++) button.click(); }")
-    assert joints(page)[LEFT_WRIST] == pytest.approx([101, before[LEFT_WRIST][1]], abs=0.01) and page.locator('[data-do="redo"]').is_disabled()
+    assert (
+        joints(page)[LEFT_WRIST] == pytest.approx([101, before[LEFT_WRIST][1]], abs=0.01) and page.locator('[data-do="redo"]').is_disabled()
+    )
     wait_done(page, after=0)
 
 

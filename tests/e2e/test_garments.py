@@ -99,7 +99,9 @@ def test_a_top_from_one_example_onto_another(open_page) -> None:
     before, swapped = edit(page), picture(page)
     page.select_option("#wa-part-0", "lower")
     wait_done(page, after=before)
-    page.wait_for_function("swapped => document.querySelector('#garments .sv-image').getAttribute('src') !== swapped", arg=swapped, timeout=LONG)
+    page.wait_for_function(
+        "swapped => document.querySelector('#garments .sv-image').getAttribute('src') !== swapped", arg=swapped, timeout=LONG
+    )
 
 
 @needs_parser
@@ -149,7 +151,10 @@ def test_swap_for_programs(server) -> None:
     found = {"client": Client(server.url, verbose=False), "handle_file": handle_file, "pose": {"joints": json.loads(joints)}}
     found["photo"] = handle_file("assets/examples/brown-coat.png")
     exec(swap, found)
-    with Image.open(found["dressed"]) as dressed, Image.open(found["client"].predict(found["photo"], found["pose"], seed=0, steps=20, api_name="/generate")) as plain:
+    with (
+        Image.open(found["dressed"]) as dressed,
+        Image.open(found["client"].predict(found["photo"], found["pose"], seed=0, steps=20, api_name="/generate")) as plain,
+    ):
         assert dressed.size == plain.size == (176, 256) and dressed.tobytes() != plain.tobytes() and not dressed.getexif()
     with pytest.raises(Exception, match="a part for each of them, not 1 and 2"):
         exec(swap.replace('["dress"]', '["dress", "upper"]'), found)

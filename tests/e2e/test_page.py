@@ -193,7 +193,9 @@ def test_answers_that_come_all_at_once(open_quick) -> None:
     chosen = page.locator(".pp-item >> nth=3")
     chosen.click()
     wait_done(page, after=0)
-    page.wait_for_function("photo => document.querySelector('.pe-photo').getAttribute('href') === photo", arg=chosen.locator("img").get_attribute("src"))
+    page.wait_for_function(
+        "photo => document.querySelector('.pe-photo').getAttribute('href') === photo", arg=chosen.locator("img").get_attribute("src")
+    )
     assert page.locator(".pe-root").get_attribute("data-edit") == "1" and page.locator('[data-do="reset"]').is_disabled()
 
 
@@ -204,7 +206,12 @@ def test_own_photo_and_photos_that_cannot_be_used(open_quick, tmp_path: Path) ->
     Image.new("1", (12000, 8000)).save(tmp_path / "huge.png")
     Image.new("RGB", (300, 400)).save(tmp_path / "tiff.png", format="TIFF")
     (tmp_path / "heavy.jpg").write_bytes(b"\xff\xd8\xff\xe0" + bytes(21 * 2**20))
-    for name, says in (("heavy.jpg", "21 MiB is more than the 20 MiB allowed"), ("torn.jpg", "damaged"), ("huge.png", "megapixels"), ("tiff.png", "not a JPEG, PNG or WebP")):
+    for name, says in (
+        ("heavy.jpg", "21 MiB is more than the 20 MiB allowed"),
+        ("torn.jpg", "damaged"),
+        ("huge.png", "megapixels"),
+        ("tiff.png", "not a JPEG, PNG or WebP"),
+    ):
         page.set_input_files("#people input[type=file]", tmp_path / name)
         page.wait_for_selector(f'.notice.error:has-text("{name}"):has-text("{says}")', timeout=SECONDS_30)
         assert (picture(page), edit(page)) == before, "the result that was there stays"
@@ -219,7 +226,9 @@ def test_own_photo_and_photos_that_cannot_be_used(open_quick, tmp_path: Path) ->
 def test_a_wrong_pose_is_refused_and_the_page_goes_on(open_quick) -> None:
     page = open_quick()
     # What a broken script or a curious person would send instead of 18 joints.
-    page.route("**/queue/join*", lambda route: route.continue_(post_data=re.sub(r'"joints":\[\[.*?\],', '"joints":[', route.request.post_data)))
+    page.route(
+        "**/queue/join*", lambda route: route.continue_(post_data=re.sub(r'"joints":\[\[.*?\],', '"joints":[', route.request.post_data))
+    )
     drag(page, LEFT_WRIST, 30, -30)
     page.wait_for_selector(".toast-wrap >> text=/exactly 18 joints; 17 were given/", timeout=SECONDS_30)
     assert page.locator(".sv-root").get_attribute("data-edit") == "0"

@@ -17,8 +17,52 @@ PERSON = {
     "l_knee": (101, 172), "l_ankle": (103, 215), "r_eye": (84, 38), "l_eye": (92, 38), "r_ear": (79, 41), "l_ear": (97, 40),
 }  # fmt: skip
 OPENPOSE_18 = list(PERSON)
-BODY_25 = ["nose", "neck", "r_shoulder", "r_elbow", "r_wrist", "l_shoulder", "l_elbow", "l_wrist", "mid_hip", "r_hip", "r_knee", "r_ankle", "l_hip", "l_knee", "l_ankle", "r_eye", "l_eye", "r_ear", "l_ear", "l_big_toe", "l_small_toe", "l_heel", "r_big_toe", "r_small_toe", "r_heel"]
-COCO_17 = ["nose", "l_eye", "r_eye", "l_ear", "r_ear", "l_shoulder", "r_shoulder", "l_elbow", "r_elbow", "l_wrist", "r_wrist", "l_hip", "r_hip", "l_knee", "r_knee", "l_ankle", "r_ankle"]
+BODY_25 = [
+    "nose",
+    "neck",
+    "r_shoulder",
+    "r_elbow",
+    "r_wrist",
+    "l_shoulder",
+    "l_elbow",
+    "l_wrist",
+    "mid_hip",
+    "r_hip",
+    "r_knee",
+    "r_ankle",
+    "l_hip",
+    "l_knee",
+    "l_ankle",
+    "r_eye",
+    "l_eye",
+    "r_ear",
+    "l_ear",
+    "l_big_toe",
+    "l_small_toe",
+    "l_heel",
+    "r_big_toe",
+    "r_small_toe",
+    "r_heel",
+]
+COCO_17 = [
+    "nose",
+    "l_eye",
+    "r_eye",
+    "l_ear",
+    "r_ear",
+    "l_shoulder",
+    "r_shoulder",
+    "l_elbow",
+    "r_elbow",
+    "l_wrist",
+    "r_wrist",
+    "l_hip",
+    "r_hip",
+    "l_knee",
+    "r_knee",
+    "l_ankle",
+    "r_ankle",
+]
 OTHERS = {"mid_hip": (88, 128), "l_big_toe": (108, 222), "l_small_toe": (110, 221), "l_heel": (102, 219)}
 OTHERS |= {"r_big_toe": (71, 223), "r_small_toe": (69, 222), "r_heel": (76, 220)}
 
@@ -42,7 +86,15 @@ def openpose(*people: list[float]) -> str:
 def coco(points: dict) -> str:
     """An entry of a COCO keypoint annotation file."""
     keypoints = triples(points, COCO_17, 2)
-    entry = {"id": 183126, "image_id": 425226, "category_id": 1, "iscrowd": 0, "num_keypoints": 17, "area": 2892.3, "bbox": [60, 30, 80, 190]}
+    entry = {
+        "id": 183126,
+        "image_id": 425226,
+        "category_id": 1,
+        "iscrowd": 0,
+        "num_keypoints": 17,
+        "area": 2892.3,
+        "bbox": [60, 30, 80, 190],
+    }
     return json.dumps({"annotations": [entry | {"keypoints": keypoints}]})
 
 

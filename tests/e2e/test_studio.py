@@ -138,7 +138,9 @@ def test_two_fingers_zoom_and_one_scrolls(open_quick) -> None:
     touch = page.context.new_cdp_session(page)
 
     def send(kind: str, *points: tuple[float, float]) -> None:
-        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": px, "y": py, "id": k} for k, (px, py) in enumerate(points)]})
+        touch.send(
+            "Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": px, "y": py, "id": k} for k, (px, py) in enumerate(points)]}
+        )
 
     send("touchStart", (x - 20, y))
     send("touchStart", (x - 20, y), (x + 20, y))
@@ -147,7 +149,11 @@ def test_two_fingers_zoom_and_one_scrolls(open_quick) -> None:
         page.wait_for_timeout(30)
     send("touchEnd")
     left, top, width, height = page.evaluate(view)
-    assert width == pytest.approx(176 / 2, rel=0.05) and left + width / 2 == pytest.approx(88, abs=3) and top + height / 2 == pytest.approx(128, abs=4)
+    assert (
+        width == pytest.approx(176 / 2, rel=0.05)
+        and left + width / 2 == pytest.approx(88, abs=3)
+        and top + height / 2 == pytest.approx(128, abs=4)
+    )
     assert page.evaluate(labels) == before, "the joints stay where they were"
     assert page.evaluate("visualViewport.scale") == 1, "the editor was zoomed, not the page"
 

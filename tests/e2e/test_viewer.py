@@ -34,13 +34,17 @@ def test_seed_save_and_zip(open_quick) -> None:
     first = picture(page)
     page.fill(".rb-seed input", "5")
     page.keyboard.press("Enter")
-    page.wait_for_function("+document.querySelector('.sv-root').dataset.edit > 0 && document.querySelector('.sv-root').dataset.state === 'done'")
+    page.wait_for_function(
+        "+document.querySelector('.sv-root').dataset.edit > 0 && document.querySelector('.sv-root').dataset.state === 'done'"
+    )
     assert picture(page) != first, "another seed is other noise"
     with page.expect_download() as download:
         page.select_option(".rb-save", "zip")
     with zipfile.ZipFile(download.value.path()) as archive:
         run = json.loads(archive.read("run.json"))
-        assert run["seed"] == 5 and {"result.png", "strip.png", "steps.gif", "steps.webp", "steps.mp4", "pose.json"} <= set(archive.namelist())
+        assert run["seed"] == 5 and {"result.png", "strip.png", "steps.gif", "steps.webp", "steps.mp4", "pose.json"} <= set(
+            archive.namelist()
+        )
         assert len([name for name in archive.namelist() if name.startswith("step_")]) == 21
     with page.expect_download() as download:
         page.select_option(".rb-save", "gif")
@@ -140,7 +144,9 @@ def test_reload_and_link_bring_it_back(open_quick) -> None:
     scrub(page, 9)
     posed = joints(page)
     page.reload()
-    at_nine = "() => document.querySelector('.sv-root')?.dataset.step === '9' && document.querySelector('.sv-root').dataset.state === 'done'"
+    at_nine = (
+        "() => document.querySelector('.sv-root')?.dataset.step === '9' && document.querySelector('.sv-root').dataset.state === 'done'"
+    )
     page.wait_for_function(at_nine, timeout=60_000)
     assert joints(page) == posed
     assert page.locator(".pp-item >> nth=2").get_attribute("aria-checked") == "true"

@@ -16,7 +16,21 @@ STORED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind,mode", [("PNG", "RGB"), ("PNG", "P"), ("PNG", "L"), ("PNG", "RGBA"), ("PNG", "LA"), ("PNG", "1"), ("JPEG", "CMYK"), ("JPEG", "L"), ("WEBP", "RGB"), ("PNG", "I;16")])
+@pytest.mark.parametrize(
+    "kind,mode",
+    [
+        ("PNG", "RGB"),
+        ("PNG", "P"),
+        ("PNG", "L"),
+        ("PNG", "RGBA"),
+        ("PNG", "LA"),
+        ("PNG", "1"),
+        ("JPEG", "CMYK"),
+        ("JPEG", "L"),
+        ("WEBP", "RGB"),
+        ("PNG", "I;16"),
+    ],
+)
 def test_every_common_kind_becomes_rgb(kind, mode):
     image = picture().convert("L").convert("I;16") if mode == "I;16" else picture().convert(mode)
     assert decode(encoded(image, kind)).mode == "RGB"

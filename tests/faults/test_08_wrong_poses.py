@@ -49,7 +49,9 @@ def test_other_events_with_a_wrong_pose(visitor, event, works):
     works()
 
 
-@pytest.mark.parametrize("wrong", [{"seed": -1}, {"seed": 1e400}, {"seed": "1"}, {}, [], None, {"seed": 0, "save": {"kind": "exe", "step": 1}}])
+@pytest.mark.parametrize(
+    "wrong", [{"seed": -1}, {"seed": 1e400}, {"seed": "1"}, {}, [], None, {"seed": 0, "save": {"kind": "exe", "step": 1}}]
+)
 def test_wrong_settings(visitor, standing, wrong, works):
     for event in (["render", visitor.value(standing), "striped-dress", None, wrong], ["restore", wrong, None]):
         with pytest.raises(Refused):

@@ -9,7 +9,15 @@ from tests.running import ROOT, Refused, Visitor
 
 META = {"meta": {"_type": "gradio.FileData"}}
 CANARY = ROOT / "pyproject.toml"
-PATHS = ["/etc/passwd", "app.py", str(CANARY), "../../../../etc/passwd", "/proc/self/environ", "assets/weights/lite/config.json", ".gitignore"]
+PATHS = [
+    "/etc/passwd",
+    "app.py",
+    str(CANARY),
+    "../../../../etc/passwd",
+    "/proc/self/environ",
+    "assets/weights/lite/config.json",
+    ".gitignore",
+]
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -58,7 +66,9 @@ def test_a_result_is_not_known_to_others(server, joints):
             assert other.http.get(f"gradio_api/file={address}").status_code >= 400, "no folder can be listed"
 
 
-@pytest.mark.parametrize("route", ["gradio_api/proxy=http://127.0.0.1:1/x", "monitoring", "monitoring/summary", "gradio_api/runs", "deep_link"])
+@pytest.mark.parametrize(
+    "route", ["gradio_api/proxy=http://127.0.0.1:1/x", "monitoring", "monitoring/summary", "gradio_api/runs", "deep_link"]
+)
 def test_other_doors_are_closed(visitor, route, works):
     assert visitor.http.get(route, timeout=10).status_code >= 400
     works()

@@ -21,7 +21,9 @@ def test_a_link_to_nobody_is_refused(visitor, standing):
         assert "cannot be read" in visitor.call("restore", {"seed": 0, "restore": kept}, None)[2]
 
 
-@pytest.mark.parametrize("owners", [["", "striped-dress", "", ""], ["@own"] * 4, ["nobody"] * 4, [""] * 3, ["x" * 100_000], "ann", {"a": 1}, None])
+@pytest.mark.parametrize(
+    "owners", [["", "striped-dress", "", ""], ["@own"] * 4, ["nobody"] * 4, [""] * 3, ["x" * 100_000], "ann", {"a": 1}, None]
+)
 def test_a_mix_of_people_in_an_old_link_is_ignored(visitor, standing, owners):
     """Links and browsers of earlier versions name a person for each step."""
     kept = {"person": "striped-dress", "photo": None, "joints": formats.to_value(standing)["joints"], "step": 1}
@@ -42,7 +44,12 @@ def test_an_archive_unpacks_into_its_own_folder(visitor, standing, name):
         assert len(names) == len(set(names)) == 4 + 1 + 7
         for each in archive.infolist():
             path = PurePosixPath(each.filename)
-            assert len(path.parts) == 1 and ".." not in path.parts and "\\" not in each.filename and path.suffix in (".png", ".gif", ".webp", ".mp4", ".json")
+            assert (
+                len(path.parts) == 1
+                and ".." not in path.parts
+                and "\\" not in each.filename
+                and path.suffix in (".png", ".gif", ".webp", ".mp4", ".json")
+            )
         assert sum(each.file_size for each in archive.infolist()) < MOST_BYTES
 
 

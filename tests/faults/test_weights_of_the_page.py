@@ -53,7 +53,9 @@ def test_nor_another_way_in(public, name):
             body = {"data": [name], "fn_index": number, "session_hash": visitor.session}
             with contextlib.suppress(httpx.RemoteProtocolError):
                 assert visitor.http.post("gradio_api/queue/join", json=body).status_code >= 400
-        answer = visitor.http.post("gradio_api/component_server", json={"data": [name], "component_id": 0, "fn_name": "load", "session_hash": visitor.session})
+        answer = visitor.http.post(
+            "gradio_api/component_server", json={"data": [name], "component_id": 0, "fn_name": "load", "session_hash": visitor.session}
+        )
         assert answer.status_code >= 400
         with pytest.raises(Refused):
             visitor.generate({"path": name, "meta": {"_type": "gradio.FileData"}}, {"joints": []})

@@ -55,7 +55,13 @@ def test_pixels_survive_the_way_in_and_out():
 
 @pytest.mark.parametrize(
     "text,message",
-    [("1 2\n" * 17, "18 rows"), ("1 2\n" * 19, "18 rows"), ("1 2\n" * 17 + "nan 2\n", "finite"), ("1 b\n" * 18, "two numbers"), ("1\n" * 18, "two numbers")],
+    [
+        ("1 2\n" * 17, "18 rows"),
+        ("1 2\n" * 19, "18 rows"),
+        ("1 2\n" * 17 + "nan 2\n", "finite"),
+        ("1 b\n" * 18, "two numbers"),
+        ("1\n" * 18, "two numbers"),
+    ],
 )
 def test_bad_pose_files_are_named(tmp_path, text, message):
     path = tmp_path / "pose.txt"
@@ -149,7 +155,12 @@ def test_generate_reads_openpose_json(tmp_path, tiny_weights, photo_file, standi
 
     path, out = tmp_path / "pose.json", tmp_path / "out"
     path.write_text(json.dumps(to_openpose(standing, (64, 44))))
-    assert main(["generate", "--source", str(photo_file), "--pose", str(path), "--output", str(out), "--weights", tiny_weights, "--steps", "1"]) == 0
+    assert (
+        main(
+            ["generate", "--source", str(photo_file), "--pose", str(path), "--output", str(out), "--weights", tiny_weights, "--steps", "1"]
+        )
+        == 0
+    )
     assert sorted(p.name for p in out.glob("step_*.png")) == ["step_00.png", "step_01.png"]
 
 

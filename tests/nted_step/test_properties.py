@@ -59,7 +59,9 @@ def test_a_stage_of_growing_has_the_ladder_of_the_whole_where_it_fits(config):
     height, width = config.grows_to
     levels = [16 << k for k in range(height.bit_length() - 4)]
     same = dict.fromkeys(levels, 1)
-    whole = dataclasses.replace(config, size=(height, width), grows_to=None, channels=same, kernels=same, labels={level: int(level == 16) for level in levels})
+    whole = dataclasses.replace(
+        config, size=(height, width), grows_to=None, channels=same, kernels=same, labels={level: int(level == 16) for level in levels}
+    )
     assert [(min(h, config.size[0]), min(w, config.size[1])) for h, w in ladder(whole)] == list(ladder(config))
 
 
@@ -124,7 +126,7 @@ def test_every_drawable_pose_is_drawn_within_range(pose):
 
 
 @pytest.mark.parametrize("read", [pose_formats.from_json, pose_formats.from_openpose, pose_formats.from_coco, pose_formats.from_text])
-@given(text=st.one_of(st.text(max_size=200), st.text(alphabet="{}[]\",:0123456789.-eEnultr ", max_size=200)))
+@given(text=st.one_of(st.text(max_size=200), st.text(alphabet='{}[]",:0123456789.-eEnultr ', max_size=200)))
 def test_whatever_a_file_holds_is_a_pose_or_one_line(read, text):
     try:
         people = read(text).people

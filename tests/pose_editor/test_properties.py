@@ -12,7 +12,10 @@ from tests.nted_step.test_properties import poses
 
 anything = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5)),
-    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.sampled_from(["joints", "edit", "seed", "save", "kind", "step", "restore"]), inner, max_size=4)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4),
+        st.dictionaries(st.sampled_from(["joints", "edit", "seed", "save", "kind", "step", "restore"]), inner, max_size=4),
+    ),
     max_leaves=12,
 )
 

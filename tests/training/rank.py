@@ -1,7 +1,7 @@
 """What torchrun starts in the tests: training.train on the tests' tiny model, or a comparison of gradients.
 
-    torchrun ... tests/training/rank.py gradients OUTPUT
-    torchrun ... tests/training/rank.py train [--kill SAMPLES | --nan SAMPLES] ARGUMENTS OF training.train
+torchrun ... tests/training/rank.py gradients OUTPUT
+torchrun ... tests/training/rank.py train [--kill SAMPLES | --nan SAMPLES] ARGUMENTS OF training.train
 """
 
 import os

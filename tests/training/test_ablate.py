@@ -15,7 +15,9 @@ def plan(tmp_path, tiny_config, monkeypatch):
     monkeypatch.setattr("training.trainer.preset", lambda name: tiny_config)
     figures = {"people": 2, "poses": 2, "seed": 50, "supersize": 64}
     stages = [{"height": 32, "samples": 8, "batch": 4}]  # below the full canvas, as plans are that take an afternoon
-    (tmp_path / "base.yaml").write_text(yaml.safe_dump({"data_dir": str(tmp_path / "data"), "figures": figures, "stages": stages, "validation_people": 2}))
+    (tmp_path / "base.yaml").write_text(
+        yaml.safe_dump({"data_dir": str(tmp_path / "data"), "figures": figures, "stages": stages, "validation_people": 2})
+    )
     path = tmp_path / "plan.yaml"
     rows = {"steps": None, "once": ["steps=1"], "window": ["stages.*.rollout=window"]}
     path.write_text(yaml.safe_dump({"config": "base.yaml", "set": ["seed=3"], "people": 2, "rows": rows}, sort_keys=False))

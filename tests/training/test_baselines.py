@@ -72,7 +72,9 @@ def ciede2000(one: np.ndarray, other: np.ndarray) -> float:
 
 def test_colour_error_is_the_published_formula():
     """Two people with a garment each in many colours, against the formulas written down anew."""
-    assert ciede2000(np.array([50, 2.6772, -79.7751]), np.array([50, 0, -82.7485])) == pytest.approx(2.0425, abs=1e-4), "Sharma's first pair"
+    assert ciede2000(np.array([50, 2.6772, -79.7751]), np.array([50, 0, -82.7485])) == pytest.approx(2.0425, abs=1e-4), (
+        "Sharma's first pair"
+    )
     rng = np.random.default_rng(0)
     tint = np.array([[200, 60, 40], [40, 120, 200]])[:, None, None]
     image, truth = ((tint + rng.integers(-40, 40, (2, 20, 20, 3)) + shift).astype(np.uint8) for shift in (0, [10, -15, 5]))

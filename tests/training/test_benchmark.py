@@ -15,7 +15,14 @@ def config(tmp_path, tiny_config, monkeypatch):
     weights = {"classes": 1, "gan": 0.3, "step": 0.3, "features": 1, "r1": 1}
     stages = [{"height": 32, "batch": 4}, {"height": 64, "batch": 3, "accumulate": 2, "weights": weights}]
     figures = {"people": 2, "poses": 2, "seed": 50, "supersize": 64}
-    document = {"data_dir": str(tmp_path / "data"), "figures": figures, "stages": stages, "d_channels": 8, "d_channels_max": 8, "r1_every": 2}
+    document = {
+        "data_dir": str(tmp_path / "data"),
+        "figures": figures,
+        "stages": stages,
+        "d_channels": 8,
+        "d_channels_max": 8,
+        "r1_every": 2,
+    }
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(document | {"validation_people": 2, "tensorboard": True}))
     return tmp_path / "config.yaml"
 
@@ -45,7 +52,14 @@ def test_without_a_discriminator_and_for_people(config, capsys):
 
 def test_r1_is_what_the_discriminator_took_longer():
     watch = benchmark.Stopwatch(benchmark.choose_device("cpu"))
-    watch.parts |= {"G forward": [3.0, 3.0], "losses": [1.0], "G backward": [4.0], "D": [1.0, 3.0], "D and R1": [7.0], "optimizers and average": [0.5]}
+    watch.parts |= {
+        "G forward": [3.0, 3.0],
+        "losses": [1.0],
+        "G backward": [4.0],
+        "D": [1.0, 3.0],
+        "D and R1": [7.0],
+        "optimizers and average": [0.5],
+    }
     watch.iterations = [benchmark.Iteration({}, 25.0, 2.0, 4)]
     assert watch.seconds() == {
         "data wait": 2, "G forward": 4, "losses": 1, "G backward": 4, "D": 6, "R1": 5, "optimizers and average": 0.5, "rest": 2.5,

@@ -88,7 +88,9 @@ def planes(carried: Carried) -> torch.Tensor:
 def something(count: int, size: tuple[int, int] = TINY.size) -> Carried:
     """Smooth random planes."""
     generator = torch.Generator().manual_seed(2)
-    pixels, person, alpha = F.interpolate(torch.rand(count, 5, 4, 3, generator=generator), size=size, mode="bilinear").split((3, 1, 1), dim=1)
+    pixels, person, alpha = F.interpolate(torch.rand(count, 5, 4, 3, generator=generator), size=size, mode="bilinear").split(
+        (3, 1, 1), dim=1
+    )
     return Carried(pixels * 2 - 1, person, alpha)
 
 
@@ -126,11 +128,15 @@ def test_what_is_carried_is_not_rendered_as_well(generator, pairs):
     step = train_step(generator, CARRYING, pairs, pairs.source, torch.tensor([0, 1, 2]), whole)
     step.rendering.image.square().sum().backward()
     assert max(p.grad.abs().max() for p in generator.parameters() if p.grad is not None) < 1e-3
-    assert torch.allclose(train_step(generator, CARRYING, pairs, pairs.source, torch.full((3,), 3), whole).rendering.image, whole.pixels, atol=1e-4)
+    assert torch.allclose(
+        train_step(generator, CARRYING, pairs, pairs.source, torch.full((3,), 3), whole).rendering.image, whole.pixels, atol=1e-4
+    )
 
 
 def test_a_few_pairs_carry_nothing(monkeypatch):
-    monkeypatch.setattr("training.rollout.carry_pairs", lambda carrier, pairs, device: Carried(*(torch.ones(len(pairs), n, 2, 2) for n in (3, 1, 1))))
+    monkeypatch.setattr(
+        "training.rollout.carry_pairs", lambda carrier, pairs, device: Carried(*(torch.ones(len(pairs), n, 2, 2) for n in (3, 1, 1)))
+    )
     carried = Carrying(None, np.random.default_rng(0), CPU)(range(4000))
     kept = planes(carried).flatten(1)
     assert torch.equal(kept.amin(dim=1), kept.amax(dim=1)), "all of a pair's planes or none"
@@ -168,7 +174,9 @@ def test_a_validation_carries(figures, pairs, carrier, generator):
     with_carrier, without = (chain(Eager(generator.eval()), pairs, CPU, carried=one)[-1] for one in (carried, None))
     whole = (carried.alpha == 1).expand_as(with_carrier)
     assert whole.float().mean() > 0.1
-    assert torch.allclose(with_carrier[whole], carried.pixels[whole], atol=1e-4) and not torch.allclose(without[whole], carried.pixels[whole], atol=0.1)
+    assert torch.allclose(with_carrier[whole], carried.pixels[whole], atol=1e-4) and not torch.allclose(
+        without[whole], carried.pixels[whole], atol=0.1
+    )
 
 
 # -- from a model that does not carry, and from a small canvas ---------------------------------------------------------------
@@ -179,7 +187,9 @@ def test_a_model_that_learns_to_carry_starts_where_it_was(pairs, more):
     """With the same channels exactly; gains and new columns are 0, so not even what is carried changes the rendered image."""
     torch.manual_seed(0)
     narrow = Generator(TINY).eval()
-    wide = widen(narrow, dataclasses.replace(TINY, carries=True, channels={level: count + more for level, count in TINY.channels.items()})).eval()
+    wide = widen(
+        narrow, dataclasses.replace(TINY, carries=True, channels={level: count + more for level, count in TINY.channels.items()})
+    ).eval()
     x, t = pairs.source.flip(3), torch.tensor([0, 3, 1])
     nothing = Carried.nothing(pairs.source)
     with torch.no_grad():
@@ -295,11 +305,17 @@ def test_el0_reaches_the_generator(figures, generator, carrier, always):
     assert set(parts) == {"el0"} and total.item() == pytest.approx(3 * parts["el0"].item()) and parts["el0"] > 0.1
     total.backward()
     silent = [name for name, p in generator.named_parameters() if p.grad is None or not p.grad.any()]
-    assert not [name for name in silent if "target_image_renderer" in name and "to_rgb" in name] and "skeleton_encoder.first.conv.weight" not in silent
+    assert (
+        not [name for name in silent if "target_image_renderer" in name and "to_rgb" in name]
+        and "skeleton_encoder.first.conv.weight" not in silent
+    )
     perfect = dataclasses.replace(step, rendering=dataclasses.replace(step.rendering, image=step.target))
     assert objective.generator([perfect], None)[1]["el0"] < 1e-6
     worse = [step.target + 0.5 * (step.pairs.mask == side) for side in (0, 1)]
-    ground, person = (objective.generator([dataclasses.replace(step, rendering=dataclasses.replace(step.rendering, image=image))], None)[1]["el0"] for image in worse)
+    ground, person = (
+        objective.generator([dataclasses.replace(step, rendering=dataclasses.replace(step.rendering, image=image))], None)[1]["el0"]
+        for image in worse
+    )
     assert ground > 0 and person > 0
 
 

@@ -149,6 +149,7 @@ def test_photos_alone_teach_the_person_and_the_places(pairs):
 
 def test_to_call_nothing_seen_does_not_pay(pairs):
     """The photo's loss alone would be the smallest where nothing counts."""
+
     def total(level: float, weights: CarrierLossWeights) -> float:
         answer = dataclasses.replace(right(pairs), place=identity(pairs), seen=torch.full_like(pairs.seen, level))
         return losses(answer, photo_alone(pairs), weights)[0].item()
@@ -256,7 +257,9 @@ def test_a_stopped_run_goes_on_exactly(settings, tmp_path):
 
 def test_accumulated_gradients_are_the_mean_of_their_parts(settings, tmp_path):
     stage = settings.stages[0]
-    both = CarrierTrainer(dataclasses.replace(settings, stages=(dataclasses.replace(stage, batch=2, accumulate=2),)), tmp_path / "both", CPU)
+    both = CarrierTrainer(
+        dataclasses.replace(settings, stages=(dataclasses.replace(stage, batch=2, accumulate=2),)), tmp_path / "both", CPU
+    )
     one = CarrierTrainer(dataclasses.replace(settings, stages=(dataclasses.replace(stage, batch=2),)), tmp_path / "one", CPU)
     assert (both.effective_batch, one.effective_batch) == (4, 2)
     gradients = []
@@ -274,6 +277,15 @@ def test_accumulated_gradients_are_the_mean_of_their_parts(settings, tmp_path):
 def test_a_carrier_has_one_height(settings, tmp_path, capsys):
     with pytest.raises(ValueError, match="height 128"):
         CarrierTrainer(dataclasses.replace(settings, stages=(dataclasses.replace(settings.stages[0], height=256),)), tmp_path, CPU)
-    command = ["--config", "training/configs/carrier_figures.yaml", "--run", str(tmp_path), "--device", "cpu", "--set", "stages.0.height=64"]
+    command = [
+        "--config",
+        "training/configs/carrier_figures.yaml",
+        "--run",
+        str(tmp_path),
+        "--device",
+        "cpu",
+        "--set",
+        "stages.0.height=64",
+    ]
     assert train.main(command) == 2
     assert capsys.readouterr().err == "error: a carrier is trained at height 128\n"

@@ -64,8 +64,14 @@ def test_a_gradient_reaches_the_image(features, image, autocast):
 def test_distance_by_hand():
     """Two maps of two images: unit vectors 0, 90 and 180 degrees apart are 0, 2 and 4 apart, however long they were."""
     east, north, west = torch.tensor([3.0, 0.0]), torch.tensor([0.0, 0.2]), torch.tensor([-1.0, 0.0])
-    real = (torch.stack([torch.stack([east, east], 1), torch.stack([east, north], 1)])[:, :, None], east.view(1, 2, 1, 1).repeat(2, 1, 1, 1))
-    fake = (torch.stack([torch.stack([north, west], 1), torch.stack([2 * east, north], 1)])[:, :, None], west.view(1, 2, 1, 1).repeat(2, 1, 1, 1))
+    real = (
+        torch.stack([torch.stack([east, east], 1), torch.stack([east, north], 1)])[:, :, None],
+        east.view(1, 2, 1, 1).repeat(2, 1, 1, 1),
+    )
+    fake = (
+        torch.stack([torch.stack([north, west], 1), torch.stack([2 * east, north], 1)])[:, :, None],
+        west.view(1, 2, 1, 1).repeat(2, 1, 1, 1),
+    )
     assert el0_distance(real, fake).tolist() == pytest.approx([((2 + 4) / 2 + 4) / 2, (0 + 4) / 2])
     mask = torch.zeros(2, 1, 4, 8)
     mask[0, :, :, :4] = 1  # all of the left position

@@ -25,7 +25,9 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     figures = Figures(people=2, poses=2, seed=50, supersize=64)
     stage = Stage(height=32, samples=8, batch=4)
-    assert Trainer(Settings(data_dir=str(folder / "data"), figures=figures, stages=(stage,), validation_people=2), folder, torch.device("cpu")).run()
+    assert Trainer(
+        Settings(data_dir=str(folder / "data"), figures=figures, stages=(stage,), validation_people=2), folder, torch.device("cpu")
+    ).run()
     return folder
 
 
@@ -69,7 +71,12 @@ def test_what_is_no_checkpoint_is_named(run, tmp_path, capsys):
     old = load_latest(run)
     del old["settings"]
     torch.save(old, tmp_path / "old.pt")
-    for name, message in (("none.pt", "no such checkpoint or run"), ("broken.pt", "cannot be read as a checkpoint"), ("", "no checkpoint"), ("old.pt", "--config")):
+    for name, message in (
+        ("none.pt", "no such checkpoint or run"),
+        ("broken.pt", "cannot be read as a checkpoint"),
+        ("", "no checkpoint"),
+        ("old.pt", "--config"),
+    ):
         assert export.main(["--checkpoint", str(tmp_path / name), "--output", str(tmp_path / "out")]) == 2
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith(f"error: {tmp_path / name}") and message in line
@@ -86,7 +93,9 @@ def test_pushed_weights_come_back_bit_by_bit(run, tmp_path):
         return subprocess.run(command, env=environment(server.url, tmp_path / home, **more), capture_output=True, text=True, timeout=300)
 
     refused = start(command, "stranger")
-    assert refused.returncode == 2 and refused.stderr.splitlines()[-1].startswith(f"error: {NAME}: not pushed, the Hub wants a token"), refused.stderr
+    assert refused.returncode == 2 and refused.stderr.splitlines()[-1].startswith(f"error: {NAME}: not pushed, the Hub wants a token"), (
+        refused.stderr
+    )
     assert str(out) in refused.stderr and server.commits == {} and load_weights(out).sha256
     pushed = start(command, "owner", HF_TOKEN=TOKEN)
     assert pushed.returncode == 0, pushed.stderr

@@ -52,7 +52,7 @@ def test_all_classes_occur(crowd):
 
 def test_people_fill_the_canvas_and_differ(crowd):
     covered = (crowd.class_map > 0).float().mean((1, 2))
-    assert covered.min() > .05 and covered.max() < .85
+    assert covered.min() > 0.05 and covered.max() < 0.85
     colours = crowd.image.float().mean((2, 3))
     assert colours.std(0).min() > 4
 
@@ -63,9 +63,9 @@ def test_visible_joints_lie_on_the_person(crowd):
         for j in crowd.visible[i].nonzero().flatten().tolist():
             x, y = (int(v) for v in crowd.joints[i, j])
             assert 0 <= x < SMALL[1] and 0 <= y < SMALL[0]
-            near = crowd.class_map[i, max(y - 2, 0): y + 3, max(x - 2, 0): x + 3]
+            near = crowd.class_map[i, max(y - 2, 0) : y + 3, max(x - 2, 0) : x + 3]
             on.append(bool((near > 0).any()))
-    assert np.mean(on) > .99
+    assert np.mean(on) > 0.99
 
 
 def test_limb_joints_lie_on_fitting_classes():
@@ -73,20 +73,22 @@ def test_limb_joints_lie_on_fitting_classes():
     b = render_people(range(40), [0], SMALL)
     feet, hands, noses = [], [], []
     for i in range(len(b.image)):
+
         def near(j, r=2):
             x, y = (int(v) for v in b.joints[i, j])
-            return set(b.class_map[i, max(y - r, 0): y + r + 1, max(x - r, 0): x + r + 1].flatten().tolist())
+            return set(b.class_map[i, max(y - r, 0) : y + r + 1, max(x - r, 0) : x + r + 1].flatten().tolist())
+
         feet += [bool(near(j) & {name[c] for c in ("footwear", "skin", "pants", "leggings")}) for j in (10, 13) if b.visible[i, j]]
         hands += [bool(near(j) & {name[c] for c in ("skin", "top", "outer", "dress")}) for j in (4, 7) if b.visible[i, j]]
         noses += [name["face"] in near(0, 1) for _ in [0] if b.visible[i, 0]]
-    assert np.mean(feet) > .95 and np.mean(hands) > .85 and np.mean(noses) > .97
+    assert np.mean(feet) > 0.95 and np.mean(hands) > 0.85 and np.mean(noses) > 0.97
     assert min(len(feet), len(hands), len(noses)) > 25
 
 
 def test_sides_and_back_views():
     poses = named_poses()
     xy, seen = poses["stand"]
-    assert seen.all() and xy[2, 0] < xy[5, 0] and xy[16, 0] < xy[17, 0]       # the right is on the left of the picture
+    assert seen.all() and xy[2, 0] < xy[5, 0] and xy[16, 0] < xy[17, 0]  # the right is on the left of the picture
     assert (xy >= 0).all() and (xy < [176, 256]).all()
     xy, seen = poses["back"]
     assert not seen[[0, 14, 15, 16, 17]].any() and seen[1:14].all() and xy[2, 0] > xy[5, 0]
@@ -128,9 +130,9 @@ def test_swap_is_exact():
     assert torch.equal(before.joints, after.joints) and torch.equal(before.visible, after.visible)
     top = CLASSES.index("top") + 1
     touched = ((before.class_map == top) | (after.class_map == top))[0]
-    far = torch.nn.functional.max_pool2d(touched[None].float(), 31, 1, 15)[0] == 0     # beyond the soft shading of the cloth
+    far = torch.nn.functional.max_pool2d(touched[None].float(), 31, 1, 15)[0] == 0  # beyond the soft shading of the cloth
     assert far.any() and torch.equal(before.image[0][:, far], after.image[0][:, far])
-    assert (before.image[0][:, touched] != after.image[0][:, touched]).float().mean() > .3
+    assert (before.image[0][:, touched] != after.image[0][:, touched]).float().mean() > 0.3
     same = render_people([wearer], [0], SMALL, garments_from=[wearer], garment_classes=("top",))
     assert torch.equal(same.image, before.image)
     assert with_garments(sample_person(wearer), sample_person(donor), ["top"]).outfit["top"] == sample_person(donor).outfit["top"]
@@ -154,7 +156,9 @@ def test_same_clothes_in_every_pose():
     top = CLASSES.index("top") + 1
     b = render_people([0, 2], 4, SMALL)
     for p in range(2):
-        means = [b.image[i][:, b.class_map[i] == top].float().mean(1) for i in range(4 * p, 4 * p + 4) if (b.class_map[i] == top).sum() > 150]
+        means = [
+            b.image[i][:, b.class_map[i] == top].float().mean(1) for i in range(4 * p, 4 * p + 4) if (b.class_map[i] == top).sum() > 150
+        ]
         for m in means[1:]:
             assert (m - means[0]).abs().max() < 45
 
@@ -162,13 +166,22 @@ def test_same_clothes_in_every_pose():
 def test_writer_layout_and_masks(tmp_path):
     write_dataset(tmp_path, [TEST_SEED - 1, TEST_SEED], 2, SMALL, progress=False)
     truth = render_people([TEST_SEED - 1, TEST_SEED], 2, SMALL)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["img", "masks.json", "pose", "test.lst", "test_pairs.txt", "train.lst", "train_pairs.txt"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "img",
+        "masks.json",
+        "pose",
+        "test.lst",
+        "test_pairs.txt",
+        "train.lst",
+        "train_pairs.txt",
+    ]
     train, test = ((tmp_path / f"{k}.lst").read_text().split() for k in ("train", "test"))
     assert train == [image_name(TEST_SEED - 1, i) for i in range(2)] and test == [image_name(TEST_SEED, i) for i in range(2)]
     assert (tmp_path / "test_pairs.txt").read_text().splitlines() == [f"{test[0]},{test[1]}", f"{test[1]},{test[0]}"]
     data = json.loads((tmp_path / "masks.json").read_text())
     assert [c["name"] for c in data["categories"]] == list(CLASSES)
     import cv2
+
     for i, entry in enumerate(data["images"]):
         image = cv2.imread(str(tmp_path / "img" / entry["file_name"]))[:, :, ::-1]
         assert np.array_equal(image, truth.image[i].permute(1, 2, 0).numpy())
@@ -180,7 +193,7 @@ def test_writer_layout_and_masks(tmp_path):
         assert np.array_equal(classes, truth.class_map[i].numpy())
         xy, seen = parse_pose((tmp_path / "pose" / entry["file_name"].replace(".png", ".txt")).read_text(), SMALL)
         assert np.array_equal(seen, truth.visible[i].numpy())
-        assert np.abs(xy - truth.joints[i].numpy())[seen].max() < .02
+        assert np.abs(xy - truth.joints[i].numpy())[seen].max() < 0.02
 
 
 def test_pose_text_uses_the_padded_frame():
@@ -192,6 +205,7 @@ def test_pose_text_uses_the_padded_frame():
 
 def test_too_few_people_to_tell_the_speed(capsys):
     from training.figures.__main__ import main
+
     with pytest.raises(SystemExit):
         main(["--benchmark", "--people", "4"])
     assert "needs more people" in capsys.readouterr().err
@@ -209,6 +223,6 @@ def test_several_images_in_one_pass_agree():
     """The path used on an accelerator (many images in one pass) draws the same pictures."""
     one, many = (render_people([4, 30, 41], [0, 2], SMALL, chunk=k) for k in (1, 6))
     difference = (one.image.int() - many.image.int()).abs()
-    assert (difference > 2).float().mean() < .002
-    assert (one.class_map != many.class_map).float().mean() < .002
+    assert (difference > 2).float().mean() < 0.002
+    assert (one.class_map != many.class_map).float().mean() < 0.002
     assert torch.equal(one.joints, many.joints)

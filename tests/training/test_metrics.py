@@ -154,7 +154,9 @@ def test_ssim_at_its_edges():
 
 def test_frechet_distance_of_known_gaussians():
     a, b = torch.tensor([1.0, 4.0, 9.0]).double(), torch.tensor([4.0, 1.0, 0.0]).double()
-    apart = frechet_distance(Gaussian(9, torch.zeros(3).double(), torch.diag(a)), Gaussian(9, torch.full((3,), 2.0).double(), torch.diag(b)))
+    apart = frechet_distance(
+        Gaussian(9, torch.zeros(3).double(), torch.diag(a)), Gaussian(9, torch.full((3,), 2.0).double(), torch.diag(b))
+    )
     assert apart == pytest.approx(12 + ((a.sqrt() - b.sqrt()) ** 2).sum().item())
 
 
@@ -238,7 +240,9 @@ def test_lpips_is_the_formula(monkeypatch):
     image, truth = noise(3, 3, 64, 44), noise(3, 3, 64, 44, seed=1)
 
     def maps(x):
-        x = (2 * x.float() / 255 - 1 - torch.tensor([-0.030, -0.088, -0.188]).view(3, 1, 1)) / torch.tensor([0.458, 0.448, 0.450]).view(3, 1, 1)
+        x = (2 * x.float() / 255 - 1 - torch.tensor([-0.030, -0.088, -0.188]).view(3, 1, 1)) / torch.tensor([0.458, 0.448, 0.450]).view(
+            3, 1, 1
+        )
         for layer in network.features[:12]:
             x = F.relu(x) if isinstance(layer, torch.nn.ReLU) else layer(x)
             if isinstance(layer, torch.nn.ReLU):
@@ -342,7 +346,7 @@ def everybody(two_people):
 @pytest.fixture
 def run(tiny_weights, two_people, monkeypatch, tmp_path):
     """The command line on two people that were rendered once."""
-    monkeypatch.setattr(evaluate, "figure_set", lambda count, seed, size: two_people)
+    monkeypatch.setattr(evaluator, "figure_set", lambda count, seed, size: two_people)
     return lambda *options: evaluate.main(["--weights", tiny_weights, "--figures", "2", "--output", str(tmp_path / "out"), *options])
 
 
@@ -376,8 +380,10 @@ def test_report_without_networks(run, no_cache, monkeypatch, tmp_path, capsys):
 
 def test_report_with_networks(run, monkeypatch, tmp_path, capsys):
     features = {name: lambda image: F.adaptive_avg_pool2d(image.float() / 255, 2).flatten(1) for name in ("fid", "clean_fid")}
-    networks = Networks(lambda a, b: (a.float() - b.float()).abs().mean((1, 2, 3)) / 255, features, {}, lambda image, mask: (image.float(),))
-    monkeypatch.setattr(evaluate, "open_networks", lambda device: networks)
+    networks = Networks(
+        lambda a, b: (a.float() - b.float()).abs().mean((1, 2, 3)) / 255, features, {}, lambda image, mask: (image.float(),)
+    )
+    monkeypatch.setattr(evaluator, "open_networks", lambda device: networks)
     assert run("--protocol", "dptn", "--device", "cpu") == 0
     report, page = read(tmp_path / "out")
     assert list(report["steps"]) == [f"step {k}" for k in range(1, 5)] and report["not available"] == {}
@@ -395,12 +401,21 @@ def test_truth_scores_perfectly(two_people, everybody):
     networks = Networks(None, {}, {"lpips": "", "fid": "", "clean_fid": ""}, open_el0(CPU))
     row = Scorer(truth, mask, PROTOCOLS["gfla"], networks, classes=two_people.classes).score(truth)
     assert row["sharp"] == 1 and row["el0"] == pytest.approx(0, abs=1e-6)
-    assert row["psnr"] == row["masked_psnr"] == 100 and row["colour"] == 0 and row["face_psnr"] == 100 and row["ssim"] == row["ssim_256"] == pytest.approx(1)
+    assert (
+        row["psnr"] == row["masked_psnr"] == 100
+        and row["colour"] == 0
+        and row["face_psnr"] == 100
+        and row["ssim"] == row["ssim_256"] == pytest.approx(1)
+    )
 
 
 def test_face_psnr_is_that_of_the_faces_alone(everybody):
     """Computed anew from the pixels of each face; a face of few pixels does not count, and without one the metric is missing."""
-    truth, mask, networks = to_bytes(everybody.target), everybody.mask, Networks(None, {}, dict.fromkeys(("lpips", "el0", "fid", "clean_fid"), ""))
+    truth, mask, networks = (
+        to_bytes(everybody.target),
+        everybody.mask,
+        Networks(None, {}, dict.fromkeys(("lpips", "el0", "fid", "clean_fid"), "")),
+    )
     image, classes = alike(truth), torch.zeros(2, 64, 44, dtype=torch.int64)
     classes[0, 10:14, 20:25] = classes[1, 3, 3] = 15
     error = (image[0, :, 10:14, 20:25].double() - truth[0, :, 10:14, 20:25].double()) / 255
@@ -431,7 +446,9 @@ def test_without_masks_numbers_of_the_person_are_left_out(everybody):
     networks = Networks(None, {}, dict.fromkeys(("lpips", "fid", "clean_fid"), ""), lambda *a: pytest.fail("no person is known"))
     scorer = Scorer(truth, torch.ones(2, 1, 64, 44, dtype=torch.uint8), PROTOCOLS["cfld"], networks)
     row = scorer.score(truth)
-    assert row["sharp"] == row["el0"] == "not available" and scorer.missing["sharp"] == scorer.missing["el0"] == "the data has no person masks"
+    assert (
+        row["sharp"] == row["el0"] == "not available" and scorer.missing["sharp"] == scorer.missing["el0"] == "the data has no person masks"
+    )
 
 
 def test_a_report_without_the_packages_of_el0(run, no_cache, monkeypatch, tmp_path, capsys):
@@ -455,12 +472,25 @@ def test_a_prepared_test_set_is_scored_against_its_training_images(tiny_weights,
     root = write_dataset(tmp_path / "root", [50, 51, TEST_SEED], 2, (64, 44), progress=False)
     prepare(root, [(64, 44)], tmp_path / "prepared", workers=1, progress=False)
     features = {name: lambda image: F.adaptive_avg_pool2d(image.float() / 255, 2).flatten(1) for name in ("fid", "clean_fid")}
-    monkeypatch.setattr(evaluate, "open_networks", lambda device: Networks(None, features, {"lpips": "not here", "el0": "not here"}))
-    options = ["--weights", tiny_weights, "--data", str(tmp_path / "prepared"), "--protocol", "pidm", "--device", "cpu", "--output", str(tmp_path / "out")]
+    monkeypatch.setattr(evaluator, "open_networks", lambda device: Networks(None, features, {"lpips": "not here", "el0": "not here"}))
+    options = [
+        "--weights",
+        tiny_weights,
+        "--data",
+        str(tmp_path / "prepared"),
+        "--protocol",
+        "pidm",
+        "--device",
+        "cpu",
+        "--output",
+        str(tmp_path / "out"),
+    ]
     assert evaluate.main(options) == 0
     report, _ = read(tmp_path / "out")
     assert report["counts"] == {"pairs": 2, "fid_generated": 2, "fid_reference": 4} and len(report["steps"]) == 4
-    assert "4 images of the training pairs" in report["settings"]["fid_reference"] and len(report["figures"]["sha256 of the pair list"]) == 64
+    assert (
+        "4 images of the training pairs" in report["settings"]["fid_reference"] and len(report["figures"]["sha256 of the pair list"]) == 64
+    )
     test, train = (PreparedStore(tmp_path / "prepared", (64, 44), part) for part in ("test", "train"))
     pairs = test.pairs(np.array([0, 1]), np.array([0, 0]), np.array([1, 1]))
     copied = report["copying the source"]

@@ -211,7 +211,9 @@ def test_true_boxes_are_proposals_too_and_carry_their_label(store):
     assert taken.positive.sum(1).tolist() == (batch.labels > 0).sum(1).tolist()
     for k in range(2):
         mine = taken.positive[k]
-        assert torch.equal(boxes[k][mine], batch.boxes[k][owners[k][mine]]) and torch.equal(labels[k][mine], batch.labels[k][owners[k][mine]])
+        assert torch.equal(boxes[k][mine], batch.boxes[k][owners[k][mine]]) and torch.equal(
+            labels[k][mine], batch.labels[k][owners[k][mine]]
+        )
         assert (labels[k][taken.valid[k] & ~mine] == 0).all() and (labels[k][~taken.valid[k]] == -1).all()
 
 

@@ -253,7 +253,9 @@ def test_a_crop_moves_picture_and_joints_alike():
         crop = random_crop(rng, SIZE)
         moved, (x, y) = crop.image(image)[0], crop.pose(pose, SIZE).xy[0]
         assert moved.shape == SIZE
-        centre = torch.stack([(moved.sum(0) * (torch.arange(44) + 0.5)).sum(), (moved.sum(1) * (torch.arange(64) + 0.5)).sum()]) / moved.sum()
+        centre = (
+            torch.stack([(moved.sum(0) * (torch.arange(44) + 0.5)).sum(), (moved.sum(1) * (torch.arange(64) + 0.5)).sum()]) / moved.sum()
+        )
         assert centre.tolist() == pytest.approx([x, y], abs=0.1)
 
 

@@ -45,7 +45,15 @@ def data(tmp_path_factory):
 @pytest.fixture
 def settings(data):
     figures = dataclasses.replace(Settings().figures, people=4, poses=2, seed=50, supersize=64)
-    return Settings(data_dir=data, figures=figures, stages=(Stage(height=64, samples=16, batch=4),), d_channels=8, d_channels_max=8, log_every=1, validation_people=2)
+    return Settings(
+        data_dir=data,
+        figures=figures,
+        stages=(Stage(height=64, samples=16, batch=4),),
+        d_channels=8,
+        d_channels_max=8,
+        log_every=1,
+        validation_people=2,
+    )
 
 
 def test_a_run_of_prepared_data_goes_on_where_it_was(tmp_path, tiny_config):
@@ -122,7 +130,9 @@ def test_scalars_and_sheets_for_tensorboard(settings, tmp_path, capsys):
 
     assert Trainer(dataclasses.replace(settings, tensorboard=True, wandb="nted"), tmp_path, CPU).run()
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
-    assert {"loss/pixel", "loss/attention", "speed/data_wait", "validation/masked_psnr", "validation/loss", "rate/g"} <= set(events.Tags()["scalars"])
+    assert {"loss/pixel", "loss/attention", "speed/data_wait", "validation/masked_psnr", "validation/loss", "rate/g"} <= set(
+        events.Tags()["scalars"]
+    )
     assert events.Tags()["images"] == ["validation/sheet"] and len(events.Scalars("loss/pixel")) == 4
     line = next(line for line in capsys.readouterr().out.splitlines() if "images/s" in line)
     assert line.startswith("stage 0 64x44  4/16 samples") and " left  data wait " in line and "attention " in line

@@ -265,7 +265,9 @@ def test_the_rate_warms_up_and_falls(settings, tmp_path):
 
 def test_a_stage_ends_by_the_clock_and_live_figures_go_on(settings, tmp_path):
     figures = dataclasses.replace(settings.figures, live=True)
-    short, long = (dataclasses.replace(stage, samples=10**9, minutes=minutes) for stage, minutes in zip(settings.stages, (1e-6, 1e6), strict=True))
+    short, long = (
+        dataclasses.replace(stage, samples=10**9, minutes=minutes) for stage, minutes in zip(settings.stages, (1e-6, 1e6), strict=True)
+    )
     changed = dataclasses.replace(settings, figures=figures, workers=0, data_dir=str(tmp_path / "data"), stages=(short, long))
     trainer = Trainer(changed, tmp_path, torch.device("cpu"))
     assert not trainer.run(stop=lambda: trainer.progress.stage == 1 and trainer.progress.stage_samples >= 8)
@@ -393,7 +395,9 @@ def test_a_penalty_of_a_part_of_the_batch(settings, figures, tiny_generator, tin
     some = Objective(dataclasses.replace(settings, r1_images=2), weights, None, "cpu").discriminator(steps, judge, True)[1]["r1"]
     images = steps[0].target[:2].clone().requires_grad_()
     verdict = judge(images)
-    assert some.item() == pytest.approx((losses.r1_penalty(verdict.logit, images) + losses.r1_penalty(verdict.step_logprob, images)).item(), rel=1e-4)
+    assert some.item() == pytest.approx(
+        (losses.r1_penalty(verdict.logit, images) + losses.r1_penalty(verdict.step_logprob, images)).item(), rel=1e-4
+    )
     whole = Objective(settings, weights, None, "cpu").discriminator(steps, judge, True)[1]["r1"]
     assert some.item() != pytest.approx(whole.item(), rel=1e-4)
 

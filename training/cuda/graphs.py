@@ -27,11 +27,14 @@ class GraphedGenerator(nn.Module):
         flat = _Flat(generator)
         device, config = next(generator.parameters()).device, generator.config
         images, skeleton = (
-            torch.zeros(batch, channels, *config.size, device=device).to(memory_format=torch.channels_last) for channels in (3, config.conditioning_channels)
+            torch.zeros(batch, channels, *config.size, device=device).to(memory_format=torch.channels_last)
+            for channels in (3, config.conditioning_channels)
         )
         self.operations = sum(2 for level in config.levels if config.labels[level])
         with autocast:
-            self.flat = torch.cuda.make_graphed_callables(flat, (images, images.clone(), skeleton, torch.zeros(batch, dtype=torch.int64, device=device)))
+            self.flat = torch.cuda.make_graphed_callables(
+                flat, (images, images.clone(), skeleton, torch.zeros(batch, dtype=torch.int64, device=device))
+            )
 
     def forward(self, source: Tensor, x_t: Tensor, skeleton: Tensor, t: Tensor) -> tuple[Rendering, Textures]:
         image, *maps = self.flat(source, x_t, skeleton, t)

@@ -128,7 +128,12 @@ class FigureStore(PersonPairs):
         self.people, self.poses = self.arrays["image"].shape[:2]
         joints, visible, place, seen = (np.load(rendered / f"{name}.npy", mmap_mode="r") for name in ("joints", "visible", "place", "seen"))
         full, size = np.load(rendered / "classes.npy", mmap_mode="r").shape[-2:], self.arrays["image"].shape[-2:]
-        self.arrays |= {"eyes": eyes(joints, visible, full, size), "joints": joint_arrays(joints, visible, full), "place": place, "seen": seen}
+        self.arrays |= {
+            "eyes": eyes(joints, visible, full, size),
+            "joints": joint_arrays(joints, visible, full),
+            "place": place,
+            "seen": seen,
+        }
 
     def pairs(self, person: np.ndarray, source_pose: np.ndarray, target_pose: np.ndarray) -> Pairs:
         return as_pairs(lambda name, *poses: torch.from_numpy(self.arrays[name][(person, *poses)]), source_pose, target_pose)
@@ -281,8 +286,7 @@ def _write(folder: Path, chunk: range, arrays: dict[str, np.ndarray]) -> None:
 
 def _skeletons(joints: Tensor, visible: Tensor, canvas: tuple[int, int]) -> Tensor:
     maps = [
-        skeleton_u8(Pose(xy, seen).scaled(canvas, BASE_SIZE), BASE_SIZE)
-        for xy, seen in zip(joints.numpy(), visible.numpy(), strict=True)
+        skeleton_u8(Pose(xy, seen).scaled(canvas, BASE_SIZE), BASE_SIZE) for xy, seen in zip(joints.numpy(), visible.numpy(), strict=True)
     ]
     return torch.from_numpy(np.stack(maps))
 

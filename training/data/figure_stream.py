@@ -49,7 +49,10 @@ class LiveFigures(PersonPairs):
         self.people, self.poses, self.device = groups * GROUP, poses, device
         shapes = {"image": (3, *size), "classes": size, "mask": (1, *size), "skeleton": (20, *size)}
         self.tensors = {name: torch.zeros(self.people, poses, *shape, dtype=torch.uint8, device=device) for name, shape in shapes.items()}
-        self.tensors |= {"eyes": torch.zeros(self.people, poses, 4, device=device), "joints": torch.zeros(self.people, poses, 18, 3, device=device)}
+        self.tensors |= {
+            "eyes": torch.zeros(self.people, poses, 4, device=device),
+            "joints": torch.zeros(self.people, poses, 18, 3, device=device),
+        }
         grid = places_grid(render_size)
         self.tensors["place"] = torch.zeros(self.people, poses, poses, 2, *grid, dtype=torch.int16, device=device)
         self.tensors["seen"] = torch.zeros(self.people, poses, poses, *grid, dtype=torch.uint8, device=device)

@@ -30,7 +30,9 @@ class SomePairs:
         return self.store.pairs(person, source_pose, target_pose)
 
 
-def training_store(settings: Settings, config: NTEDStepConfig, ranks: Ranks, device: torch.device) -> FigureStore | LiveFigures | StreamedStore:
+def training_store(
+    settings: Settings, config: NTEDStepConfig, ranks: Ranks, device: torch.device
+) -> FigureStore | LiveFigures | StreamedStore:
     """The people that a stage with this model trains on. Raises PreparedError."""
     if settings.data:
         store = PreparedStore(settings.data, config.size, "train", settings.augment)

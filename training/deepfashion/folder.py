@@ -98,7 +98,9 @@ def _lines(path: Path) -> list[tuple[int, str]]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise LayoutError(f"{path}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}; it should name one image on each line") from None
+        raise LayoutError(
+            f"{path}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}; it should name one image on each line"
+        ) from None
     return [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
 
 
@@ -123,5 +125,7 @@ def _read_masks(path: Path) -> dict[str, list[dict[str, Any]]]:
         for entry in document["annotations"]:
             masks.setdefault(names[entry["image_id"]], []).append(dict(entry["segmentation"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise LayoutError(f"{path}: not COCO annotations ({type(error).__name__}: {error}); write it again, or remove it to go without masks") from None
+        raise LayoutError(
+            f"{path}: not COCO annotations ({type(error).__name__}: {error}); write it again, or remove it to go without masks"
+        ) from None
     return masks

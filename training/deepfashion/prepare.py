@@ -60,7 +60,14 @@ class Report:
     def document(self) -> dict[str, Any]:
         """What report.json holds."""
         broken = [{"name": name, "reason": reason} for name, reason in sorted(self.broken.items())]
-        return {"images": self.images, "kept": self.kept, "made": self.made, "pairs": self.pairs, "broken_count": len(broken), "broken": broken}
+        return {
+            "images": self.images,
+            "kept": self.kept,
+            "made": self.made,
+            "pairs": self.pairs,
+            "broken_count": len(broken),
+            "broken": broken,
+        }
 
     def text(self, output: Path) -> str:
         """The same for a person, in a few lines."""
@@ -74,7 +81,9 @@ class Report:
         return "\n".join(lines)
 
 
-def prepare(root: Path, sizes: Sequence[Size], output: Path, encoding: str = "png", workers: int | None = None, progress: bool = True) -> Report:
+def prepare(
+    root: Path, sizes: Sequence[Size], output: Path, encoding: str = "png", workers: int | None = None, progress: bool = True
+) -> Report:
     """Make the entries of every listed image that are not there yet, and write the report.
 
     Args:
@@ -101,7 +110,9 @@ def prepare(root: Path, sizes: Sequence[Size], output: Path, encoding: str = "pn
     write_json(output / "report.json", report.document())
     if len(report.broken) == report.images:
         first = next(iter(report.broken.values()))
-        raise PrepareError(f"{root}: none of the {report.images} listed images can be used, see {output / 'report.json'}; the first: {first}")
+        raise PrepareError(
+            f"{root}: none of the {report.images} listed images can be used, see {output / 'report.json'}; the first: {first}"
+        )
     return report
 
 

@@ -118,7 +118,9 @@ class PreparedStore:
         except (OSError, ValueError, KeyError, TypeError):
             raise PreparedError(f"{path}: cannot be read; {AGAIN}") from None
         if part not in parts:
-            raise PreparedError(f"{self.folder}: has no {part} pairs, only {', '.join(parts)}; add {part}_pairs.txt to the --root and {AGAIN}")
+            raise PreparedError(
+                f"{self.folder}: has no {part} pairs, only {', '.join(parts)}; add {part}_pairs.txt to the --root and {AGAIN}"
+            )
         return left_out
 
     @property

@@ -146,7 +146,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--config", required=True, help="YAML file, see training/configs")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting, e.g. stages.0.batch=8")
     parser.add_argument("--stage", type=int, help="which stage, from 0 (default: the last)")
-    parser.add_argument("--iterations", type=int, default=32, help="how many are timed; a multiple of r1_every shows R1's true share (default: 32)")
+    parser.add_argument(
+        "--iterations", type=int, default=32, help="how many are timed; a multiple of r1_every shows R1's true share (default: 32)"
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(arguments)

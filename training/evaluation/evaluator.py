@@ -56,7 +56,13 @@ class Sampled:
 
 
 def evaluate(
-    weights: Weights, test: TestSet, protocol: Protocol, only_last: bool, device: torch.device, folder: Path, dtype: torch.dtype = torch.float32
+    weights: Weights,
+    test: TestSet,
+    protocol: Protocol,
+    only_last: bool,
+    device: torch.device,
+    folder: Path,
+    dtype: torch.dtype = torch.float32,
 ) -> dict[str, Any]:
     """Everything that ``metrics.json`` holds; also writes it, the sheet, the plot and the page into ``folder``.
 
@@ -76,7 +82,10 @@ def evaluate(
         baselines = {COPY: scorer.score(sampled.source)}
         if test.warped is not None:
             baselines[WARP] = scorer.score(test.warped)
-        rows = {f"step {k}": {"size": list(ladder(config)[k])} | scorer.score(sampled.steps[k]) for k in tqdm(measured, desc="measuring", unit="step")}
+        rows = {
+            f"step {k}": {"size": list(ladder(config)[k])} | scorer.score(sampled.steps[k])
+            for k in tqdm(measured, desc="measuring", unit="step")
+        }
         report = {
             "weights": {"origin": weights.origin, "sha256": weights.sha256, "training": dict(weights.training)},
             "figures": test.facts,
@@ -94,7 +103,9 @@ def evaluate(
 
 
 @torch.no_grad()
-def sample_all(execution: Execution, carrier: Carrier | None, pairs: SomePairs, measured: list[int], device: torch.device, space: Path) -> Sampled:
+def sample_all(
+    execution: Execution, carrier: Carrier | None, pairs: SomePairs, measured: list[int], device: torch.device, space: Path
+) -> Sampled:
     """The measured steps of every pair, with a bar. Images lie in files in ``space``: all steps of a test set can exceed the memory."""
     height, width = execution.generator.config.size
 

@@ -50,7 +50,13 @@ class Scorer:
     """
 
     def __init__(
-        self, truth: Tensor, mask: Tensor, protocol: Protocol, networks: Networks, reference: Reference | None = None, classes: Tensor | None = None
+        self,
+        truth: Tensor,
+        mask: Tensor,
+        protocol: Protocol,
+        networks: Networks,
+        reference: Reference | None = None,
+        classes: Tensor | None = None,
     ):
         self.truth, self.mask, self.reference = truth, mask, reference
         self.garments = None if classes is None else GarmentColours(truth, classes)

@@ -93,7 +93,9 @@ def _case_of(seed: int, part: str, size: tuple[int, int]) -> SwapCase | None:
             if min(shown(plain.class_map[0]).sum(), shown(truth.class_map[0]).sum()) >= least:
                 pose, *of_photos = (Pose(picture.joints[0].numpy(), picture.visible[0].numpy()) for picture in (plain, wearer, donor))
                 masks = (shown(picture.class_map[0]) for picture in (plain, truth))
-                return SwapCase(part, seed, other, index, pose, wearer.image[0], donor.image[0], *of_photos, plain.image[0], truth.image[0], *masks)
+                return SwapCase(
+                    part, seed, other, index, pose, wearer.image[0], donor.image[0], *of_photos, plain.image[0], truth.image[0], *masks
+                )
     return None
 
 

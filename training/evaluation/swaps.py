@@ -163,7 +163,13 @@ def _el0_to(truth: Tensor, inside: Tensor) -> Callable[[Tensor], float | None]:
     @torch.no_grad()
     def el0(image: Tensor) -> float:
         batches = zip(image.split(EL0_BATCH), truth.split(EL0_BATCH), inside.split(EL0_BATCH), strict=True)
-        return torch.cat([el0_distance(*(network(some.float() / 127.5 - 1, mask) for some in (true, made)), mask) for made, true, mask in batches]).mean().item()
+        return (
+            torch.cat(
+                [el0_distance(*(network(some.float() / 127.5 - 1, mask) for some in (true, made)), mask) for made, true, mask in batches]
+            )
+            .mean()
+            .item()
+        )
 
     return el0
 
@@ -188,7 +194,10 @@ def format_table(report: dict[str, Any]) -> str:
     lines = []
     for title, people, rows in blocks:
         lines += [f"{title}, {people} swaps".ljust(28) + "inside, dB  outside, dB  EL0 inside  colour error  seconds"]
-        lines += [f"  {row:26}{_cell(v['inside'], 10, 2)}{_cell(v['outside'], 13, 2)}{_cell(v['el0'], 12, 3)}{_cell(v['colour'], 14, 1)}{_cell(v['seconds'], 9, 2)}" for row, v in rows.items()]
+        lines += [
+            f"  {row:26}{_cell(v['inside'], 10, 2)}{_cell(v['outside'], 13, 2)}{_cell(v['el0'], 12, 3)}{_cell(v['colour'], 14, 1)}{_cell(v['seconds'], 9, 2)}"
+            for row, v in rows.items()
+        ]
     lines.append(f"{report['known']:.2f} s (median) to encode, render and parse both people before")
     lines += [f"not made: {line}" for line in report["failed"]] + [f"skipped: {line}" for line in report["skipped"]]
     return "\n".join(lines)

@@ -94,7 +94,9 @@ def figure_set(count: int, seed: int, size: tuple[int, int]) -> TestSet:
     """People ``seed .. seed + count - 1``, each from pose 0 (the source) to pose 1 (the target)."""
     described = f"rendered people {seed} to {seed + count - 1}"
     facts = {"count": count, "seed": seed, "source_pose": 0, "target_pose": 1, "size": list(size), "described": described}
-    parts = [_render(range(seed + i, seed + min(i + BATCH, count)), size) for i in tqdm(range(0, count, BATCH), desc="rendering", unit="batch")]
+    parts = [
+        _render(range(seed + i, seed + min(i + BATCH, count)), size) for i in tqdm(range(0, count, BATCH), desc="rendering", unit="batch")
+    ]
     image, classes, place, seen, warped = (torch.cat([part[i] for part in parts]) for i in range(5))
     pairs = RenderedPairs(image, classes, place, seen, [poses for part in parts for poses in part[5]])
     return TestSet(pairs, facts, classes=classes[:, 1], warped=warped)

@@ -60,6 +60,7 @@ def main(argv: list[str] | None = None) -> None:
     if not args.output:
         parser.error("--output is needed")
     from .dataset import write_dataset
+
     write_dataset(args.output, range(args.seed, args.seed + args.people), args.poses, args.size, args.device)
 
 

@@ -9,12 +9,24 @@ from torch import Tensor
 from .body import BONE, FACE_POINTS
 
 # COCO-18 joints that are bone pivots; joint 1 (neck) lies between the shoulders; 0 and 14..17 are on the head
-_LIMB = {2: "r_arm", 3: "r_forearm", 4: "r_hand", 5: "l_arm", 6: "l_forearm", 7: "l_hand", 8: "r_thigh", 9: "r_shin", 10: "r_foot",
-         11: "l_thigh", 12: "l_shin", 13: "l_foot"}
+_LIMB = {
+    2: "r_arm",
+    3: "r_forearm",
+    4: "r_hand",
+    5: "l_arm",
+    6: "l_forearm",
+    7: "l_hand",
+    8: "r_thigh",
+    9: "r_shin",
+    10: "r_foot",
+    11: "l_thigh",
+    12: "l_shin",
+    13: "l_foot",
+}
 _FACE = {0: 0, 14: 1, 15: 2, 16: 3, 17: 4}
 # outward directions of nose, eyes and ears in the head's frame, and how far they must face the camera
-_OUTWARD = np.array([[0, 0, 1], [-.38, 0, .92], [.38, 0, .92], [-.90, 0, .44], [.90, 0, .44]], np.float32)
-_LEAST = np.array([-.16, .02, .02, .06, .06], np.float32)
+_OUTWARD = np.array([[0, 0, 1], [-0.38, 0, 0.92], [0.38, 0, 0.92], [-0.90, 0, 0.44], [0.90, 0, 0.44]], np.float32)
+_LEAST = np.array([-0.16, 0.02, 0.02, 0.06, 0.06], np.float32)
 
 
 def joints_in_space(affine: np.ndarray, pivots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -53,7 +65,9 @@ def shown(point: Tensor, pixel: Tensor, fine: Tensor, code: Tensor, factor: int)
     point: K x 3 metres, of the samples with flat index `pixel`.  fine: N x factor H x factor W, code: N x H x W, what both show.
     """
     n, height, width = fine.shape
-    kept = (fine == code.repeat_interleave(factor, 1).repeat_interleave(factor, 2)) & (code > 255).repeat_interleave(factor, 1).repeat_interleave(factor, 2)
+    kept = (fine == code.repeat_interleave(factor, 1).repeat_interleave(factor, 2)) & (code > 255).repeat_interleave(
+        factor, 1
+    ).repeat_interleave(factor, 2)
     planes = torch.zeros(4, n * height * width, device=point.device)
     planes[:3, pixel] = point.t()
     planes[3] = 1
@@ -80,4 +94,4 @@ def shrink(image: Tensor, factor: int) -> Tensor:
         return image
     if factor != 2:
         raise ValueError("only a factor of 1 or 2 is known")
-    return (image[..., ::2, ::2] + image[..., ::2, 1::2] + image[..., 1::2, ::2] + image[..., 1::2, 1::2]) * .25
+    return (image[..., ::2, ::2] + image[..., ::2, 1::2] + image[..., 1::2, ::2] + image[..., 1::2, 1::2]) * 0.25

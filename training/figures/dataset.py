@@ -50,8 +50,15 @@ def annotations(class_map: np.ndarray, instance_map: np.ndarray) -> list[dict]:
         mask = instance_map == number
         rle = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
         box = [float(v) for v in coco_mask.toBbox(rle)]
-        out.append(dict(category_id=int(class_map[mask][0]), area=int(mask.sum()), bbox=box, iscrowd=0,
-                        segmentation=dict(size=[int(v) for v in rle["size"]], counts=rle["counts"].decode("ascii"))))
+        out.append(
+            dict(
+                category_id=int(class_map[mask][0]),
+                area=int(mask.sum()),
+                bbox=box,
+                iscrowd=0,
+                segmentation=dict(size=[int(v) for v in rle["size"]], counts=rle["counts"].decode("ascii")),
+            )
+        )
     return out
 
 
@@ -81,7 +88,9 @@ class _Writer:
             write_file(self.output / "img" / name, encode_image(Image.fromarray(image[i])))
             write_file(self.output / "pose" / (Path(name).stem + ".txt"), pose_text(joints[i], visible[i], self.size).encode())
             number = len(self.images) + 1
-            self.images.append(dict(id=number, file_name=name, height=self.size[0], width=self.size[1], person=seed, pose=pose, face_box=boxes[i].tolist()))
+            self.images.append(
+                dict(id=number, file_name=name, height=self.size[0], width=self.size[1], person=seed, pose=pose, face_box=boxes[i].tolist())
+            )
             for entry in annotations(classes[i], instances[i]):
                 self.annotations.append(dict(entry, id=len(self.annotations) + 1, image_id=number))
             self.names.setdefault(seed, []).append(name)
@@ -98,8 +107,15 @@ class _Writer:
         write_file(self.output / "masks.json", text.encode())
 
 
-def write_dataset(output: str | Path, seeds: Iterable[int], poses: int, size: tuple[int, int] = (256, 176), device: str | torch.device = "cpu",
-                  group: int = 4, progress: bool = True) -> Path:
+def write_dataset(
+    output: str | Path,
+    seeds: Iterable[int],
+    poses: int,
+    size: tuple[int, int] = (256, 176),
+    device: str | torch.device = "cpu",
+    group: int = 4,
+    progress: bool = True,
+) -> Path:
     """Render people and write them to `output`; lists are written last, so a folder with lists is whole."""
     output, seeds = Path(output), list(seeds)
     writer = _Writer(output, size)

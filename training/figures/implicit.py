@@ -87,7 +87,7 @@ def project(field: Field, p: np.ndarray, steps: int = 3, limit: float = 0.03) ->
     for _ in range(steps):
         value, g = _slope(field, p)
         size = np.linalg.norm(g, axis=1)
-        move = np.clip(value / np.maximum(size, .4), -limit, limit) / np.maximum(size, 1e-6)
+        move = np.clip(value / np.maximum(size, 0.4), -limit, limit) / np.maximum(size, 1e-6)
         p = p - g * move[:, None]
     return p.astype(np.float32)
 
@@ -136,7 +136,7 @@ def _faces(value: np.ndarray, index: np.ndarray) -> np.ndarray:
         for g in (e, f):
             inner &= (where[:, g] >= 1) & (where[:, g] < index.shape[g])
         where = where[inner]
-        rising = (a[tuple(where.T)] < 0)
+        rising = a[tuple(where.T)] < 0
         step = np.eye(3, dtype=np.int64)
         ring = [where - step[e] - step[f], where - step[f], where, where - step[e]]
         quad = np.stack([index[tuple(r.T)] for r in ring], 1)

@@ -13,17 +13,17 @@ from .body import BONE, BONES, HANGING
 class Piece:
     """A part of a figure, in the rest pose of its wearer.  Arrays per vertex unless said otherwise."""
 
-    position: np.ndarray      # (v, 3) rest position
-    normal: np.ndarray        # (v, 3)
-    texture: np.ndarray       # (v, 3) template position, the argument of its texture
-    weight: np.ndarray        # (v, bones)
-    face: np.ndarray          # (f, 3)
-    region: np.ndarray        # (f,) how the texture is wrapped
-    cut: np.ndarray           # signed metres, shown where >= 0
-    material: int             # row of the figure's material table
-    label: int                # class 0..15
-    instance: int             # instance number, 0 for none
-    bias: float = 0.0         # metres towards the viewer in the depth test
+    position: np.ndarray  # (v, 3) rest position
+    normal: np.ndarray  # (v, 3)
+    texture: np.ndarray  # (v, 3) template position, the argument of its texture
+    weight: np.ndarray  # (v, bones)
+    face: np.ndarray  # (f, 3)
+    region: np.ndarray  # (f,) how the texture is wrapped
+    cut: np.ndarray  # signed metres, shown where >= 0
+    material: int  # row of the figure's material table
+    label: int  # class 0..15
+    instance: int  # instance number, 0 for none
+    bias: float = 0.0  # metres towards the viewer in the depth test
     two_sided: bool = False
 
 
@@ -50,7 +50,9 @@ def bone_weight(n: int, bone: str) -> np.ndarray:
     return w
 
 
-def tube(points: np.ndarray, radius, flat: float = 1.0, sides: int = 8, closed: bool = False, out=(0, 0, 1)) -> tuple[np.ndarray, np.ndarray]:
+def tube(
+    points: np.ndarray, radius, flat: float = 1.0, sides: int = 8, closed: bool = False, out=(0, 0, 1)
+) -> tuple[np.ndarray, np.ndarray]:
     """A tube along points (n, 3); `flat` squeezes it along `out`.  Returns vertices and faces."""
     p = np.asarray(points, np.float32)
     r = np.broadcast_to(np.asarray(radius, np.float32), len(p))
@@ -93,8 +95,19 @@ def rounded_box(centre, radii, power: float = 4.0, rows: int = 13, columns: int 
 def simple(v, f, weight, material: int, label: int, instance: int, texture=None, cut=None, region: int = HANGING, **more) -> Piece:
     """A piece from vertices and faces, with computed normals."""
     v = np.asarray(v, np.float32)
-    return Piece(v, vertex_normals(v, f), v if texture is None else texture, weight, f, np.full(len(f), region), np.ones(len(v), np.float32) if cut is None else cut,
-                 material, label, instance, **more)
+    return Piece(
+        v,
+        vertex_normals(v, f),
+        v if texture is None else texture,
+        weight,
+        f,
+        np.full(len(f), region),
+        np.ones(len(v), np.float32) if cut is None else cut,
+        material,
+        label,
+        instance,
+        **more,
+    )
 
 
 def compact(position, normal, texture, weight, face, region, cut, *rest, **more) -> Piece:
@@ -104,4 +117,6 @@ def compact(position, normal, texture, weight, face, region, cut, *rest, **more)
     used = np.zeros(len(position), bool)
     used[face] = True
     remap = np.cumsum(used) - 1
-    return Piece(position[used], normal[used], texture[used], weight[used], remap[face], region, cut[used].astype(np.float32), *rest, **more)
+    return Piece(
+        position[used], normal[used], texture[used], weight[used], remap[face], region, cut[used].astype(np.float32), *rest, **more
+    )

@@ -15,11 +15,11 @@ REST_ABDUCTION = np.degrees(np.arctan2(ANKLE[0] - HIP[0], HIP[1] - ANKLE[1]))
 class Arm:
     """Directions of the upper arm and forearm in the chest's frame, as if for the left arm (x outwards)."""
 
-    upper: tuple = (.17, -1, -.02)
-    fore: tuple = (.08, -1, .20)
-    roll: float = 0.0        # degrees, forearm roll of the hand (positive: palm turns back)
-    bend: float = 0.0        # degrees, wrist towards the palm
-    curl: float = 18.0       # degrees, fingers
+    upper: tuple = (0.17, -1, -0.02)
+    fore: tuple = (0.08, -1, 0.20)
+    roll: float = 0.0  # degrees, forearm roll of the hand (positive: palm turns back)
+    bend: float = 0.0  # degrees, wrist towards the palm
+    curl: float = 18.0  # degrees, fingers
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Leg:
     turn: float = 8.0
     knee: float = 2.0
     foot: float = 0.0
-    flat: bool = True        # foot level with the floor, before its pitch
+    flat: bool = True  # foot level with the floor, before its pitch
 
 
 @dataclass(frozen=True)
@@ -45,34 +45,34 @@ class Pose:
     yaw: float = 0.0
     lean: float = 0.0
     pelvis_tilt: float = 0.0
-    spine: tuple = (0.0, 0.0, 0.0)     # bend forwards, twist left, bend left
-    head: tuple = (0.0, 0.0, 0.0)      # nod, turn left, tilt left
+    spine: tuple = (0.0, 0.0, 0.0)  # bend forwards, twist left, bend left
+    head: tuple = (0.0, 0.0, 0.0)  # nod, turn left, tilt left
     seat: bool = False
     name: str = "stand"
 
 
 DOWN = Arm()
-RELAXED = Arm((.22, -1, -.08), (.05, -1, .30))
-HIP_HAND = Arm((.78, -.72, -.30), (-.74, -.62, .40), roll=-20, bend=15, curl=25)
-POCKET = Arm((.36, -.95, -.20), (-.16, -.95, .28), roll=10, curl=40)
-BEHIND = Arm((.30, -.95, -.42), (-.40, -.85, -.22), roll=30)
-CROSS_LOW = Arm((.18, -.92, .28), (-.86, .10, .52), roll=20, curl=30)
-CROSS_HIGH = Arm((.20, -.94, .30), (-.80, .24, .62), roll=20, curl=30)
-UP = Arm((.48, .88, .08), (.05, 1, .12), roll=0)
-UP_BENT = Arm((.72, .70, .10), (-.62, .72, .02), roll=0, bend=10)
-WAVE = Arm((.86, -.42, .18), (.30, .93, .25), roll=0, curl=6)
-HAIR = Arm((.66, .42, .42), (-.62, .80, -.10), bend=20, curl=35)
-CHIN = Arm((.22, -.88, .46), (-.28, .80, .36), bend=25, curl=45)
-SPREAD = Arm((1, -.05, .05), (1, 0, .18))
-FRONT = Arm((.18, -.40, .95), (-.05, -.05, 1))
-HOLD = Arm((.22, -.98, .10), (-.10, -.18, .98), curl=45)
-BAG_HAND = Arm((.22, -1, -.10), (.12, -.55, .85), curl=60)
-SWING_FRONT = Arm((.14, -.92, .38), (-.04, -.72, .72), curl=30)
-SWING_BACK = Arm((.20, -.90, -.50), (.10, -.96, -.12), curl=30)
-RUN_FRONT = Arm((.18, -.86, .50), (-.16, .35, .92), curl=60)
-RUN_BACK = Arm((.26, -.68, -.72), (.06, -.72, .66), curl=60)
-LAP = Arm((.16, -.92, .36), (-.22, -.52, .82), roll=30, curl=15)
-CLASP = Arm((.24, -.95, .10), (-.42, -.78, .46), roll=15, curl=35)
+RELAXED = Arm((0.22, -1, -0.08), (0.05, -1, 0.30))
+HIP_HAND = Arm((0.78, -0.72, -0.30), (-0.74, -0.62, 0.40), roll=-20, bend=15, curl=25)
+POCKET = Arm((0.36, -0.95, -0.20), (-0.16, -0.95, 0.28), roll=10, curl=40)
+BEHIND = Arm((0.30, -0.95, -0.42), (-0.40, -0.85, -0.22), roll=30)
+CROSS_LOW = Arm((0.18, -0.92, 0.28), (-0.86, 0.10, 0.52), roll=20, curl=30)
+CROSS_HIGH = Arm((0.20, -0.94, 0.30), (-0.80, 0.24, 0.62), roll=20, curl=30)
+UP = Arm((0.48, 0.88, 0.08), (0.05, 1, 0.12), roll=0)
+UP_BENT = Arm((0.72, 0.70, 0.10), (-0.62, 0.72, 0.02), roll=0, bend=10)
+WAVE = Arm((0.86, -0.42, 0.18), (0.30, 0.93, 0.25), roll=0, curl=6)
+HAIR = Arm((0.66, 0.42, 0.42), (-0.62, 0.80, -0.10), bend=20, curl=35)
+CHIN = Arm((0.22, -0.88, 0.46), (-0.28, 0.80, 0.36), bend=25, curl=45)
+SPREAD = Arm((1, -0.05, 0.05), (1, 0, 0.18))
+FRONT = Arm((0.18, -0.40, 0.95), (-0.05, -0.05, 1))
+HOLD = Arm((0.22, -0.98, 0.10), (-0.10, -0.18, 0.98), curl=45)
+BAG_HAND = Arm((0.22, -1, -0.10), (0.12, -0.55, 0.85), curl=60)
+SWING_FRONT = Arm((0.14, -0.92, 0.38), (-0.04, -0.72, 0.72), curl=30)
+SWING_BACK = Arm((0.20, -0.90, -0.50), (0.10, -0.96, -0.12), curl=30)
+RUN_FRONT = Arm((0.18, -0.86, 0.50), (-0.16, 0.35, 0.92), curl=60)
+RUN_BACK = Arm((0.26, -0.68, -0.72), (0.06, -0.72, 0.66), curl=60)
+LAP = Arm((0.16, -0.92, 0.36), (-0.22, -0.52, 0.82), roll=30, curl=15)
+CLASP = Arm((0.24, -0.95, 0.10), (-0.42, -0.78, 0.46), roll=15, curl=35)
 
 STRAIGHT = Leg()
 _BASES: dict[str, Pose] = {
@@ -112,9 +112,25 @@ _BASES: dict[str, Pose] = {
     "look_over_shoulder": Pose(RELAXED, RELAXED, Leg(0, 2, 8), Leg(6, 4, 12, 10), yaw=142, spine=(0, -18, 0), head=(2, -52, 3)),
 }
 NAMES = tuple(_BASES)
-_WEIGHT = {"stand": 3, "contrapposto": 3, "back": 3, "three_quarter": 3, "three_quarter_right": 3, "side_left": 1.6, "side_right": 1.6,
-           "walk": 2, "hands_on_hips": 2, "one_hand_on_hip": 2.5, "hands_in_pockets": 2.5, "back_three_quarter": 1.6, "run": .7,
-           "arms_spread": .5, "lunge": .6, "reach_forward": .6, "arms_up": .8}
+_WEIGHT = {
+    "stand": 3,
+    "contrapposto": 3,
+    "back": 3,
+    "three_quarter": 3,
+    "three_quarter_right": 3,
+    "side_left": 1.6,
+    "side_right": 1.6,
+    "walk": 2,
+    "hands_on_hips": 2,
+    "one_hand_on_hip": 2.5,
+    "hands_in_pockets": 2.5,
+    "back_three_quarter": 1.6,
+    "run": 0.7,
+    "arms_spread": 0.5,
+    "lunge": 0.6,
+    "reach_forward": 0.6,
+    "arms_up": 0.8,
+}
 
 
 def base_pose(name: str) -> Pose:
@@ -128,47 +144,93 @@ def _jitter_arm(rng: np.random.Generator, arm: Arm, amount: float) -> Arm:
         v = v + rng.normal(0, amount, 3)
         return tuple(v / np.linalg.norm(v))
 
-    return replace(arm, upper=turn(arm.upper), fore=turn(arm.fore), roll=arm.roll + rng.normal(0, 150 * amount),
-                   bend=arm.bend + rng.normal(0, 80 * amount), curl=float(np.clip(arm.curl + rng.normal(0, 10), 4, 70)))
+    return replace(
+        arm,
+        upper=turn(arm.upper),
+        fore=turn(arm.fore),
+        roll=arm.roll + rng.normal(0, 150 * amount),
+        bend=arm.bend + rng.normal(0, 80 * amount),
+        curl=float(np.clip(arm.curl + rng.normal(0, 10), 4, 70)),
+    )
 
 
 def _jitter_leg(rng: np.random.Generator, leg: Leg, a: float) -> Leg:
-    return replace(leg, lift=leg.lift + rng.normal(0, 3 * a), out=leg.out + rng.normal(0, 1.2 * a), turn=leg.turn + rng.normal(0, 4 * a),
-                   knee=max(0.0, leg.knee + rng.normal(0, 4 * a)), foot=leg.foot + rng.normal(0, 2 * a))
+    return replace(
+        leg,
+        lift=leg.lift + rng.normal(0, 3 * a),
+        out=leg.out + rng.normal(0, 1.2 * a),
+        turn=leg.turn + rng.normal(0, 4 * a),
+        knee=max(0.0, leg.knee + rng.normal(0, 4 * a)),
+        foot=leg.foot + rng.normal(0, 2 * a),
+    )
 
 
 def _mirror(p: Pose) -> Pose:
     s, h = p.spine, p.head
-    return replace(p, right_arm=p.left_arm, left_arm=p.right_arm, right_leg=p.left_leg, left_leg=p.right_leg, yaw=-p.yaw,
-                   pelvis_tilt=-p.pelvis_tilt, spine=(s[0], -s[1], -s[2]), head=(h[0], -h[1], -h[2]))
+    return replace(
+        p,
+        right_arm=p.left_arm,
+        left_arm=p.right_arm,
+        right_leg=p.left_leg,
+        left_leg=p.right_leg,
+        yaw=-p.yaw,
+        pelvis_tilt=-p.pelvis_tilt,
+        spine=(s[0], -s[1], -s[2]),
+        head=(h[0], -h[1], -h[2]),
+    )
 
 
-_FREE_ARMS = (DOWN, RELAXED, RELAXED, HIP_HAND, POCKET, BEHIND, WAVE, HAIR, CHIN, HOLD, BAG_HAND, CLASP, SWING_FRONT, SWING_BACK, UP, UP_BENT)
+_FREE_ARMS = (
+    DOWN,
+    RELAXED,
+    RELAXED,
+    HIP_HAND,
+    POCKET,
+    BEHIND,
+    WAVE,
+    HAIR,
+    CHIN,
+    HOLD,
+    BAG_HAND,
+    CLASP,
+    SWING_FRONT,
+    SWING_BACK,
+    UP,
+    UP_BENT,
+)
 
 
 def sample_pose(rng: np.random.Generator, calm: bool = False) -> Pose:
     """Draw a pose from the wide distribution (or, if `calm`, a quiet front view)."""
     if calm:
         name = rng.choice(["stand", "stand", "contrapposto", "hands_in_pockets", "one_hand_on_hip", "arms_behind"])
-        pose, amount = base_pose(name), .035
+        pose, amount = base_pose(name), 0.035
     else:
         p = np.array([_WEIGHT.get(n, 1.0) for n in NAMES])
-        pose, amount = base_pose(NAMES[rng.choice(len(NAMES), p=p / p.sum())]), .075
-        if not pose.seat and rng.random() < .25:
+        pose, amount = base_pose(NAMES[rng.choice(len(NAMES), p=p / p.sum())]), 0.075
+        if not pose.seat and rng.random() < 0.25:
             pose = replace(pose, right_arm=_FREE_ARMS[rng.integers(len(_FREE_ARMS))])
-        if not pose.seat and rng.random() < .25:
+        if not pose.seat and rng.random() < 0.25:
             pose = replace(pose, left_arm=_FREE_ARMS[rng.integers(len(_FREE_ARMS))])
-    if rng.random() < .5 and pose.name not in ("side_left", "side_right"):
+    if rng.random() < 0.5 and pose.name not in ("side_left", "side_right"):
         pose = _mirror(pose)
     turn = rng.normal(0, 4 if calm else 11)
-    if not calm and abs(pose.yaw) < 20 and rng.random() < .15:
+    if not calm and abs(pose.yaw) < 20 and rng.random() < 0.15:
         turn += rng.uniform(-180, 180)
-    a = .6 if calm else 1.0
+    a = 0.6 if calm else 1.0
     jitter3 = lambda v, s: tuple(np.asarray(v) + rng.normal(0, 1, 3) * s * a)  # noqa: E731
-    return replace(pose, right_arm=_jitter_arm(rng, pose.right_arm, amount), left_arm=_jitter_arm(rng, pose.left_arm, amount),
-                   right_leg=_jitter_leg(rng, pose.right_leg, a), left_leg=_jitter_leg(rng, pose.left_leg, a), yaw=pose.yaw + turn,
-                   lean=pose.lean + rng.normal(0, 1.5), pelvis_tilt=pose.pelvis_tilt + rng.normal(0, 1.0),
-                   spine=jitter3(pose.spine, np.array([2.5, 4, 2])), head=jitter3(pose.head, np.array([4, 9, 4])))
+    return replace(
+        pose,
+        right_arm=_jitter_arm(rng, pose.right_arm, amount),
+        left_arm=_jitter_arm(rng, pose.left_arm, amount),
+        right_leg=_jitter_leg(rng, pose.right_leg, a),
+        left_leg=_jitter_leg(rng, pose.left_leg, a),
+        yaw=pose.yaw + turn,
+        lean=pose.lean + rng.normal(0, 1.5),
+        pelvis_tilt=pose.pelvis_tilt + rng.normal(0, 1.0),
+        spine=jitter3(pose.spine, np.array([2.5, 4, 2])),
+        head=jitter3(pose.head, np.array([4, 9, 4])),
+    )
 
 
 def rx(a):
@@ -210,11 +272,11 @@ def _solve_arm(w: dict, arm: Arm, side: str, chest: np.ndarray) -> None:
     flip = np.array([1 if side == "l" else -1, 1, 1])
     rest, front = ARM_AXIS * flip, np.array([0, 0, 1.0])
     u, f = (np.asarray(v, float) / np.linalg.norm(v) * flip for v in (arm.upper, arm.fore))
-    towards = (f - u * (f @ u)) + .12 * (front - u * u[2])
+    towards = (f - u * (f @ u)) + 0.12 * (front - u * u[2])
     hinge = np.cross(u, towards)
     rest_frame = _frame(rest, np.cross(rest, front))
     # the shoulder blade follows a raised arm
-    raise_angle = 26 * np.clip((u[1] + .15) / 1.1, 0, 1) - 4 * np.clip(-u[1], 0, 1)
+    raise_angle = 26 * np.clip((u[1] + 0.15) / 1.1, 0, 1) - 4 * np.clip(-u[1], 0, 1)
     w[f"{side}_clavicle"] = chest @ rz(raise_angle * flip[0])
     w[f"{side}_arm"] = chest @ _frame(u, hinge) @ rest_frame.T
     fore = chest @ _frame(f, hinge) @ rest_frame.T
@@ -230,11 +292,11 @@ def _solve_leg(w: dict, leg: Leg, side: str, pelvis: np.ndarray) -> None:
     shin = thigh @ rx(leg.knee)
     foot = shin
     if leg.flat:
-        z = shin @ np.array([0, .25 * (1 if leg.lift > 45 else 0), 1.0])
+        z = shin @ np.array([0, 0.25 * (1 if leg.lift > 45 else 0), 1.0])
         foot = ry(np.degrees(np.arctan2(z[0], z[2])))
     w[f"{side}_thigh"], w[f"{side}_shin"] = thigh, shin
     w[f"{side}_foot"] = foot @ rx(leg.foot)
-    w[f"{side}_hang"] = _closest_rotation(.55 * pelvis + .45 * shin)
+    w[f"{side}_hang"] = _closest_rotation(0.55 * pelvis + 0.45 * shin)
 
 
 def rotations(p: Pose) -> np.ndarray:
@@ -243,11 +305,11 @@ def rotations(p: Pose) -> np.ndarray:
     root = ry(p.yaw) @ rx(p.lean)
     w["pelvis"] = root @ rz(p.pelvis_tilt)
     bend = lambda k: rx(p.spine[0] * k) @ ry(p.spine[1] * k) @ rz((p.spine[2] - p.pelvis_tilt) * k)  # noqa: E731
-    w["abdomen"] = w["pelvis"] @ bend(.5)
-    w["chest"] = w["abdomen"] @ bend(.5)
+    w["abdomen"] = w["pelvis"] @ bend(0.5)
+    w["chest"] = w["abdomen"] @ bend(0.5)
     nod = lambda k: rx(p.head[0] * k) @ ry(p.head[1] * k) @ rz(-p.head[2] * k)  # noqa: E731
-    w["neck"] = w["chest"] @ nod(.4)
-    w["head"] = w["neck"] @ nod(.6)
+    w["neck"] = w["chest"] @ nod(0.4)
+    w["head"] = w["neck"] @ nod(0.6)
     for side, arm, leg in (("r", p.right_arm, p.right_leg), ("l", p.left_arm, p.left_leg)):
         _solve_arm(w, arm, side, w["chest"])
         _solve_leg(w, leg, side, w["pelvis"])

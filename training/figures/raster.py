@@ -21,13 +21,19 @@ def setup(xyz: Tensor, cut: Tensor, faces: Tensor, bias: Tensor, two_sided: Tens
     face = ((area < -1e-4) | (two_sided & (area > 1e-4))).nonzero().squeeze(1)
     corner = faces.index_select(0, face)
     p = xyz.index_select(0, corner.flatten()).reshape(-1, 3, 3)
-    low = p[..., :2].amin(1).sub(.5).ceil().clamp_min(0)
-    high = p[..., :2].amax(1).sub(.5).floor()
+    low = p[..., :2].amin(1).sub(0.5).ceil().clamp_min(0)
+    high = p[..., :2].amax(1).sub(0.5).floor()
     high = torch.minimum(high, high.new_tensor([w - 1, h - 1]))
     extent = high - low + 1
     cuts = cut.index_select(0, corner.flatten()).reshape(-1, 3)
     keep = ((extent[:, 0] > 0) & (extent[:, 1] > 0) & (cuts.amax(1) >= 0)).nonzero().squeeze(1)
-    face, p, cuts, low, extent = face[keep], p.index_select(0, keep), cuts.index_select(0, keep), low.index_select(0, keep), extent.index_select(0, keep)
+    face, p, cuts, low, extent = (
+        face[keep],
+        p.index_select(0, keep),
+        cuts.index_select(0, keep),
+        low.index_select(0, keep),
+        extent.index_select(0, keep),
+    )
     (xa, ya, za), (xb, yb, zb), (xc, yc, zc) = (v.unbind(-1) for v in p.unbind(1))
     inv = 1 / area[face]
     # barycentric weights of a and b as affine functions of (x, y)
@@ -43,7 +49,7 @@ def setup(xyz: Tensor, cut: Tensor, faces: Tensor, bias: Tensor, two_sided: Tens
     plane[:, 8] += bias[face]
     # constants at the first pixel centre of the box, so that coordinates stay small
     box = torch.cat([low, extent], 1)
-    x, y = box[:, 0] + .5, box[:, 1] + .5
+    x, y = box[:, 0] + 0.5, box[:, 1] + 0.5
     for k in range(0, 12, 3):
         plane[:, k + 2] += plane[:, k] * x + plane[:, k + 1] * y
     return plane, box.long(), face
@@ -66,7 +72,7 @@ def _spans(plane: Tensor, box: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     above = above.index_select(1, tri)
     low = limit.masked_fill(above, 0).amax(0).clamp_min_(0).ceil_()
     high = torch.minimum(limit.masked_fill_(~above, 1e9).amin(0).floor_(), (box[:, 2] - 1).float().index_select(0, tri))
-    length = (high - low + 1)
+    length = high - low + 1
     keep = (length > 0).nonzero().squeeze(1)
     return tri.index_select(0, keep), y.index_select(0, keep), low.index_select(0, keep), length.index_select(0, keep).long()
 

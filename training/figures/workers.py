@@ -24,12 +24,14 @@ def single_threaded_pool(most: int | None = None) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(min(cores, most or cores), get_context("spawn"), torch.set_num_threads, (1,))
 
 
-def render_groups(seeds: Sequence[int], poses: int, size: tuple[int, int], device: str | torch.device = "cpu", group: int = 4) -> Iterator[FigureBatch]:
+def render_groups(
+    seeds: Sequence[int], poses: int, size: tuple[int, int], device: str | torch.device = "cpu", group: int = 4
+) -> Iterator[FigureBatch]:
     """The people `seeds` in `poses` poses each, `group` people at a time and in order.
 
     On the CPU a set of more than a group is rendered by one process per core; few groups are in memory at a time.
     """
-    groups = [seeds[k: k + group] for k in range(0, len(seeds), group)]
+    groups = [seeds[k : k + group] for k in range(0, len(seeds), group)]
     if torch.device(device).type != "cpu" or len(groups) == 1:
         yield from (render_people(some, poses, size, device) for some in groups)
         return

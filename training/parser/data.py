@@ -66,7 +66,9 @@ class ParserStore:
     def draw(self, rng: np.random.Generator, count: int, resize: tuple[int, int]) -> ParserBatch:
         """``count`` different figures, mirrored half of the time, softened and in changed light, resized as at inference."""
         rows = np.sort(rng.choice(len(self), count, replace=False))
-        images, classes, instances = (torch.from_numpy(values[rows]).to(self.device) for values in (self.image, self.classes, self.instances))
+        images, classes, instances = (
+            torch.from_numpy(values[rows]).to(self.device) for values in (self.image, self.classes, self.instances)
+        )
         return augmented_batch(images, torch.stack([classes, instances], 1), rng, resize)
 
 

@@ -95,7 +95,12 @@ def read_figures(path: Path, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     except (ValueError, KeyError, EOFError, BadZipFile) as error:
         raise ValueError(f"{path}: no figures ({error})") from None
     kinds = {values.dtype for values in (image, classes, instances)}
-    if kinds != {np.dtype(np.uint8)} or image.ndim != 5 or image.shape[2:] != (3, *size) or {classes.shape, instances.shape} != {(*image.shape[:2], *size)}:
+    if (
+        kinds != {np.dtype(np.uint8)}
+        or image.ndim != 5
+        or image.shape[2:] != (3, *size)
+        or {classes.shape, instances.shape} != {(*image.shape[:2], *size)}
+    ):
         raise ValueError(f"{path}: figures are uint8 of {size[0]} x {size[1]} pixels, not {image.shape} {image.dtype}")
     if first + len(image) > TEST_SEED:
         raise ValueError(f"{path}: people from seed {TEST_SEED} on are kept for tests")

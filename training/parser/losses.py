@@ -180,7 +180,12 @@ def box_losses(
 
 
 def mask_loss(
-    network: MaskRCNN, config: ParserConfig, features: dict[str, Tensor], odds: Tensor | None, chosen: tuple[Tensor, ...], batch: ParserBatch
+    network: MaskRCNN,
+    config: ParserConfig,
+    features: dict[str, Tensor],
+    odds: Tensor | None,
+    chosen: tuple[Tensor, ...],
+    batch: ParserBatch,
 ) -> Tensor:
     """Which part of a box is the instance: its own logits, plus the pixels' log-odds B x L x h/2 x w/2 where there are some.
 

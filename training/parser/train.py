@@ -40,9 +40,7 @@ SIZE = (256, 176)  # of a figure
 class ParserTrainer:
     """The network, its optimiser and its moving average; ``elapsed`` counts seconds of training over all sittings."""
 
-    def __init__(
-        self, config: ParserConfig, *, minutes: float, lr: float, seed: int = 0, precision: str = "bfloat16", device: str = "cpu"
-    ):
+    def __init__(self, config: ParserConfig, *, minutes: float, lr: float, seed: int = 0, precision: str = "bfloat16", device: str = "cpu"):
         torch.manual_seed(seed)
         self.config, self.seconds, self.lr = config, minutes * 60, lr
         self.precision, self.device = precision, device
@@ -124,7 +122,9 @@ class ParserTrainer:
         return save_parser(run / "weights", self.average, self.config, {"summary": summary, "licence": "Apache-2.0"})
 
 
-def train(trainer: ParserTrainer, store: ParserStore | FolderFigures, run: Path, *, batch: int, save_minutes: float, figures: str, log=print) -> None:
+def train(
+    trainer: ParserTrainer, store: ParserStore | FolderFigures, run: Path, *, batch: int, save_minutes: float, figures: str, log=print
+) -> None:
     """Until the minutes are used up; KeyboardInterrupt and SystemExit save before they pass on.
 
     ``figures`` says in words what is trained on; ``{count}`` in it becomes their number at the time.

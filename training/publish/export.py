@@ -160,7 +160,11 @@ def _export_carrier(state: dict[str, Any], settings: Settings, output: Path, whe
     figures, people = settings.figures, _people_of(settings, progress)
     seeds = {"people": people, "poses": figures.poses, "first": figures.seed, "last": figures.seed + people - 1}
     last = progress["last_validation"] or {}
-    found = f"{last['place_error']:.1f} pixels of 256x176 off on average, {last['place_error_median']:.1f} in the median" if "place_error" in last else "not measured"
+    found = (
+        f"{last['place_error']:.1f} pixels of 256x176 off on average, {last['place_error_median']:.1f} in the median"
+        if "place_error" in last
+        else "not measured"
+    )
     card = CARRIER_CARD.format(
         parameters=sum(p.numel() for p in carrier.parameters()) / 1e6, dtype=str(dtype).removeprefix("torch."), found=found,
         data=PREPARED.format(folder=settings.data) if settings.data else FIGURES.format(**seeds),
@@ -217,7 +221,13 @@ def _report(metrics: Path | None, digest: str) -> dict[str, Any] | None:
 
 
 def _card(
-    generator: Generator, settings: Settings, state: dict[str, Any], report: dict[str, Any] | None, where: str, note: str, dtype: torch.dtype
+    generator: Generator,
+    settings: Settings,
+    state: dict[str, Any],
+    report: dict[str, Any] | None,
+    where: str,
+    note: str,
+    dtype: torch.dtype,
 ) -> str:
     config, figures, progress = generator.config, settings.figures, state["progress"]
     people = _people_of(settings, progress)
@@ -228,7 +238,13 @@ def _card(
     for i, stage in enumerate(settings.stages[: progress["stage"] + 1]):
         samples = progress["stage_samples"] if i == progress["stage"] else finished[i]
         width = stage.height * config.size[1] // config.size[0]
-        adversary = "with a discriminator" if stage.weights.gan else "pixel, attention and EL0 losses" if stage.weights.el0 else "pixel and attention losses"
+        adversary = (
+            "with a discriminator"
+            if stage.weights.gan
+            else "pixel, attention and EL0 losses"
+            if stage.weights.el0
+            else "pixel and attention losses"
+        )
         lines.append(f"- {stage.height}x{width}, {samples:,} samples, {stage.rollout}, {adversary}")
     trained = settings.stages[progress["stage"]].height
     untrained = f" The levels above {trained} are grown but untrained: the image is an enlarged {trained}x{trained * config.size[1] // config.size[0]}."
@@ -261,7 +277,9 @@ def _table(report: dict[str, Any]) -> str:
     seeds = f" (seeds from {report['figures']['seed']:,})" if "seed" in report["figures"] else ""
     lines = [f"On {report['figures']['count']} test pairs{seeds}, PSNR in dB:", ""]
     lines += ["| | " + " | ".join(COLUMNS[key][0] for key in keys) + " |", "|---" * (len(keys) + 1) + "|"]
-    lines += ["| " + " | ".join([name, *(cell(row, key) for key in keys)]) + " |" for name, row in rows.items() if name in report or name == last]
+    lines += [
+        "| " + " | ".join([name, *(cell(row, key) for key in keys)]) + " |" for name, row in rows.items() if name in report or name == last
+    ]
     return "\n".join(lines)
 
 

@@ -61,7 +61,9 @@ ROW = {"person": "ann", "part": "upper", "strength": 0.5, "mask": ""}
 
 
 def test_rows_come_in() -> None:
-    wanted, into = wardrobe().preprocess({"garments": [ROW, {"person": "", "part": "upper"}, ROW | {"person": "@1", "mask": mask_url(box())}], "into": 2})
+    wanted, into = wardrobe().preprocess(
+        {"garments": [ROW, {"person": "", "part": "upper"}, ROW | {"person": "@1", "mask": mask_url(box())}], "into": 2}
+    )
     assert into == 2 and [each.person for each in wanted] == ["ann", "@1"], "a row for which nobody was chosen yet is none"
     assert wanted[0] == Wanted("ann", "upper", 0.5) and wanted[1].mask.sum() == box().sum()
 

@@ -110,7 +110,10 @@ def test_what_was_kept_brings_the_photos_pose_back(studio: Studio, session: Sess
         again = Session()
         answers = list(studio.restore(bar, again))
         assert (again.upload.person.pose is None) == (known is None) and ("Joints fit" in said(answers[0])) == (known is None)
-        assert again.last.run.pose == formats.from_value({"joints": joints}) and tuple(again.upload.person.source.shape[-2:]) == fitted.image.shape[-2:]
+        assert (
+            again.last.run.pose == formats.from_value({"joints": joints})
+            and tuple(again.upload.person.source.shape[-2:]) == fitted.image.shape[-2:]
+        )
     assert again.upload.pose == POSE and off(again.last.run.images[-1], photo) < 12
 
 

@@ -47,7 +47,17 @@ def test_every_kind_opens_again(kind: str) -> None:
 def test_everything_in_one() -> None:
     _, _, data = export.save(RUN, "zip", 0)
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        assert {"step_00.png", "step_02.png", "result.png", "strip.png", "steps.gif", "steps.webp", "steps.mp4", "pose.json", "run.json"} <= set(archive.namelist())
+        assert {
+            "step_00.png",
+            "step_02.png",
+            "result.png",
+            "strip.png",
+            "steps.gif",
+            "steps.webp",
+            "steps.mp4",
+            "pose.json",
+            "run.json",
+        } <= set(archive.namelist())
         assert json.loads(archive.read("run.json")) == SETTINGS
 
 

@@ -18,9 +18,7 @@ from pose_editor.studio.person_cache import KeptPeople, line
 from pose_editor.studio.session import Session
 
 EXAMPLES = Path(__file__).parents[3] / "assets" / "examples"
-SMALL = dataclasses.replace(
-    preset("lite"), channels={16: 8, 32: 8, 64: 8, 128: 8, 256: 8}, labels={16: 2, 32: 2, 64: 2, 128: 0, 256: 0}
-)
+SMALL = dataclasses.replace(preset("lite"), channels={16: 8, 32: 8, 64: 8, 128: 8, 256: 8}, labels={16: 2, 32: 2, 64: 2, 128: 0, 256: 0})
 STANDING: Pose = presets.standing(SMALL.size)
 
 

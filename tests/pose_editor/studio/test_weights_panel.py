@@ -58,7 +58,11 @@ def test_a_public_page_has_nothing_to_ask() -> None:
             self.opened_name, self.opened_pose, self.opened_frames = "ann", self.examples["ann"].pose, None
 
     pipeline = SimpleNamespace(
-        config=preset("lite"), ladder=((8, 5),), training={"summary": "nothing"}, description="somewhere (nothing) on cpu", device=torch.device("cpu")
+        config=preset("lite"),
+        ladder=((8, 5),),
+        training={"summary": "nothing"},
+        description="somewhere (nothing) on cpu",
+        device=torch.device("cpu"),
     )
     for private_, there in ((False, False), (True, True)):
         page = app.build(NoStudio(pipeline, app.EXAMPLES), private=private_)
