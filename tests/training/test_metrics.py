@@ -346,7 +346,7 @@ def everybody(two_people):
 @pytest.fixture
 def run(tiny_weights, two_people, monkeypatch, tmp_path):
     """The command line on two people that were rendered once."""
-    monkeypatch.setattr(evaluator, "figure_set", lambda count, seed, size: two_people)
+    monkeypatch.setattr(evaluate, "figure_set", lambda count, seed, size: two_people)
     return lambda *options: evaluate.main(["--weights", tiny_weights, "--figures", "2", "--output", str(tmp_path / "out"), *options])
 
 
