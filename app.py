@@ -27,7 +27,7 @@ from starlette.middleware import Middleware
 import pose_editor.serving.lent_gpu  # noqa: F401 (before anything that may start CUDA)
 from appearance_control.studio import api as swapping
 from appearance_control.studio import layout as garment_tab
-from nted_step.assets import EXAMPLES, PARSER_WEIGHTS, WEIGHTS
+from nted_step.bundled import EXAMPLES, PARSER_WEIGHTS, WEIGHTS
 from nted_step.image import MAX_BYTES
 from nted_step.pipeline import DEVICES, DTYPES
 from pose_editor.serving import request_log, temporary_files

@@ -17,7 +17,7 @@ from appearance_control.masks import load_mask
 from appearance_control.output import save_parse, save_swap
 from appearance_control.parser import FashionParser
 from appearance_control.swap import Garment, GarmentSwap, SwapError
-from nted_step.assets import PARSER_WEIGHTS, WEIGHTS
+from nted_step.bundled import PARSER_WEIGHTS, WEIGHTS
 from nted_step.command_line import load_pose, run_command, split_revision
 from nted_step.image import FITS, decode, load_photo
 from nted_step.output import label

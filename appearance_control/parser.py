@@ -17,7 +17,7 @@ from torchvision.models.detection import MaskRCNN
 from appearance_control.classes import labels_of
 from appearance_control.detection import detect, prepare
 from appearance_control.network import ParserConfig, build_network
-from nted_step.assets import PARSER_WEIGHTS
+from nted_step.bundled import PARSER_WEIGHTS
 from nted_step.classes import CLASSES
 from nted_step.image import to_uint8
 from nted_step.pipeline import choose_device

@@ -11,6 +11,8 @@ from nted_step.pose import JOINTS, LIMB_COLOURS, LIMBS, Pose, PoseError, load_po
 from nted_step.sampler import StepOutput
 from nted_step.weights import WeightsError, load_weights
 
+__version__ = "1.0.0"
+
 __all__ = [
     "JOINTS", "LIMBS", "LIMB_COLOURS", "PRESETS", "FittedPhoto", "ImageError", "NTEDStepConfig", "NTEDStepPipeline",
     "Person", "Pose", "PoseError", "StepOutput", "WeightsError", "load_photo", "load_pose_text", "load_weights", "preset",

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from nted_step.assets import WEIGHTS
+from nted_step.bundled import WEIGHTS
 from nted_step.command_line import load_pose, run_command, split_revision
 from nted_step.config import PRESETS
 from nted_step.convert import KINDS, LICENCE_NOTICE, convert

@@ -10,7 +10,7 @@ from PIL import Image
 
 from appearance_control.__main__ import main
 from appearance_control.parser import Parse
-from nted_step.assets import WEIGHTS
+from nted_step.bundled import WEIGHTS
 from nted_step.pipeline import NTEDStepPipeline
 from training.evaluation import swaps
 from training.evaluation.swap_cases import SAME, CaseError, find_case

@@ -18,7 +18,7 @@ from pycocotools.cocoeval import COCOeval
 from tqdm import tqdm
 
 from appearance_control.parser import FashionParser, Parse
-from nted_step.assets import PARSER_WEIGHTS
+from nted_step.bundled import PARSER_WEIGHTS
 from nted_step.classes import CLASSES
 from training.figures import TEST_SEED
 from training.figures.dataset import annotations
