@@ -70,7 +70,8 @@ class CarrierConfig:
         """Read what :meth:`to_dict` wrote. Raises ValueError naming what is unknown or of the wrong kind."""
         if unknown := sorted(set(values) - {field.name for field in dataclasses.fields(cls)}):
             raise ValueError(f"unknown carrier configuration key {unknown[0]!r}")
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+        given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        return cls(**given)
 
 
 @dataclass(frozen=True)
@@ -214,8 +215,8 @@ class Carrier(nn.Module):
         """Heads start near zero, and the mixture at the outright prediction."""
         for head in (self.half_head, self.half_mixture, self.fine_head):
             nn.init.normal_(head.weight, std=0.01)
-            nn.init.zeros_(head.bias)
-        self.half_mixture.bias.data[0] = 3.0
+            nn.init.constant_(head.get_parameter("bias"), 0.0)
+        self.half_mixture.get_parameter("bias").data[0] = 3.0
 
     def forward(
         self, source: Tensor, source_skeleton: Tensor, target_skeleton: Tensor, source_joints: Tensor, target_joints: Tensor
@@ -309,7 +310,7 @@ def carry(image: Tensor, place: Tensor, size: tuple[int, int] | None = None) -> 
     Returns:
         B x C x H' x W' float32; a smooth map of places gives more detail the more the image has.
     """
-    size = tuple(size or image.shape[-2:])
+    size = size or (image.shape[-2], image.shape[-1])
     grid = place if tuple(place.shape[-2:]) == size else F.interpolate(place, size=size, mode="bilinear", align_corners=False)
     # Bicubic: bilinear weights would take a sixth of the sharpness wherever a place lies between pixels.
     return F.grid_sample(image.float(), grid.permute(0, 2, 3, 1), mode="bicubic", align_corners=False, padding_mode="border")

@@ -73,7 +73,7 @@ def carry_person(places: Places, photo: Tensor, size: tuple[int, int] | None = N
         photo: B x 3 x H x W in [-1, 1], of any resolution with the canvas's aspect.
         size: (H', W') of the result, the photo's own by default.
     """
-    size = tuple(size or photo.shape[-2:])
+    size = size or (photo.shape[-2], photo.shape[-1])
     mask = F.interpolate(places.photo_mask.sigmoid(), size=photo.shape[-2:], mode="bilinear", align_corners=False)
     moved = carry(torch.cat([(photo.float() + 1) * mask, mask], dim=1), places.place, size)
     there = moved[:, 3:]

@@ -82,7 +82,7 @@ class NTEDStepConfig:
 
     @property
     def conditioning_channels(self) -> int:
-        """Channels of what the skeleton encoder reads beside the image: the pose, and where the model carries the pixels, person and alpha."""
+        """Channels that the skeleton encoder reads beside the image: the pose and, in a model that carries, pixels, person and alpha."""
         return self.pose_channels + (CARRIED_CHANNELS if self.carries else 0)
 
     @property

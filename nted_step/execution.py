@@ -11,7 +11,9 @@ from nted_step.generator import Generator, Rendering, Textures
 
 
 class Execution(Protocol):
-    """Computes with one generator, in its dtype and on its device; :class:`Eager` and :class:`nted_step.optimisation.cuda_graphs.Graphs` give the same.
+    """Computes with one generator, in its dtype and on its device.
+
+    :class:`Eager` and :class:`nted_step.optimisation.cuda_graphs.Graphs` give the same results.
 
     Attributes:
         generator: in evaluation mode.

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -63,7 +66,7 @@ class PixelConv(nn.Module):
     def __init__(self, in_channels: int, out_channels: int):
         super().__init__()
         self.conv = EqualConv2d(in_channels, out_channels, 1, bias=False)
-        self.activate = BiasedLeakyReLU(out_channels)
+        self.activate: nn.Module = BiasedLeakyReLU(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.activate(self.conv(x))
@@ -76,7 +79,7 @@ class DownLevel(nn.Module):
         super().__init__()
         self.blur = Blur(padding=2)
         self.conv = EqualConv2d(in_channels, out_channels, 3, stride=2, bias=False)
-        self.activate = BiasedLeakyReLU(out_channels)
+        self.activate: nn.Module = BiasedLeakyReLU(out_channels)
         if labels:
             self.extraction_operations = nn.ModuleList(Extraction(out_channels, labels, kernel) for _ in range(2))
 
@@ -98,7 +101,7 @@ class Encoder(nn.Module):
                 config.labels[coarse] if with_textures else 0,
                 config.kernels[coarse],
             )
-            for fine, coarse in zip(fine_to_coarse, fine_to_coarse[1:], strict=False)
+            for fine, coarse in itertools.pairwise(fine_to_coarse)
         )
 
     def forward(self, x: Tensor) -> list[Tensor]:
@@ -116,14 +119,14 @@ class StyledConv(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, labels: int, kernel: int, *, upsample: bool):
         super().__init__()
+        self.conv: EqualConv2d
+        self.blur: Blur | None
         if upsample:
-            self.conv = EqualConvTranspose2d(in_channels, out_channels, 3, bias=False)
-            self.blur = Blur(padding=1, gain=4.0)
+            self.conv, self.blur = EqualConvTranspose2d(in_channels, out_channels, 3, bias=False), Blur(padding=1, gain=4.0)
         else:
-            self.conv = EqualConv2d(in_channels, out_channels, 3, padding=1, bias=False)
-            self.blur = None
+            self.conv, self.blur = EqualConv2d(in_channels, out_channels, 3, padding=1, bias=False), None
         self.distribution_operation = Distribution(out_channels, labels, kernel) if labels else None
-        self.activate = BiasedLeakyReLU(out_channels)
+        self.activate: nn.Module = BiasedLeakyReLU(out_channels)
 
     def forward(self, x: Tensor, textures: Tensor | None) -> tuple[Tensor, Tensor | None]:
         x = self.conv(x) if self.blur is None else convolve_blur(x, self.conv, self.blur)
@@ -180,9 +183,10 @@ class Renderer(nn.Module):
         )
 
     def forward(self, features: tuple[Tensor, ...], textures: tuple[Tensor, ...]) -> Rendering:
-        x, image, distribution = features[0], None, []
+        x, distribution = features[0], []
+        image: Tensor | None = None
         remaining = iter(textures)
-        for i, level in enumerate(self.convs):
+        for i, level in enumerate(cast("Iterable[UpLevel]", self.convs)):
             for conv in (level.conv0, level.conv1):
                 values = next(remaining) if conv.distribution_operation is not None else None
                 x, logits = conv(x, values)
@@ -191,7 +195,7 @@ class Renderer(nn.Module):
                 if conv is level.conv0 and level.skip_gain is not None:
                     x = torch.addcmul(x, features[i], level.skip_gain.to(x.dtype)[:, None, None])
             image = level.to_rgb(x, image)
-        return Rendering(image, tuple(distribution))
+        return Rendering(cast("Tensor", image), tuple(distribution))
 
 
 class Generator(nn.Module):
@@ -216,7 +220,8 @@ class Generator(nn.Module):
 
     def time_plane(self, t: Tensor, like: Tensor) -> Tensor:
         """e(t) as it is added to the image: B x 1 x H x W."""
-        return self.time_scale * time_embedding(t.to(like.device), tuple(like.shape[-2:]), like.dtype)
+        height, width = like.shape[-2:]
+        return self.time_scale * time_embedding(t.to(like.device), (height, width), like.dtype)
 
     def encode_reference(self, source: Tensor, t: Tensor) -> Textures:
         """Source B x 3 x H x W in [-1, 1], t B -> textures for that step."""

@@ -57,7 +57,8 @@ class FittedPhoto:
 
     def window(self) -> tuple[float, float, float]:
         """What the canvas shows as a window of the whole photo on white; ``load_photo(fit=...)`` takes it back."""
-        x0, y0, x1, y1 = fit_box(self.photo_size, tuple(self.image.shape[1:]), "pad")
+        _, height, width = self.image.shape
+        x0, y0, x1, y1 = fit_box(self.photo_size, (height, width), "pad")
         left, top, right, _ = self.box
         return (left - x0) / (x1 - x0), (top - y0) / (y1 - y0), (right - left) / (x1 - x0)
 

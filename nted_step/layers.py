@@ -88,6 +88,8 @@ class Blur(nn.Module):
     ``"fused"`` where it is done by the convolution next to it (:func:`blur_convolve`, :func:`convolve_blur`).
     """
 
+    kernel: Tensor
+
     def __init__(self, padding: int, gain: float = 1.0):
         super().__init__()
         self.register_buffer("kernel", binomial_kernel(gain))
@@ -101,6 +103,8 @@ class Blur(nn.Module):
 
 class Upsample(nn.Module):
     """Twice the size by zero insertion and the binomial filter, as one depthwise transposed convolution."""
+
+    kernel: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -117,7 +121,7 @@ def blur_convolve(x: Tensor, blur: Blur, conv: EqualConv2d) -> Tensor:
     return F.conv2d(x, smoothed(conv.scaled_weight(), blur.kernel), conv.bias, conv.stride, blur.padding)
 
 
-def convolve_blur(x: Tensor, conv: EqualConvTranspose2d, blur: Blur) -> Tensor:
+def convolve_blur(x: Tensor, conv: EqualConv2d, blur: Blur) -> Tensor:
     """``blur(conv(x))``, of a transposed convolution without bias."""
     if not _fused(blur):
         return blur(conv(x))

@@ -61,7 +61,7 @@ class PlaceFinder:
 
     def __init__(self, carrier: Carrier, size: tuple[int, int], device: torch.device, dtype: torch.dtype):
         """``size``: of the canvas that poses and photos are on. ``dtype``: of the network's inner arithmetic; places are float32."""
-        self.carrier = carrier.to(device, dtype, memory_format=torch.channels_last)
+        self.carrier = carrier.to(device, dtype).to(memory_format=torch.channels_last)
         self.size, self.device = size, device
 
     @torch.no_grad()

@@ -165,7 +165,7 @@ def draw_figure(pose: Pose, size: tuple[int, int]) -> np.ndarray:
 
     The published pipeline draws the RGB rainbow into a BGR image and swaps; the model expects that order.
     """
-    canvas = np.zeros((*size, 3), np.uint8)
+    canvas: np.ndarray = np.zeros((*size, 3), np.uint8)
     for (x, y), seen, colour in zip(pose.xy, pose.visible, LIMB_COLOURS, strict=True):
         if seen:
             cv2.circle(canvas, (int(x), int(y)), RADIUS, colour, thickness=-1)
@@ -182,7 +182,7 @@ def _limb_polygon(start: np.ndarray, end: np.ndarray) -> np.ndarray:
     (x0, y0), (x1, y1) = start.tolist(), end.tolist()
     centre = (int((x0 + x1) / 2), int((y0 + y1) / 2))
     axes = (int(math.hypot(x0 - x1, y0 - y1) / 2), RADIUS)
-    return cv2.ellipse2Poly(centre, axes, int(math.degrees(math.atan2(y0 - y1, x0 - x1))), 0, 360, 1)
+    return np.asarray(cv2.ellipse2Poly(centre, axes, int(math.degrees(math.atan2(y0 - y1, x0 - x1))), 0, 360, 1))
 
 
 def face_box(pose: Pose) -> np.ndarray:

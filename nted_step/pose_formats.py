@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -98,7 +98,7 @@ def _canvas(document: dict[str, Any]) -> tuple[float, float] | None:
     height, width = document.get("canvas_height"), document.get("canvas_width")
     if height is None and width is None:
         return None
-    if not (is_number(height) and is_number(width) and height > 0 and width > 0):
+    if not is_number(height) or not is_number(width) or min(height, width) <= 0:
         raise PoseError("OpenPose JSON: canvas_width and canvas_height must be positive numbers")
     return float(height), float(width)
 
@@ -198,7 +198,7 @@ def _bounded(text: str) -> str:
     return text
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e9 and math.isfinite(value)
 
 

@@ -198,9 +198,43 @@ numbers = st.one_of(
     st.integers(),
     st.sampled_from([0, 1, -1, 1e9, 1e308, -1e308, 2**31, 2**53, 2**63, 10**400, math.nan, math.inf, True, None]),
 )
-KEYS = ["joints", "edit", "people", "pose_keypoints_2d", "keypoints", "annotations", "canvas_width", "canvas_height", "seed", "save", "kind", "step", "frames",
-        "restore", "person", "photo", "window", "text", "canvas", "name", "size", "steps", "min_size", "ladder", "channels", "labels", "kernels",
-        "grows_to", "time_scale", "pose_channels", "hand_left_keypoints_2d", "face_keypoints_2d", "16", "32", "64"]  # fmt: skip
+KEYS = [
+    "joints",
+    "edit",
+    "people",
+    "pose_keypoints_2d",
+    "keypoints",
+    "annotations",
+    "canvas_width",
+    "canvas_height",
+    "seed",
+    "save",
+    "kind",
+    "step",
+    "frames",
+    "restore",
+    "person",
+    "photo",
+    "window",
+    "text",
+    "canvas",
+    "name",
+    "size",
+    "steps",
+    "min_size",
+    "ladder",
+    "channels",
+    "labels",
+    "kernels",
+    "grows_to",
+    "time_scale",
+    "pose_channels",
+    "hand_left_keypoints_2d",
+    "face_keypoints_2d",
+    "16",
+    "32",
+    "64",
+]
 words = st.one_of(
     st.sampled_from(
         ["", "ann", "openpose", "coco", "text", "png", "zip", "gif", "film-gif", "wave", "linear", "exponential", "nan", "1e9"]
@@ -229,9 +263,12 @@ def nearly(example: Any) -> st.SearchStrategy[Any]:
         place = st.integers(0, len(example) - 1)
         changed = st.one_of(
             parts,
-            st.tuples(place, st.sampled_from(range(len(example))).flatmap(lambda k: nearly(example[k]))).map(lambda change: _with(example, *change)),
-            place.map(lambda cut: example[:cut]), documents.map(lambda more: [*example, more]),
-        )  # fmt: skip
+            st.tuples(place, st.sampled_from(range(len(example))).flatmap(lambda k: nearly(example[k]))).map(
+                lambda change: _with(example, *change)
+            ),
+            place.map(lambda cut: example[:cut]),
+            documents.map(lambda more: [*example, more]),
+        )
     return changed
 
 
@@ -277,10 +314,23 @@ def seeds(target: str) -> list[bytes]:
     exif = Image.Exif()
     exif[0x0112], exif[0x010E] = 6, "x"
     pictures = [
-        encoded("PNG"), encoded("PNG", "P"), encoded("PNG", "RGBA"), encoded("PNG", "1"), encoded("PNG", "LA"), encoded("JPEG"), encoded("JPEG", "CMYK"),
-        encoded("JPEG", "L", exif=exif), encoded("JPEG", progressive=True), encoded("WEBP"), encoded("WEBP", "RGBA", lossless=True), encoded("PNG", exif=exif),
-        encoded("PNG", "L"), encoded("GIF"), encoded("TIFF"), encoded("BMP"),
-    ]  # fmt: skip
+        encoded("PNG"),
+        encoded("PNG", "P"),
+        encoded("PNG", "RGBA"),
+        encoded("PNG", "1"),
+        encoded("PNG", "LA"),
+        encoded("JPEG"),
+        encoded("JPEG", "CMYK"),
+        encoded("JPEG", "L", exif=exif),
+        encoded("JPEG", progressive=True),
+        encoded("WEBP"),
+        encoded("WEBP", "RGBA", lossless=True),
+        encoded("PNG", exif=exif),
+        encoded("PNG", "L"),
+        encoded("GIF"),
+        encoded("TIFF"),
+        encoded("BMP"),
+    ]
     pose = presets.standing((256, 176))
     texts = [pose.to_text().encode(), b"-1 -1\n" * 18, b"1e3 nan\n" * 18]
     made = {
@@ -316,10 +366,14 @@ def examples(target: str) -> list[Any]:
         "editor_value": [formats.to_value(pose, 5)],
         "page_settings": [{"seed": 3}, {"seed": 3, "save": {"kind": "gif", "step": 3, "frames": 5}}, {"seed": 3, "restore": kept}],
         "crop_window": [{"window": [0.1, 0.1, 0.5], "n": 4}],
-        "editor_request": [{"text": json.dumps(openpose), "canvas": [256, 176]}, {"kind": "coco", "joints": joints, "canvas": [256, 176]},
-                           {"name": "wave", "joints": joints, "canvas": [256, 176]}, {"text": pose.to_text(), "canvas": [64, 44]}],
+        "editor_request": [
+            {"text": json.dumps(openpose), "canvas": [256, 176]},
+            {"kind": "coco", "joints": joints, "canvas": [256, 176]},
+            {"name": "wave", "joints": joints, "canvas": [256, 176]},
+            {"text": pose.to_text(), "canvas": [64, 44]},
+        ],
         "weights_config": [lite],
-    }.get(target, [])  # fmt: skip
+    }.get(target, [])
 
 
 @cache
@@ -349,8 +403,16 @@ def attack(target: str, examples: int = ROUND) -> tuple[int, Found | None]:
     """Try a target with so many inputs: (how many there were, the smallest that broke it)."""
     tried = 0
 
-    @settings(max_examples=examples, derandomize=False, deadline=None, database=None, suppress_health_check=list(HealthCheck),
-              phases=(Phase.generate, Phase.shrink), report_multiple_bugs=False, print_blob=False)  # fmt: skip
+    @settings(
+        max_examples=examples,
+        derandomize=False,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        phases=(Phase.generate, Phase.shrink),
+        report_multiple_bugs=False,
+        print_blob=False,
+    )
     @given(inputs(target))
     def once(data: bytes) -> None:
         nonlocal tried

@@ -238,15 +238,27 @@ def measure(url: str, options: argparse.Namespace, watch: Watch | None) -> dict[
     if wrong:
         failed.append(f"{wrong} images unlike those of the same request alone")
     found: dict[str, Any] = {
-        "clients": options.clients, "requests": options.requests, "different": len(made), "steps": steps, "seconds": round(wall, 1),
-        "images_per_second": round(len(load.seconds) / wall, 3), "alone": alone.percentiles(), "load": load.percentiles(),
-        "busy": load.busy, "errors": len(errors), "wrong_images": wrong, "fairness": fair,
-    }  # fmt: skip
+        "clients": options.clients,
+        "requests": options.requests,
+        "different": len(made),
+        "steps": steps,
+        "seconds": round(wall, 1),
+        "images_per_second": round(len(load.seconds) / wall, 3),
+        "alone": alone.percentiles(),
+        "load": load.percentiles(),
+        "busy": load.busy,
+        "errors": len(errors),
+        "wrong_images": wrong,
+        "fairness": fair,
+    }
     if watch:
         growth, level = watch.growth()
         most = max(int(GROWTH * level), GROWTH_BYTES)
-        found |= {"memory_mib": [round(each / 2**20) for each in watch.memory[:: max(len(watch.memory) // 12, 1)]], "memory_growth_mib": round(growth / 2**20, 1),
-                  "files_mib_at_most": round(max(watch.files, default=0) / 2**20, 1)}  # fmt: skip
+        found |= {
+            "memory_mib": [round(each / 2**20) for each in watch.memory[:: max(len(watch.memory) // 12, 1)]],
+            "memory_growth_mib": round(growth / 2**20, 1),
+            "files_mib_at_most": round(max(watch.files, default=0) / 2**20, 1),
+        }
         if growth > most:
             failed.append(f"memory grew by {growth / 2**20:.0f} MiB over the last half, more than {most / 2**20:.0f} MiB")
         allowed = TEMP_MIB + 20 * options.clients * temporary_files.EVERY_SECONDS  # what can come in between two looks

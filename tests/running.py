@@ -47,7 +47,8 @@ class Server:
     ) -> None:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}/"
-        self.output = tempfile.TemporaryFile("w+")  # a pipe that nobody empties would stop the server
+        # A pipe that nobody empties would stop the server.
+        self.output = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed by stop)
         # A shell may have told its background jobs to ignore Ctrl+C; a person's terminal does not.
         listen = lambda: signal.signal(signal.SIGINT, signal.default_int_handler)  # noqa: E731
         command = [python, "-B", "app.py", "--device", "cpu", "--weights", str(weights), "--port", str(port), *arguments]

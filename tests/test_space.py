@@ -56,7 +56,7 @@ def a_python() -> str:
 
 
 def listed(folder: Path) -> dict[str, tuple[int, int]]:
-    """Every file, but for the stubs (git ignores them) that gradio tries to put beside components; read-only stops only others than the superuser."""
+    """Every file except the stubs (ignored by git) that Gradio writes beside components: read-only does not stop the superuser."""
     files = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyi")
     return {str(path.relative_to(folder)): (path.stat().st_size, path.stat().st_mtime_ns) for path in files}
 
@@ -82,10 +82,20 @@ def test_as_a_space(checkout: Path, tmp_path: Path):
     home.mkdir()
     temporary.mkdir()
     environment = {key: os.environ[key] for key in PATHS if key in os.environ} | {
-        "HOME": str(home), "TMPDIR": str(temporary), "SYSTEM": "spaces", "SPACE_ID": "some-user/nted-step", "SPACE_HOST": "some-user-nted-step.hf.space",
-        "SPACE_AUTHOR_NAME": "some-user", "SPACE_REPO_NAME": "nted-step", "GRADIO_SERVER_NAME": "0.0.0.0", "GRADIO_SERVER_PORT": str(port),
-        "GRADIO_ALLOW_FLAGGING": "never", "GRADIO_THEME": "huggingface", "HF_HUB_OFFLINE": "1", "PYTHONDONTWRITEBYTECODE": "1",
-    }  # fmt: skip
+        "HOME": str(home),
+        "TMPDIR": str(temporary),
+        "SYSTEM": "spaces",
+        "SPACE_ID": "some-user/nted-step",
+        "SPACE_HOST": "some-user-nted-step.hf.space",
+        "SPACE_AUTHOR_NAME": "some-user",
+        "SPACE_REPO_NAME": "nted-step",
+        "GRADIO_SERVER_NAME": "0.0.0.0",
+        "GRADIO_SERVER_PORT": str(port),
+        "GRADIO_ALLOW_FLAGGING": "never",
+        "GRADIO_THEME": "huggingface",
+        "HF_HUB_OFFLINE": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     before = listed(checkout)
     log = (tmp_path / "log").open("w+")
     process = subprocess.Popen([a_python(), "app.py"], cwd=checkout, env=environment, stdout=log, stderr=subprocess.STDOUT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import torch
@@ -56,7 +57,7 @@ def gpu_report(
         "eager": seconds(lambda: chain.run(Eager(generator))),
     }
     if search:
-        new_pose["searched"] = _elsewhere(lambda: seconds(lambda graphs=_searching(pipeline): chain.run(graphs)))
+        new_pose["searched"] = _elsewhere(lambda: seconds(partial(chain.run, _searching(pipeline))))
     return {
         "new_pose_ms": {name: value * 1000 for name, value in new_pose.items()},
         "pose_map_ms": seconds(lambda: skeleton_map(pose, pipeline.config.size)) * 1000,
@@ -139,7 +140,9 @@ def copy_bandwidth(device: torch.device) -> float:
 def blur_report(generator: Generator) -> dict[str, str]:
     """Place of each smoothing -> which way is taken, in :func:`nted_step.optimisation.blur.choose_filters`."""
     places = ((name, module) for name, module in generator.named_modules() if isinstance(module, (DownLevel, StyledConv)))
-    taken = {name: "fused" if isinstance(module.conv, FusedConv) else getattr(module.blur, "way", "") for name, module in places}
+    taken = {
+        name: "fused" if isinstance(module.get_submodule("conv"), FusedConv) else getattr(module.blur, "way", "") for name, module in places
+    }
     return {name: way for name, way in taken.items() if way}
 
 

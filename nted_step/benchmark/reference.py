@@ -53,6 +53,8 @@ def _replacement(module: nn.Module) -> nn.Module | None:
 class _PlainFilter(nn.Module):
     """Insert ``up - 1`` zeros after every pixel, pad, filter each channel on its own."""
 
+    kernel: Tensor
+
     def __init__(self, kernel: Tensor, up: int, before: int, after: int):
         super().__init__()
         self.register_buffer("kernel", kernel)

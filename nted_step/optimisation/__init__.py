@@ -23,7 +23,7 @@ def optimise(generator: Generator, device: torch.device, dtype: torch.dtype, *, 
         generator: its state dict no longer has the published names and values afterwards.
         graphs: on a CUDA device, record the steps once and repeat the recording; a process too short-lived for that says False.
     """
-    fold(generator.eval().requires_grad_(False)).to(device, dtype, memory_format=torch.channels_last)
+    fold(generator.eval().requires_grad_(False)).to(device, dtype).to(memory_format=torch.channels_last)
     if can_pack(device, dtype):
         pack(generator)
     return accelerate(generator) if graphs and device.type == "cuda" else Eager(generator)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -23,9 +24,8 @@ MARGIN = 0.9  # another way must take less than this share of the usual one's ti
 class FusedConv(nn.Module):
     """A folded stride-2 convolution and the smoothing before it, or a transposed one and the smoothing behind it, as one."""
 
-    def __init__(self, place: DownLevel | StyledConv):
+    def __init__(self, conv: EqualConv2d, blur: Blur):
         super().__init__()
-        conv, blur = place.conv, place.blur
         self.transposed = isinstance(conv, EqualConvTranspose2d)
         weight = smoothed(conv.scaled_weight().float(), blur.kernel.float()).to(conv.weight.dtype)
         weight = weight.transpose(0, 1) if self.transposed else weight
@@ -50,8 +50,8 @@ def choose_filters(generator: Generator) -> None:
             blur.way = known[key]
         for place, x in inputs_of(generator, (DownLevel, StyledConv)).items():
             if isinstance(place.conv, EqualConv2d) and place.blur is not None:
-                fused = FusedConv(place)
-                if device_seconds(lambda f=fused, x=x: f(x)) < MARGIN * device_seconds(lambda p=place, x=x: apart(p, x)):
+                fused = FusedConv(place.conv, place.blur)
+                if device_seconds(partial(fused, x)) < MARGIN * device_seconds(partial(apart, place, x)):
                     place.conv, place.blur = fused, nn.Identity() if isinstance(place, DownLevel) else None
 
 
@@ -65,12 +65,14 @@ def turn_transposed(generator: Generator) -> None:
 
 def apart(place: DownLevel | StyledConv, x: Tensor) -> Tensor:
     """The two operations one after the other."""
-    return place.conv(place.blur(x)) if isinstance(place, DownLevel) else place.blur(place.conv(x))
+    if isinstance(place, DownLevel):
+        return place.conv(place.blur(x))
+    return place.conv(x) if place.blur is None else place.blur(place.conv(x))
 
 
 def filter_seconds(blur: Blur, x: Tensor) -> dict[str, float]:
     """Way -> seconds on the device for x, B x C x H x W."""
-    return {name: device_seconds(lambda way=way: way(x, blur)) for name, way in FILTERS.items()}
+    return {name: device_seconds(partial(way, x, blur)) for name, way in FILTERS.items()}
 
 
 def _quickest(seconds: dict[str, float]) -> str:

@@ -25,7 +25,7 @@ def fold(generator: Generator) -> Generator:
 
 def _fold_activation(module: PixelConv | DownLevel | StyledConv) -> None:
     """The bias goes into the last linear operation before the leaky ReLU, the gain into the weights that lead there."""
-    bias = nn.Parameter(module.activate.bias.detach() * GAIN, requires_grad=False)
+    bias = nn.Parameter(module.activate.get_parameter("bias").detach() * GAIN, requires_grad=False)
     last = getattr(module, "distribution_operation", None)
     if last is not None:
         last.gain = 1

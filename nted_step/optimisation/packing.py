@@ -38,15 +38,19 @@ def pack(generator: Generator) -> Generator:
     for module in list(generator.modules()):
         for name, child in list(module.named_children()):
             if isinstance(child, (EqualConv2d, Blur, Upsample)) and not _multiplied_otherwise(module, name):
-                setattr(module, name, PackedPhases(child) if _quicker_in_phases(child) else PackedConv(child))
+                setattr(module, name, _packed(child))
     return generator
 
 
-def _quicker_in_phases(plain: nn.Module) -> bool:
+def _packed(child: EqualConv2d | Blur | Upsample) -> nn.Module:
+    if isinstance(child, EqualConvTranspose2d) and _quicker_in_phases(child):
+        return PackedPhases(child)
+    return PackedConv(child)
+
+
+def _quicker_in_phases(plain: EqualConvTranspose2d) -> bool:
     """Where there is AMX, oneDNN has far better kernels for ordinary convolutions than for transposed ones; with few channels they tie."""
-    if not isinstance(plain, EqualConvTranspose2d) or plain.weight.shape[1] < PHASES_FROM:
-        return False
-    return plain.weight.dtype == torch.bfloat16 and torch.cpu._is_amx_tile_supported()
+    return plain.weight.shape[1] >= PHASES_FROM and plain.weight.dtype == torch.bfloat16 and torch.cpu._is_amx_tile_supported()
 
 
 def _pack_before_activation(module: PixelConv | DownLevel | StyledConv) -> None:
@@ -94,7 +98,7 @@ class PackedConv(nn.Module):
         if self.transposed:
             weight = weight.transpose(0, 1) if groups == 1 else weight
             return torch.ops.mkldnn._reorder_convolution_transpose_weight(weight, padding, [0, 0], stride, [1, 1], groups, list(x.shape))
-        reorder = torch._C._nn.mkldnn_reorder_conv2d_weight
+        reorder = torch.ops.aten.mkldnn_reorder_conv2d_weight
         return reorder(weight.contiguous().to_mkldnn(), padding, stride, [1, 1], groups, list(x.shape))
 
 
@@ -124,5 +128,5 @@ class PackedPhases(nn.Module):
 
     def _pack(self, x: Tensor, a: int, b: int) -> tuple[int, int, list[int], Tensor]:
         weight, padding = self.plain.scaled_weight().detach()[:, :, a::2, b::2].flip(2, 3).contiguous(), [1 - a, 1 - b]
-        reorder = torch._C._nn.mkldnn_reorder_conv2d_weight
+        reorder = torch.ops.aten.mkldnn_reorder_conv2d_weight
         return a, b, padding, reorder(weight.to_mkldnn(), padding, [1, 1], [1, 1], 1, list(x.shape))

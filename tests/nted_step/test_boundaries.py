@@ -167,10 +167,14 @@ def test_generate_reads_openpose_json(tmp_path, tiny_weights, photo_file, standi
 @pytest.mark.parametrize(
     "change,message",
     [
-        ({"--source": "nothing.png"}, "nothing.png: No such file"), ({"--source": "{pose}"}, "not a JPEG"), ({"--pose": "{photo}"}, "photo.png"),
-        ({"--weights": "/nowhere"}, "/nowhere"), ({"--device": "tpu"}, "unknown device 'tpu'"), ({"--steps": "99"}, "0..4"),
+        ({"--source": "nothing.png"}, "nothing.png: No such file"),
+        ({"--source": "{pose}"}, "not a JPEG"),
+        ({"--pose": "{photo}"}, "photo.png"),
+        ({"--weights": "/nowhere"}, "/nowhere"),
+        ({"--device": "tpu"}, "unknown device 'tpu'"),
+        ({"--steps": "99"}, "0..4"),
     ],
-)  # fmt: skip
+)
 def test_bad_input_is_one_line_and_status_2(tmp_path, tiny_weights, photo_file, pose_file, capsys, change, message):
     out = tmp_path / "out"
     arguments = {"--source": str(photo_file), "--pose": str(pose_file), "--output": str(out), "--weights": tiny_weights}

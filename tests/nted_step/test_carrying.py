@@ -34,7 +34,7 @@ def carrier():
 @pytest.fixture(scope="module")
 def carrying_config(tiny_config):
     return dataclasses.replace(tiny_config, size=SIZE, carries=True, **{
-        name: {level: values for level, values in zip((16, 32, 64, 128, 256), numbers, strict=True)}
+        name: dict(zip((16, 32, 64, 128, 256), numbers, strict=True))
         for name, numbers in {"channels": (8, 8, 8, 8, 8), "labels": (4, 4, 4, 0, 0), "kernels": (1, 1, 1, 1, 1)}.items()
     })  # fmt: skip
 

@@ -32,7 +32,8 @@ def test_published_ladder():
 
 def test_ladder_of_a_growing_stage_is_the_final_one_clipped(tiny_config):
     stage = dataclasses.replace(preset("lite"), size=(64, 44), grows_to=(256, 176), **{
-        name: {level: value for level, value in getattr(preset("lite"), name).items() if level <= 64} | ({64: 0} if name == "labels" else {})
+        name: {level: value for level, value in getattr(preset("lite"), name).items() if level <= 64}
+        | ({64: 0} if name == "labels" else {})
         for name in ("channels", "labels", "kernels")
     })  # fmt: skip
     assert ladder(stage)[:4] == ladder(preset("lite"))[:4]
@@ -234,5 +235,5 @@ def test_poses_that_cannot_be_drawn_are_refused(pipeline, standing):
         next(pipeline.generate(person, nothing))
     xy = standing.xy.copy()
     xy[4] = (500, 20)
-    with pytest.raises(PoseError, match="'right wrist'.*outside"):
+    with pytest.raises(PoseError, match=r"'right wrist'.*outside"):
         next(pipeline.generate(person, dataclasses.replace(standing, xy=xy)))

@@ -71,8 +71,10 @@ def test_it_is_the_graphs_that_are_tested(pipeline):
 def test_recorded_steps_equal_the_generator(pipeline, people, poses):
     """Two people, poses and seeds, a step of one after the same step of the others."""
     asked = [(person, pose, seed) for person in people for pose in poses for seed in (0, 1)]
-    chains = [[output.image for output in outputs] for outputs in
-              zip(*zip(*(pipeline.generate(person, pose, seed=seed) for person, pose, seed in asked), strict=True), strict=True)]  # fmt: skip
+    chains = [
+        [output.image for output in outputs]
+        for outputs in zip(*zip(*(pipeline.generate(person, pose, seed=seed) for person, pose, seed in asked), strict=True), strict=True)
+    ]
     for (person, pose, _), chain in zip(asked, chains, strict=True):
         for t in (0, 1, 9, 19):
             alone = render_step(pipeline.generator, person.extraction(t), chain[t][None], pipeline.condition(person, pose, t), t).image[0]

@@ -51,7 +51,7 @@ def test_every_result_is_that_of_its_own_inputs(folded, inputs):
         source, skeleton = inputs(count, seed)
         values, image = expected(folded, source, skeleton, t)
         textures = steps.textures(source, t)
-        kept.append((textures.values + (steps.step(textures, source, skeleton, t),), (*values, image)))
+        kept.append(((*textures.values, steps.step(textures, source, skeleton, t)), (*values, image)))
     for ours, theirs in kept:
         assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(ours, theirs, strict=True))
 
@@ -165,5 +165,5 @@ def test_a_smoothing_and_its_convolution_are_one_convolution(folded, inputs):
     assert torch.allclose(expected(folded, source, skeleton, 1)[1], before, atol=1e-5)
     for place in folded.modules():
         if isinstance(place, (DownLevel, StyledConv)) and place.blur is not None:
-            place.conv, place.blur = FusedConv(place), torch.nn.Identity() if isinstance(place, DownLevel) else None
+            place.conv, place.blur = FusedConv(place.conv, place.blur), torch.nn.Identity() if isinstance(place, DownLevel) else None
     assert torch.allclose(expected(folded, source, skeleton, 1)[1], before, atol=1e-5)

@@ -1,6 +1,7 @@
 """What holds for every pose and every ladder, tried on made-up ones."""
 
 import dataclasses
+import itertools
 import json
 
 import numpy as np
@@ -40,15 +41,23 @@ def configs(draw):
     grows = draw(st.sampled_from([None, (height * 2, width * 2), (height * 4, width * 4)]))
     counts = dict.fromkeys(levels, 8)
     labels = {level: 2 if level == 16 or level < height else 0 for level in levels}
-    return NTEDStepConfig(size=(height, width), steps=draw(st.integers(1, 40)), min_size=low, ladder=draw(st.sampled_from(["linear", "exponential"])),
-                          channels=counts, labels=labels, kernels=dict.fromkeys(levels, 1), grows_to=grows)  # fmt: skip
+    return NTEDStepConfig(
+        size=(height, width),
+        steps=draw(st.integers(1, 40)),
+        min_size=low,
+        ladder=draw(st.sampled_from(["linear", "exponential"])),
+        channels=counts,
+        labels=labels,
+        kernels=dict.fromkeys(levels, 1),
+        grows_to=grows,
+    )
 
 
 @given(configs())
 def test_a_ladder_only_rises_and_ends_on_the_canvas(config):
     levels = ladder(config)
     assert len(levels) == config.steps + 1 and levels[0] == config.min_size and levels[-1] == config.size
-    for (h, w), (next_h, next_w) in zip(levels, levels[1:], strict=False):
+    for (h, w), (next_h, next_w) in itertools.pairwise(levels):
         assert 1 <= h <= next_h <= config.size[0] and 1 <= w <= next_w <= config.size[1]
 
 
