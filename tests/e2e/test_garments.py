@@ -142,22 +142,15 @@ def test_paint_save_and_pose_on(open_quick) -> None:
 
 @needs_parser
 def test_swap_for_programs(server) -> None:
-    """The block in the README, after the one above it."""
-    from gradio_client import Client, handle_file
-
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
-    swap = next(block for block in blocks if "/swap" in block)
-    joints = re.search(r"joints = (\[\[.*?\]\])", next(block for block in blocks if "Client(" in block), re.S).group(1)
-    found = {"client": Client(server.url, verbose=False), "handle_file": handle_file, "pose": {"joints": json.loads(joints)}}
-    found["photo"] = handle_file("assets/examples/brown-coat.png")
-    exec(swap, found)
-    with (
-        Image.open(found["dressed"]) as dressed,
-        Image.open(found["client"].predict(found["photo"], found["pose"], seed=0, steps=20, api_name="/generate")) as plain,
-    ):
+    """The client in the README."""
+    block = next(block for block in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S) if "/swap" in block)
+    found: dict = {}
+    exec(block.replace("http://127.0.0.1:7860", server.url).replace("frames=4", "frames=2"), found)
+    with Image.open(found["dressed"]) as dressed, Image.open(found["picture"]) as plain:
         assert dressed.size == plain.size == (176, 256) and dressed.tobytes() != plain.tobytes() and not dressed.getexif()
+    swap = {"pose": found["pose"], "seed": 0, "api_name": "/swap"}
     with pytest.raises(Exception, match="a part for each of them, not 1 and 2"):
-        exec(swap.replace('["dress"]', '["dress", "upper"]'), found)
+        found["client"].predict(found["photo"], garments=[found["garment"]], parts=["dress", "upper"], **swap)
 
 
 def test_without_a_parser_masks_are_painted(open_bare, tmp_path: Path) -> None:

@@ -181,7 +181,7 @@ def test_other_weights_and_weights_that_are_none(open_page, weights: Path, tmp_p
 
 
 def test_the_client_in_the_readme(quick_url: str) -> None:
-    block = re.search(r"```python\n(import json\nfrom gradio_client.*?)```", (ROOT / "README.md").read_text(), re.S).group(1)
+    block = re.search(r"```python\n(from gradio_client.*?)```", (ROOT / "README.md").read_text(), re.S).group(1)
     found: dict = {}
     exec(block.replace("http://127.0.0.1:7860", quick_url).replace("frames=4", "frames=2"), found)
     assert len(found["steps"]) == 21
