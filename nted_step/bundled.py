@@ -1,4 +1,4 @@
-"""Where the bundled files are: in a checkout beside the packages, in an installation inside this one."""
+"""Paths of the bundled files: beside the packages in a checkout, inside this package in an installation."""
 
 from __future__ import annotations
 

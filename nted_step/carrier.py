@@ -1,8 +1,8 @@
-"""The carrier: where in the photo every place of the posed person is, so that the photo's own pixels can be carried there.
+"""The carrier: predicts where in the photo each point of the posed person is found, so that the photo's own pixels can be carried there.
 
-A coarse transformer matches the photo and its pose with the target pose. Each cell of the target mixes places: one that the network
-predicts outright, and those where the cell would be if it moved with one of the body's limbs (:mod:`nted_step.limbs`). A finer head
-then looks at the photo where the cell is believed to come from, and corrects. In the line of appearance flow (GFLA, Ren et al., 2020)
+A coarse transformer matches the photo and its pose with the target pose. The place of each target cell is a mixture: one place that the
+network predicts directly, and one per limb, where the cell would be if it moved rigidly with that limb (:mod:`nted_step.limbs`). A finer
+head then samples the photo at the predicted place and corrects it. In the line of appearance flow (GFLA, Ren et al., 2020)
 and of coordinate-based inpainting (Grigorev et al., 2019).
 """
 
@@ -76,7 +76,7 @@ class CarrierConfig:
 
 @dataclass(frozen=True)
 class Places:
-    """What the carrier says about one photo, its pose, and a target pose; h x w is the grid.
+    """A carrier's prediction for one photo, its pose, and a target pose; h x w is the grid.
 
     Attributes:
         place: B x 2 x h x w float32, where in the photo each cell of the target is: x and y, -1 and 1 the photo's borders.
@@ -84,7 +84,7 @@ class Places:
         seen: B x 1 x h x w logits: 1 the photo shows this very place, 0.5 the same garment or skin nearby, 0 nothing like it.
         classes: B x 16 x h x w logits, the background and the 15 classes in the target pose.
         photo_mask: B x 1 x h x w logits, the person in the photo.
-        direct: B x 2 x h x w, the outright prediction alone; trained along so that it serves where limbs are hidden.
+        direct: B x 2 x h x w, the direct prediction alone, which has a loss of its own so that it also works where limbs are hidden.
     """
 
     place: Tensor
@@ -97,7 +97,7 @@ class Places:
 
 @dataclass(frozen=True)
 class PhotoFeatures:
-    """What a carrier has read of a photo: the image at its grid, features at 128, 64, 32 and 16 rows, the person's mask, and the joints."""
+    """A photo as the carrier encodes it: the image at its grid, features at 128, 64, 32 and 16 rows, the person's mask, and the joints."""
 
     image: Tensor
     features: tuple[Tensor, ...]
@@ -127,7 +127,7 @@ class SelfAttention(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """The target's tokens look at the photo's."""
+    """The target's tokens attend to the photo's."""
 
     def __init__(self, width: int, heads: int):
         super().__init__()
@@ -212,7 +212,7 @@ class Carrier(nn.Module):
         self._initialise()
 
     def _initialise(self) -> None:
-        """Heads start near zero, and the mixture at the outright prediction."""
+        """Heads start near zero, and the mixture at the direct prediction."""
         for head in (self.half_head, self.half_mixture, self.fine_head):
             nn.init.normal_(head.weight, std=0.01)
             nn.init.constant_(head.get_parameter("bias"), 0.0)
@@ -228,20 +228,20 @@ class Carrier(nn.Module):
         return self.find(self.read(source, source_skeleton, source_joints), target_skeleton, target_joints)
 
     def read(self, source: Tensor, skeleton: Tensor, joints: Tensor) -> PhotoFeatures:
-        """What the carrier knows of a photo and the pose in it, whatever the target pose; arguments as of :meth:`forward`."""
+        """Encode a photo and the pose in it, once for all target poses; arguments as of :meth:`forward`."""
         photo = _to_grid(source)
         features = self.photo_encoder(torch.cat([photo, _to_grid(skeleton)], dim=1).to(self.coarse_positions.dtype))
         return PhotoFeatures(photo, tuple(features), self._photo_mask(features), joints)
 
     def find(self, photo: PhotoFeatures, skeleton: Tensor, joints: Tensor) -> Places:
-        """Where in the photo each place of a target pose is."""
+        """Predict where in the photo each point of a target pose is."""
         poses = self.pose_encoder(_to_grid(skeleton).to(self.coarse_positions.dtype))
         target16 = self._match_coarse(poses[3], photo.features[3])
         half = self._match_middle(target16, poses, photo.features)
         return self._answer(half, poses, photo, joints)
 
     def _match_coarse(self, target: Tensor, photo: Tensor) -> Tensor:
-        """Features of the target at 16 rows, which have seen the photo's."""
+        """Features of the target at 16 rows, after attending to the photo's."""
         both = [(x + position).flatten(2) for x, position in zip((target, photo), self.coarse_positions, strict=True)]
         tokens = torch.cat(both, dim=2).transpose(1, 2)
         for block in self.attention:
@@ -276,7 +276,7 @@ class Carrier(nn.Module):
 
 
 def mix_places(direct: Tensor, candidates: Tensor, logits: Tensor, known: Tensor) -> Tensor:
-    """Mean of the outright place B x 2 x h x w and the limbs' B x S x 2 x h x w, by softmax of logits B x 1+S x h x w; limbs that are not
+    """Mean of the direct place B x 2 x h x w and the limbs' B x S x 2 x h x w, by softmax of logits B x 1+S x h x w; limbs that are not
     known (B x S) have no part in it."""
     open_to = torch.cat([torch.ones_like(known[:, :1]), known], dim=1)
     share = logits.masked_fill(~open_to[:, :, None, None], -torch.inf).softmax(dim=1)
@@ -300,7 +300,7 @@ def _smooth_double(x: Tensor) -> Tensor:
 
 
 def carry(image: Tensor, place: Tensor, size: tuple[int, int] | None = None) -> Tensor:
-    """An image's pixels where they go.
+    """Move an image's pixels to the target pose.
 
     Args:
         image: B x C x H x W, a photo or anything that lies on it.

@@ -1,9 +1,9 @@
-"""Carrying inside every step: what the model is told of the photo's pixels in the pose, and where a step shows them.
+"""Carrying inside every step: how the photo's pixels in the target pose condition the model, and where a step shows them.
 
     x_{t+1} = degrade(alpha pixels, t + 1) + (1 - degrade(alpha, t + 1)) G(source, x_t, skeleton, carried, t)
 
-Every step carries what its own level of the ladder can show, so copying is exactly right at every step, and light, shadow, background
-and what the photo does not show come from the renderer.
+Every step carries as much detail as its level of the ladder can show, so copying is exact at every step. Light, shadow, the background
+and whatever the photo does not show come from the renderer.
 """
 
 from __future__ import annotations

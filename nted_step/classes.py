@@ -1,4 +1,4 @@
-"""The classes of pixels on a person, in the order of mmfashion's parser: parser, carrier, figures and losses all use these labels."""
+"""Semantic classes of a person's pixels, in the order of mmfashion's parser. Parser, carrier, figures and losses share these labels."""
 
 from __future__ import annotations
 

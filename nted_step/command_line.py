@@ -1,4 +1,4 @@
-"""What the command lines share: how errors are told, poses and revisions read."""
+"""What the command lines share: reporting errors, reading poses, parsing revisions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ USAGE_ERROR, INTERRUPTED = 2, 130  # exit statuses
 
 
 def run_command(parser: argparse.ArgumentParser, arguments: list[str] | None) -> int:
-    """Call ``options.run(options)``; the exit status. What a person can cause is one line on stderr and status 2."""
+    """Call ``options.run(options)`` and return the exit status. An error that a person can cause is one line on stderr and status 2."""
     options = parser.parse_args(arguments)
     try:
         options.run(options)

@@ -1,4 +1,4 @@
-"""How the two halves of a step are computed: by calling the generator, or by repeating what was recorded of it."""
+"""How the two halves of a step are executed: by calling the generator, or by replaying recorded CUDA graphs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a program runs on, for reports."""
+"""Descriptions of the hardware, for reports."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def device_name(device: torch.device) -> str:
 
 
 def describe_hardware(device: torch.device, count: int = 1) -> str:
-    """What a run used, in words for a model card: ``2 x NVIDIA H100``, ``2 cores of an Intel(R) Xeon(R) Processor``."""
+    """The hardware of a run, in words for a model card: ``2 x NVIDIA H100``, ``2 cores of an Intel(R) Xeon(R) Processor``."""
     if device.type == "cuda":
         return f"{count} x {torch.cuda.get_device_name(device)}"
     return f"{available_cores()} cores of a CPU ({processor_name()})" if device.type == "cpu" else device.type

@@ -1,4 +1,4 @@
-"""The image boundary: a bounded decode of a stranger's file into the model's range, and back to 8 bits."""
+"""The image boundary: bounded decoding of untrusted files into the model's range, and back to 8 bits."""
 
 from __future__ import annotations
 
@@ -62,11 +62,6 @@ class FittedPhoto:
         left, top, right, _ = self.box
         return (left - x0) / (x1 - x0), (top - y0) / (y1 - y0), (right - left) / (x1 - x0)
 
-    def unfit(self, image: Tensor) -> Tensor:
-        """Cut the padding off a 3 x H x W result on this photo's canvas."""
-        left, top, right, bottom = self.content()
-        return image[:, top:bottom, left:right]
-
 
 def load_photo(source: str | Path | bytes, size: tuple[int, int] = (256, 176), fit: Fit = "auto", name: str | None = None) -> FittedPhoto:
     """Decode a photo and fit it to the canvas.
@@ -104,7 +99,7 @@ def check_fit(fit: Fit) -> Fit:
 
 
 def too_many_bytes(name: str, size: int) -> str:
-    """What is said of a file that is too large to be read."""
+    """The message about a file that is too large to be read."""
     return f"{name}: {size / 2**20:.0f} MiB is more than the {MAX_BYTES // 2**20} MiB allowed; save it smaller"
 
 

@@ -1,4 +1,4 @@
-"""What a run leaves on disk: every step, the result, a labelled strip, an animation, and the settings."""
+"""Files of a run: every step, the result, a labelled strip, an animation, and the settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is rendered: a photo as the model knows it, and the protocol of whatever can stand in its place."""
+"""The appearance of a run: an encoded photo, and the protocol that anything in its place implements."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ POSES_KEPT = 4  # whose places a person keeps: the one that is worked on, and th
 
 
 class Encoder(Protocol):
-    """Makes people of photos; a pipeline does."""
+    """Encodes photos; a pipeline is one."""
 
     def encode(self, photo: Tensor, pose: Pose | None = None, large: Tensor | None = None) -> Person: ...
 
@@ -38,7 +38,7 @@ class Photograph:
 
 
 class Appearance(Protocol):
-    """Whose looks a run takes: a :class:`Person`, or one dressed in other people's garments.
+    """The appearance that a run renders: a :class:`Person`, or one dressed in other people's garments.
 
     Attributes:
         source: 1 x 3 x H x W float32 in [-1, 1], where the noisy start comes from.
@@ -57,7 +57,7 @@ class Appearance(Protocol):
 
 
 class PlaceFinder:
-    """A carrier on a device, asked about one photo at a time."""
+    """A carrier on a device, for one photo at a time."""
 
     def __init__(self, carrier: Carrier, size: tuple[int, int], device: torch.device, dtype: torch.dtype):
         """``size``: of the canvas that poses and photos are on. ``dtype``: of the network's inner arithmetic; places are float32."""
@@ -80,7 +80,7 @@ class PlaceFinder:
 
 
 class Person:
-    """A photo as the model knows it: its texture set of every step, computed when first asked for, then kept, and where its pixels go.
+    """An encoded photo. The textures of every step and the places in every pose are computed when first needed, then cached.
 
     The textures of step t depend on the photo and t alone, so one Person serves every pose. Safe to share between threads.
 
@@ -145,17 +145,17 @@ class Person:
         return Photograph(self.source[0].cpu(), self.pose, self.large).on(encoder)
 
     def __reduce__(self) -> tuple[type, tuple[Tensor, Pose | None, Tensor | None]]:
-        """To another process goes the photo, which is encoded anew there."""
+        """Pickles the photo alone, which the other process encodes again."""
         return Photograph, (self.source[0].cpu(), self.pose, self.large)
 
     def posed(self, pose: Pose | None) -> Person:
-        """The same photo with another belief of the pose in it; what is known of its textures is shared."""
+        """The same photo with another pose assigned to it; cached textures are shared."""
         other = Person(self.source, self._execution, pose, self._carrier, self.large)
         other._known, other._lock = self._known, self._lock
         return other
 
     def forget(self) -> None:
-        """Give the memory of the textures back. Whoever asks for them again has them computed again."""
+        """Drop everything cached. It is computed again when it is needed again."""
         with self._lock:
             self._known.clear()
             self._places.clear()

@@ -1,4 +1,4 @@
-"""Photo and pose in, a stream of steps out. Owns device, dtype and the per-person textures; knows no page and no files."""
+"""Photo and pose in, a stream of steps out. Owns the device and the dtype; independent of the page and of files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""People as 18 joints: names, limbs, colours, the 18-row text format, and the conditioning map the model reads."""
+"""Poses of 18 joints: names, limbs, colours, the 18-row text format, and the conditioning map that the model reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Poses in the files people have them in: 18-row text, OpenPose JSON and COCO-17 keypoints.
+"""Pose file formats: 18-row text, OpenPose JSON and COCO-17 keypoints.
 
 Reading is strict: what cannot be understood raises :class:`nted_step.pose.PoseError` with one line that says what and
 where. Writing and reading back gives the same pose, to the last bit.

@@ -17,7 +17,7 @@ from nted_step.schedule import degrade, ladder
 
 
 class TextureSource(Protocol):
-    """Whose textures a run takes: one person, one in other people's garments, or a batch."""
+    """Source of textures for a run: a person, a person in other people's garments, or a batch."""
 
     def textures(self, t: int) -> Textures:
         """The texture values of step t (0..steps-1)."""

@@ -1,4 +1,4 @@
-"""How long a call takes, on the host's clock and on a GPU's own."""
+"""Timing of calls, by the host's clock and by the GPU's."""
 
 from __future__ import annotations
 

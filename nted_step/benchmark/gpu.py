@@ -1,4 +1,4 @@
-"""What the benchmark adds on a CUDA device: a whole chain's milliseconds, the floor that the device sets, and where the time could go."""
+"""The benchmark's part for CUDA devices: milliseconds of a whole chain, the lower bound that the device sets, and where the time goes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything that inference changes about a trained network: the same function, computed faster."""
+"""Optimisations for inference: the same function, computed faster."""
 
 from __future__ import annotations
 

@@ -34,13 +34,14 @@ def test_photos_are_fitted_never_stretched():
             assert math.isclose((x1 - x0) / (y1 - y0), 176 / 256)
 
 
-def test_padding_is_undone_on_export(tmp_path):
+def test_a_narrow_photo_is_padded_with_white(tmp_path):
     path = tmp_path / "narrow.png"
     Image.new("RGB", (50, 256), (200, 0, 0)).save(path)
     photo = load_photo(path)
     assert photo.image.shape == (3, 256, 176)
     assert photo.image[:, 100, 5].tolist() == [1, 1, 1]
-    cut = photo.unfit(photo.image)
+    left, top, right, bottom = photo.content()
+    cut = photo.image[:, top:bottom, left:right]
     assert cut.shape == (3, 256, 50) and (cut[1] == -1).all()
 
 
