@@ -9,7 +9,8 @@ and of coordinate-based inpainting (Grigorev et al., 2019).
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -182,6 +183,25 @@ class Pyramid(nn.Module):
         return features
 
 
+class MaskDecoder(nn.Module):
+    """Features of a photo at 128, 64, 32 and 16 rows -> logits of the person's mask, B x 1 x h x w float32 at 128 rows.
+
+    From coarse to fine, so that pale clothes before a pale background are recognised by what surrounds them.
+    """
+
+    def __init__(self, widths: tuple[int, int, int, int]):
+        super().__init__()
+        self.narrow = nn.ModuleList(nn.Conv2d(coarse, fine, 1) for fine, coarse in itertools.pairwise(widths))
+        self.mix = nn.ModuleList(conv_block(width, width) for width in widths[:3])
+        self.head = nn.Conv2d(widths[0], 1, 3, padding=1)
+
+    def forward(self, features: Sequence[Tensor]) -> Tensor:
+        x = features[3]
+        for feature, narrow, mix in reversed(list(zip(features[:3], self.narrow, self.mix, strict=True))):
+            x = mix(_double(narrow(x)) + feature)
+        return self.head(x).float()
+
+
 class Carrier(nn.Module):
     """(photo, its pose, target pose) -> :class:`Places`."""
 
@@ -202,9 +222,7 @@ class Carrier(nn.Module):
         outputs = 2 + 1 + 1 + LABEL_COUNT
         self.half_head = nn.Conv2d(second, outputs, 3, padding=1)
         self.half_mixture = nn.Conv2d(second, 1 + len(SEGMENTS), 3, padding=1)
-        self.mask_middle, self.mask_half = nn.Conv2d(third, first, 1), nn.Conv2d(second, first, 1)
-        self.mask_fine, self.mask_mix = nn.Conv2d(first, first, 1), conv_block(first, first)
-        self.mask_head = nn.Conv2d(first, 1, 3, padding=1)
+        self.mask_decoder = MaskDecoder(config.widths)
         self.fine_half, self.fine_pose = nn.Conv2d(second, first, 1), nn.Conv2d(first, first, 1)
         self.fine_photo = nn.Conv2d(first + 3 + 1, first, 1)
         self.fine_mix = nn.Sequential(nn.GroupNorm(8, first), nn.SiLU(), conv_block(first, first))
@@ -231,7 +249,7 @@ class Carrier(nn.Module):
         """Encode a photo and the pose in it, once for all target poses; arguments as of :meth:`forward`."""
         photo = _to_grid(source)
         features = self.photo_encoder(torch.cat([photo, _to_grid(skeleton)], dim=1).to(self.coarse_positions.dtype))
-        return PhotoFeatures(photo, tuple(features), self._photo_mask(features), joints)
+        return PhotoFeatures(photo, tuple(features), self.mask_decoder(features), joints)
 
     def find(self, photo: PhotoFeatures, skeleton: Tensor, joints: Tensor) -> Places:
         """Predict where in the photo each point of a target pose is."""
@@ -256,10 +274,6 @@ class Carrier(nn.Module):
             x = cross(x.flatten(2).transpose(1, 2), photo).transpose(1, 2).reshape(x.shape)
             x = x + mix(x)
         return self.to_half(torch.cat([_double(x), poses[1]], dim=1))
-
-    def _photo_mask(self, photos: list[Tensor]) -> Tensor:
-        half = _double(self.mask_middle(photos[2])) + self.mask_half(photos[1])
-        return self.mask_head(self.mask_mix(_double(half) + self.mask_fine(photos[0]))).float()
 
     def _answer(self, half: Tensor, poses: list[Tensor], photo: PhotoFeatures, joints: Tensor) -> Places:
         candidates, known = limb_places(photo.joints, joints, self.config.grid, self.config.size[1] / self.config.size[0])

@@ -29,7 +29,7 @@ def save_noise(folder: Path, config: NTEDStepConfig) -> Path:
     """Random weights, of which only the carrying works: all of a photo whose pose is known is carried, nearly to where it was."""
     torch.manual_seed(0)
     carrier = Carrier(SMALL_CARRIER)
-    carrier.half_head.bias.data[2:4] = carrier.mask_head.bias.data[:] = 9.0  # a person everywhere, seen in the photo
+    carrier.half_head.bias.data[2:4] = carrier.mask_decoder.head.bias.data[:] = 9.0  # a person everywhere, seen in the photo
     save_carrier(folder / CARRIER_FOLDER, carrier, RANDOM)
     return save_weights(folder, Generator(config), RANDOM)
 

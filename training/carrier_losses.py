@@ -37,7 +37,10 @@ def carry_pairs(carrier: Carrier, pairs: Pairs, device: torch.device) -> Carried
 
 
 def losses(places: Places, pairs: Pairs, weights: CarrierLossWeights) -> tuple[Tensor, dict[str, Tensor]]:
-    """The weighted sum and its parts. Pairs without a surface are learned from by the photo alone, and by the person's mask where there is one."""
+    """The weighted sum and its parts.
+
+    Pairs without a surface are learned from by the photo alone, and by the person's mask where there is one.
+    """
     grid = tuple(places.place.shape[-2:])
     mask = _at(pairs.mask, grid)
     parts = {} if pairs.mask.all() else {"person": F.binary_cross_entropy_with_logits(places.person, mask)}
@@ -52,11 +55,15 @@ def losses(places: Places, pairs: Pairs, weights: CarrierLossWeights) -> tuple[T
         known = F.binary_cross_entropy_with_logits(places.seen, pairs.seen, reduction="none")
         parts["seen"] = (known * person[:, None]).sum() / person.sum().clamp_min(1)
         parts["classes"] = F.cross_entropy(places.classes, _classes_at(pairs.target_classes, grid))
-        parts["mask"] = F.binary_cross_entropy_with_logits(
-            places.photo_mask, (_classes_at(pairs.source_classes, grid) > 0)[:, None].float()
-        )
+        parts["mask"] = mask_loss(places.photo_mask, pairs)
         parts["photo"] = _photo(places, pairs, exact)
     return sum(getattr(weights, name) * value for name, value in parts.items()), parts
+
+
+def mask_loss(photo_mask: Tensor, pairs: Pairs) -> Tensor:
+    """Cross-entropy of the photo's person mask, logits B x 1 x h x w, where class maps tell it."""
+    truth = _classes_at(pairs.source_classes, tuple(photo_mask.shape[-2:])) > 0
+    return F.binary_cross_entropy_with_logits(photo_mask, truth[:, None].float())
 
 
 def place_error(place: Tensor, pairs: Pairs) -> Tensor:
@@ -110,7 +117,7 @@ def jitter(pairs: Pairs, generator: torch.Generator) -> Tensor:
 
 
 def _without_edge(source: Tensor, person: Tensor) -> Tensor:
-    """The photo with the colours of the person's inside out to the edge and beyond: a rim of the former ground would give every mask away."""
+    """The photo with the person's inner colours spread beyond the edge: a rim of the old background would give every mask away."""
     inside = (F.avg_pool2d(person, 3, 1, 1) > 0.99).float()
     near = F.avg_pool2d(inside, 5, 1, 2)
     spread = F.avg_pool2d(source * inside, 5, 1, 2) / near.clamp_min(1e-3)
@@ -118,7 +125,7 @@ def _without_edge(source: Tensor, person: Tensor) -> Tensor:
 
 
 def _ground(source: Tensor, person: Tensor, draw: Callable[..., Tensor], generator: torch.Generator) -> Tensor:
-    """Another background B x 3 x H x W in [-1, 1]: of any colour, bright as a studio's, or, where a mask is hardest, of the person's own colour."""
+    """Another background B x 3 x H x W in [-1, 1]: any colour, a bright studio, or the person's own colour, where a mask is hardest."""
     count, (height, width) = len(source), source.shape[-2:]
     coarse = torch.randn(count, 3, 8, 6, generator=generator).to(source.device) * draw(count, 1, 1, 1) ** 2
     any_colour = draw(count, 3, 1, 1) * 2 - 1

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from nted_step.carrier import GRID_HEIGHT, Carrier, CarrierConfig, carry
 from nted_step.config import preset
 from nted_step.weights import load_carrier
-from training.carrier_losses import jitter, losses, place_error, predict, shaken
+from training.carrier_losses import jitter, losses, mask_loss, place_error, predict, shaken
 from training.data.figure_store import Pairs
 from training.data.stores import training_store, validation_store
 from training.distributed import Ranks, without_averaging
@@ -39,6 +39,8 @@ class CarrierTrainer(Run):
         super().__init__(settings, run, device, ranks)
         if any(stage.height != GRID_HEIGHT for stage in settings.stages):
             raise ValueError(f"a carrier is trained at height {GRID_HEIGHT}")
+        if settings.only_mask and (not settings.init or self.ranks.count > 1):
+            raise ValueError("only_mask trains the mask decoder of a trained carrier (init), on one process")
         self.noise = torch.Generator().manual_seed(int(self.rng.integers(2**62)))
         self._resume()
 
@@ -52,7 +54,8 @@ class CarrierTrainer(Run):
         self.ema = (ema or copy.deepcopy(carrier)).to(self.device).eval().requires_grad_(False)
         self.wrapped = self.ranks.wrap(self.carrier, self.device)
         betas = (self.stage.beta1 or 0.9, self.settings.beta2)
-        self.optimizer = torch.optim.AdamW(self.carrier.parameters(), self.stage.lr, betas=betas, weight_decay=1e-4, fused=True)
+        trained = self.carrier.mask_decoder if self.settings.only_mask else self.carrier
+        self.optimizer = torch.optim.AdamW(trained.parameters(), self.stage.lr, betas=betas, weight_decay=1e-4, fused=True)
         if self.store is None:
             with self.ranks.one_after_the_first():
                 self.store = training_store(self.settings, CANVAS, self.ranks, self.device)
@@ -99,8 +102,17 @@ class CarrierTrainer(Run):
             pairs, source_joints=shaken(pairs.source_joints, self.noise), target_joints=shaken(pairs.target_joints, self.noise)
         )
         with torch.autocast(self.device.type, torch.bfloat16, self.settings.precision == "bfloat16"):
+            if self.settings.only_mask:
+                return self._mask_loss(seen)
             places = predict(self.wrapped, jitter(pairs, self.noise), seen)
         return losses(places, pairs, self.settings.carrying)
+
+    def _mask_loss(self, pairs: Pairs) -> tuple[Tensor, dict[str, Tensor]]:
+        """Of the decoder alone: the encoder's features are inputs here."""
+        with torch.no_grad():
+            photo = self.carrier.read(jitter(pairs, self.noise), pairs.source_skeleton, pairs.source_joints)
+        loss = mask_loss(self.carrier.mask_decoder(photo.features), pairs)
+        return loss, {"mask": loss}
 
     def _to_device(self, value: Tensor) -> Tensor:
         return value.to(self.device, memory_format=torch.channels_last) if value.ndim == 4 else value.to(self.device)

@@ -87,6 +87,7 @@ class Settings:
     preset: str = "lite"  # model preset of nted_step.config, or carrier
     carrier: str = ""  # folder of a trained carrier; without one the model is trained, and exported, to carry nothing
     carrying: CarrierLossWeights = CarrierLossWeights()  # of a carrier's own training
+    only_mask: bool = False  # train a carrier's decoder of the photo's mask alone, from init, on one process; the rest stays as it is
     init: str = ""  # weights folder to start from, of the preset's shape or of one with fewer channels; random numbers when empty
     drop_finer: bool = False  # give up what init has learned at levels above the first stage's canvas; otherwise that is an error
     seed: int = 0  # of initial weights, noise and data order

@@ -60,7 +60,7 @@ def carrier() -> Carrier:
     torch.manual_seed(0)
     carrier = Carrier(TinyCarrierConfig()).eval().requires_grad_(False)
     carrier.fine_head.bias[2:4] = 1.0
-    carrier.mask_head.bias.fill_(2.0)
+    carrier.mask_decoder.head.bias.fill_(2.0)
     return carrier
 
 

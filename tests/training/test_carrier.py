@@ -8,12 +8,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from nted_step.carrier import Places
+from nted_step.carrier import Carrier, Places
 from nted_step.limbs import cell_centres
-from nted_step.weights import load_carrier
+from nted_step.weights import load_carrier, save_carrier
 from tests.conftest import TinyCarrierConfig
 from training import train
-from training.carrier_losses import NEAR_WEIGHT, PLACE_UNIT, jitter, losses, place_error, predict, shaken
+from training.carrier_losses import NEAR_WEIGHT, PLACE_UNIT, jitter, losses, mask_loss, place_error, predict, shaken
 from training.carrier_trainer import CANVAS, CarrierTrainer
 from training.checkpoint import load_latest
 from training.data.figure_store import Pairs, figure_store
@@ -231,6 +231,25 @@ def test_a_carrier_learns(settings, tmp_path, capsys):
     assert {"psnr", "copied", "place_error", "place_error_median"} <= set(last) and 0 < last["place_error_median"] < 100
     assert len(list((tmp_path / "sheets").glob("*.png"))) == 2
     assert "px off" in capsys.readouterr().out
+
+
+def test_the_mask_decoder_trains_alone(settings, pairs, tmp_path):
+    def loss(carrier: Carrier) -> float:
+        with torch.no_grad():
+            return mask_loss(carrier.read(pairs.source, pairs.source_skeleton, pairs.source_joints).mask, pairs).item()
+
+    torch.manual_seed(0)
+    first = Carrier(TinyCarrierConfig())
+    init = save_carrier(tmp_path / "init", first, {"summary": "random"}, torch.float32)
+    stage = dataclasses.replace(settings.stages[0], samples=40)
+    alone = dataclasses.replace(settings, init=str(init), only_mask=True, stages=(stage,))
+    trainer = CarrierTrainer(alone, tmp_path / "run", CPU)
+    assert set(trainer.iterate()) == {"mask"} and trainer.run() and loss(trainer.carrier) < 0.8 * loss(first)
+    after = trainer.carrier.state_dict()
+    for name, value in first.state_dict().items():
+        assert torch.equal(value, after[name]) != name.startswith("mask_decoder."), name
+    with pytest.raises(ValueError, match="of a trained carrier"):
+        CarrierTrainer(dataclasses.replace(alone, init=""), tmp_path / "other", CPU)
 
 
 def test_a_stopped_run_goes_on_exactly(settings, tmp_path):
