@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nted_step.config import COARSEST_LEVEL, NTEDStepConfig
+from nted_step.config import COARSEST_LEVEL, MAX_SIDE, NTEDStepConfig
 from nted_step.generator import Generator
 from nted_step.weights import WeightsError, load_strict, save_weights
 
@@ -23,6 +24,10 @@ LICENCE_NOTICE = (
 )
 IMAGE_CHANNELS = 3
 FIRST_WEIGHT = "skeleton_encoder.first.conv.weight"
+PREFIXES = ("module.", "_orig_mod.")  # of DistributedDataParallel and of torch.compile
+LEVEL_KEY = re.compile(r"target_image_renderer\.convs\.(\d{1,3})\.")
+MOST_LEVELS = (MAX_SIDE // COARSEST_LEVEL).bit_length()
+ONE_STEP_CHANNELS, STEP_CHANNELS = 20, 23  # of the skeleton encoder's input as published: the pose, and x_t before it
 
 
 def convert(kind: str, checkpoint: str | Path, output: str | Path) -> Path:
@@ -40,6 +45,7 @@ def convert(kind: str, checkpoint: str | Path, output: str | Path) -> Path:
     if kind not in KINDS:
         raise WeightsError(f"--from {kind}: choose one of {', '.join(KINDS)}")
     state = read_checkpoint(checkpoint)
+    _check_kind(kind, state, str(checkpoint))
     if kind == "nted":
         state = step_model_from_one_step(state, str(checkpoint))
     config = infer_config(state, str(checkpoint), time_scale=0.0 if kind == "nted" else 1.0)
@@ -54,19 +60,52 @@ def convert(kind: str, checkpoint: str | Path, output: str | Path) -> Path:
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
-    """The generator's state dict in a .pt file: ``net_G_ema``, or ``net_G``, without ``module.`` prefixes. Never runs code."""
+    """The generator's state dict in a .pt file: ``net_G_ema``, or ``net_G``, without the prefixes of wrappers. Never runs code.
+
+    Raises WeightsError.
+    """
     document = load_plain(path)
     for name in ("net_G_ema", "net_G"):
         state = document.get(name) if isinstance(document, Mapping) else None
-        if isinstance(state, Mapping) and all(isinstance(value, Tensor) for value in state.values()):
-            return {key.removeprefix("module."): value for key, value in state.items()}
+        if isinstance(state, Mapping) and state and all(isinstance(value, Tensor) for value in state.values()):
+            return {_unwrapped(key, path): _as_float(key, value, path) for key, value in state.items()}
     raise WeightsError(f"{path}: holds neither 'net_G_ema' nor 'net_G'; is this a checkpoint of NTED?")
+
+
+def _unwrapped(key: object, path: str | Path) -> str:
+    if not isinstance(key, str):
+        raise WeightsError(f"{path}: a tensor is named {key!r}, which is no text; this is not a checkpoint of NTED")
+    while prefix := next((prefix for prefix in PREFIXES if key.startswith(prefix)), ""):
+        key = key.removeprefix(prefix)
+    return key
+
+
+def _as_float(key: object, value: Tensor, path: str | Path) -> Tensor:
+    if value.dtype not in (torch.float32, torch.float16, torch.bfloat16, torch.float64):
+        raise WeightsError(f"{path}: {key!r} is of type {str(value.dtype).removeprefix('torch.')}; weights are floating-point numbers")
+    return value.float()
+
+
+def _check_kind(kind: str, state: Mapping[str, Tensor], origin: str) -> None:
+    """Refuse a checkpoint of the other kind, which its first layer tells."""
+    channels = state[FIRST_WEIGHT].shape[1] if FIRST_WEIGHT in state and state[FIRST_WEIGHT].ndim == 4 else None
+    other = {("nted", STEP_CHANNELS): "nted_step", ("nted_step", ONE_STEP_CHANNELS): "nted"}.get((kind, channels or 0))
+    if other:
+        raise WeightsError(f"{origin}: its skeleton encoder reads {channels} channels, so this is not {kind}; use --from {other}")
 
 
 def load_plain(path: str | Path) -> Any:
     """What a .pt file of plain tensors holds; code in it is never run. Raises WeightsError naming the file."""
     try:
+        with open(path, "rb") as file:
+            start = file.read(200).lstrip().lower()
+        if start.startswith((b"<!doctype", b"<html")):
+            raise WeightsError(f"{path}: a web page, not a checkpoint; the download was answered by one, so fetch the file again")
+        if start.startswith(b"version https://git-lfs"):
+            raise WeightsError(f"{path}: a Git LFS pointer, not the checkpoint itself; fetch it with git lfs pull")
         return torch.load(path, map_location="cpu", weights_only=True)
+    except WeightsError:
+        raise
     except OSError as error:
         raise WeightsError(f"{path}: {error.strerror or 'cannot be read'}") from None
     except (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile, ValueError, KeyError):
@@ -92,7 +131,9 @@ def infer_config(state: Mapping[str, Tensor], origin: str, time_scale: float = 1
     """Sizes of a step model from the shapes of its tensors; the canvas has the published 16:11 shape."""
     try:
         renderer = "target_image_renderer.convs.{}.conv0"
-        count = 1 + max(int(key.split(".")[2]) for key in state if key.startswith("target_image_renderer.convs."))
+        count = 1 + max(int(found.group(1)) for key in state if (found := LEVEL_KEY.match(key)))
+        if count > MOST_LEVELS:
+            raise ValueError(f"{count} levels; a model has {MOST_LEVELS} at most")
         levels = [COARSEST_LEVEL << i for i in range(count)]
         channels, labels, kernels = {}, {}, {}
         for i, level in enumerate(levels):

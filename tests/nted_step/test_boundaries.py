@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from nted_step.generator import Generator
 from nted_step.image import fit_box, load_photo, to_pil, to_tensor
 from nted_step.pipeline import NTEDStepPipeline
 from nted_step.pose import Pose, PoseError, load_pose_text, skeleton_map
-from nted_step.weights import load_weights, save_weights
+from nted_step.weights import WeightsError, load_weights, save_weights
 
 
 def picture(width: int, height: int) -> Image.Image:
@@ -126,6 +127,43 @@ def test_one_step_checkpoint_keeps_its_answer_at_every_step(tmp_path, tiny_confi
         for t in (0, 3):
             image = converted(source, torch.randn(1, 3, 64, 44), skeleton, torch.tensor([t]))[0].image
             assert torch.allclose(image, expected, atol=1e-5)
+
+
+def test_prefixes_of_wrappers_are_left_out(tmp_path, tiny_generator):
+    state = {f"module._orig_mod.{key}": value for key, value in tiny_generator.state_dict().items()}
+    torch.save({"net_G_ema": state}, tmp_path / "c.pt")
+    assert set(load_weights(convert("nted_step", tmp_path / "c.pt", tmp_path / "out")).state) == set(tiny_generator.state_dict())
+
+
+@pytest.mark.parametrize(
+    "change, says",
+    [
+        ({"target_image_renderer.convs.1000000.conv0.conv.weight": torch.zeros(1)}, "does not belong to this model"),
+        ({"target_image_renderer.convs.999.conv0.conv.weight": torch.zeros(1)}, "1000 levels; a model has 9 at most"),
+        ({7: torch.zeros(1)}, "a tensor is named 7"),
+        ({"skeleton_encoder.first.conv.weight": torch.zeros(2, 23, 1, 1, dtype=torch.complex64)}, "is of type complex64"),
+        ({"skeleton_encoder.first.conv.weight": torch.zeros(2, 23, 1, 1).to(torch.float8_e4m3fn)}, "is of type float8_e4m3fn"),
+        ({"skeleton_encoder.first.conv.weight": torch.zeros(2, 20, 1, 1)}, "reads 20 channels, so this is not nted_step; use --from nted"),
+    ],
+)
+def test_what_no_generator_has_is_one_line(tmp_path, tiny_generator, change, says):
+    torch.save({"net_G": tiny_generator.state_dict() | change}, tmp_path / "c.pt")
+    with pytest.raises(WeightsError, match=re.escape(says)) as refused:
+        convert("nted_step", tmp_path / "c.pt", tmp_path / "out")
+    assert "c.pt" in str(refused.value) and "\n" not in str(refused.value) and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "start, says",
+    [
+        (b"<!DOCTYPE html><html>", "a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
+    ],
+)
+def test_what_was_fetched_in_place_of_a_checkpoint_is_named(tmp_path, start, says):
+    (tmp_path / "c.pt").write_bytes(start)
+    with pytest.raises(WeightsError, match=says):
+        convert("nted", tmp_path / "c.pt", tmp_path / "out")
 
 
 # -- command line --------------------------------------------------------------------------------------------------------
