@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 
-from .workers import render_groups
+from training.figures.workers import render_groups
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -59,7 +59,7 @@ def main(argv: list[str] | None = None) -> None:
         return
     if not args.output:
         parser.error("--output is needed")
-    from .dataset import write_dataset
+    from training.figures.dataset import write_dataset
 
     write_dataset(args.output, range(args.seed, args.seed + args.people), args.poses, args.size, args.device)
 

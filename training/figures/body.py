@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from .implicit import Loft, cone, ellipsoid, gradient, project, smooth_min, triangulate
+from training.figures.implicit import Loft, cone, ellipsoid, gradient, project, smooth_min, triangulate
 
 BONES = (
     "pelvis",

@@ -19,9 +19,8 @@ from tqdm import tqdm
 from nted_step.classes import CLASSES
 from nted_step.files import write_file
 from nted_step.image import encode_image
-
-from .render import TEST_SEED, FigureBatch
-from .workers import render_groups
+from training.figures.render import TEST_SEED, FigureBatch
+from training.figures.workers import render_groups
 
 
 def image_name(seed: int, pose: int) -> str:

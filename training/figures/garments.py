@@ -8,11 +8,25 @@ from functools import cache
 import numpy as np
 
 from nted_step.classes import LABELS
-
-from .body import ARM_AXIS, BONE, BONES, HANGING, HEAD, HIP, LEG_AXIS, PIVOTS, SHAPES, WRIST, Template, skin_weights, step, template
-from .hair import hair_mesh
-from .person import Garment, Material, Person
-from .pieces import Piece, bone_weight, compact, grid_faces, rounded_box, simple, tube, vertex_normals
+from training.figures.body import (
+    ARM_AXIS,
+    BONE,
+    BONES,
+    HANGING,
+    HEAD,
+    HIP,
+    LEG_AXIS,
+    PIVOTS,
+    SHAPES,
+    WRIST,
+    Template,
+    skin_weights,
+    step,
+    template,
+)
+from training.figures.hair import hair_mesh
+from training.figures.person import Garment, Material, Person
+from training.figures.pieces import Piece, bone_weight, compact, grid_faces, rounded_box, simple, tube, vertex_normals
 
 
 @dataclass

@@ -6,8 +6,8 @@ from functools import cache
 
 import numpy as np
 
-from .body import BONE, BONES, step
-from .implicit import Loft, cone, ellipsoid, gradient, project, smooth_min, triangulate
+from training.figures.body import BONE, BONES, step
+from training.figures.implicit import Loft, cone, ellipsoid, gradient, project, smooth_min, triangulate
 
 STYLES = ("bald", "buzz", "short", "swept", "afro", "bob", "long", "long_front", "ponytail", "bun", "curly", "undercut", "lob")
 _CENTRE = (0, 1.632, -0.012)

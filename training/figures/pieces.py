@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .body import BONE, BONES, HANGING
+from training.figures.body import BONE, BONES, HANGING
 
 
 @dataclass

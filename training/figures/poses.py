@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from .body import ANKLE, ARM_AXIS, BONE, BONES, HIP, PARENT, PIVOTS
+from training.figures.body import ANKLE, ARM_AXIS, BONE, BONES, HIP, PARENT, PIVOTS
 
 REST_ABDUCTION = np.degrees(np.arctan2(ANKLE[0] - HIP[0], HIP[1] - ANKLE[1]))
 

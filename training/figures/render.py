@@ -15,14 +15,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nted_step.classes import LABELS
-
-from . import annotate, faces, textures
-from .body import BONE, BONES, HEAD_TOP, PIVOTS
-from .garments import Figure, assemble
-from .person import PATTERN, Person, sample_person, with_garments
-from .pieces import rounded_box, vertex_normals
-from .poses import NAMES, Pose, base_pose, bone_affines, sample_pose
-from .raster import rasterise, setup
+from training.figures import annotate, faces, textures
+from training.figures.body import BONE, BONES, HEAD_TOP, PIVOTS
+from training.figures.garments import Figure, assemble
+from training.figures.person import PATTERN, Person, sample_person, with_garments
+from training.figures.pieces import rounded_box, vertex_normals
+from training.figures.poses import NAMES, Pose, base_pose, bone_affines, sample_pose
+from training.figures.raster import rasterise, setup
 
 TEST_SEED = 9_000_000
 SUPERSAMPLE = 2

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .body import ARM_AXIS, ARM_OUT, BODY, HEAD, SHOULDER
-from .person import PATTERN
+from training.figures.body import ARM_AXIS, ARM_OUT, BODY, HEAD, SHOULDER
+from training.figures.person import PATTERN
 
 
 def wrap(p: Tensor, region: Tensor) -> tuple[Tensor, Tensor]:

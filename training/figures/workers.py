@@ -12,8 +12,7 @@ import numpy as np
 import torch
 
 from nted_step.hardware import available_cores
-
-from .render import FigureBatch, render_people
+from training.figures.render import FigureBatch, render_people
 
 AHEAD = 8  # groups rendered ahead of the one that is asked for
 
