@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.figures.body import BONE, FACE_POINTS
+from training.figures.skeleton import BONE, FACE_POINTS
 
 # COCO-18 joints that are bone pivots; joint 1 (neck) lies between the shoulders; 0 and 14..17 are on the head
 _LIMB = {

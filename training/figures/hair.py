@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 
-from training.figures.body import BONE, BONES, step
+from training.figures.body import step
 from training.figures.implicit import Loft, cone, ellipsoid, gradient, project, smooth_min, triangulate
+from training.figures.skeleton import BONE, BONES
 
-STYLES = ("bald", "buzz", "short", "swept", "afro", "bob", "long", "long_front", "ponytail", "bun", "curly", "undercut", "lob")
 _CENTRE = (0, 1.632, -0.012)
 _LINE_ANGLE = np.array([0, 0.45, 0.8, 1.05, 1.22, 1.42, 1.62, 1.85, 2.2, 3.2])
 _LINE_HEIGHT = np.array([1.676, 1.678, 1.672, 1.645, 1.605, 1.578, 1.603, 1.575, 1.535, 1.512])
+
+
+class HairMesh(NamedTuple):
+    """Hair on the template: position (V, 3), normal (V, 3), weight (V, bones), face (F, 3), and cut (V,): shown where >= 0, metres."""
+
+    position: np.ndarray
+    normal: np.ndarray
+    weight: np.ndarray
+    face: np.ndarray
+    cut: np.ndarray
 
 
 def hairline(p: np.ndarray, low: bool = False) -> np.ndarray:
@@ -85,7 +96,7 @@ def _field(style: str):
 
 
 @cache
-def hair_mesh(style: str):
+def hair_mesh(style: str) -> HairMesh:
     """(position (v, 3), normal, weight, face, cut) of a style in template space."""
     field = _field(style)
     deep = {"long": 1.20, "long_front": 1.20, "lob": 1.40, "ponytail": 1.34, "bob": 1.48}.get(style, 1.49)
@@ -103,4 +114,4 @@ def hair_mesh(style: str):
     chest = step(p[:, 1], 1.47, 1.35) * (0.0 if style == "ponytail" else 1.0)
     neck = step(p[:, 1], 1.53, 1.45) * (1 - chest) * (0.3 if style == "ponytail" else 0.6)
     w[:, BONE["chest"]], w[:, BONE["neck"]], w[:, BONE["head"]] = chest, neck, 1 - chest - neck
-    return p, gradient(field, p), w, f, cut.astype(np.float32)
+    return HairMesh(p, gradient(field, p), w, f, cut.astype(np.float32))

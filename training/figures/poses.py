@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from training.figures.body import ANKLE, ARM_AXIS, BONE, BONES, HIP, PARENT, PIVOTS
+from training.figures.skeleton import ANKLE, ARM_AXIS, BONES, HIP, PARENT
 
 REST_ABDUCTION = np.degrees(np.arctan2(ANKLE[0] - HIP[0], HIP[1] - ANKLE[1]))
 
@@ -74,7 +74,6 @@ RUN_BACK = Arm((0.26, -0.68, -0.72), (0.06, -0.72, 0.66), curl=60)
 LAP = Arm((0.16, -0.92, 0.36), (-0.22, -0.52, 0.82), roll=30, curl=15)
 CLASP = Arm((0.24, -0.95, 0.10), (-0.42, -0.78, 0.46), roll=15, curl=35)
 
-STRAIGHT = Leg()
 _BASES: dict[str, Pose] = {
     "stand": Pose(DOWN, DOWN),
     "contrapposto": Pose(RELAXED, RELAXED, Leg(0, 1, 6, 1), Leg(12, 8, 18, 20), pelvis_tilt=-5, spine=(0, 0, 5), head=(2, 8, -4)),
@@ -332,6 +331,3 @@ def bone_affines(p: Pose, pivots: np.ndarray, stretch: np.ndarray) -> np.ndarray
     linear = turn @ stretch
     shift = place - np.einsum("bij,bj->bi", linear, pivots)
     return np.concatenate([linear, shift[:, :, None]], 2).astype(np.float32)
-
-
-__all__ = ["BONE", "NAMES", "PIVOTS", "Arm", "Leg", "Pose", "base_pose", "bone_affines", "rotations", "sample_pose"]

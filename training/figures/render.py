@@ -16,12 +16,13 @@ from torch import Tensor
 
 from nted_step.classes import LABELS
 from training.figures import annotate, faces, textures
-from training.figures.body import BONE, BONES, HEAD_TOP, PIVOTS
-from training.figures.garments import Figure, assemble
-from training.figures.person import PATTERN, Person, sample_person, with_garments
+from training.figures.figure import Figure, assemble
+from training.figures.materials import PATTERN
+from training.figures.person import Person, sample_person, with_garments
 from training.figures.pieces import rounded_box, vertex_normals
 from training.figures.poses import NAMES, Pose, base_pose, bone_affines, sample_pose
 from training.figures.raster import rasterise, setup
+from training.figures.skeleton import BONE, BONES, HEAD_TOP, PIVOTS
 
 TEST_SEED = 9_000_000
 SUPERSAMPLE = 2
@@ -88,7 +89,7 @@ def _seat_mesh() -> tuple[np.ndarray, np.ndarray]:
 def make_view(figure: Figure, pose: Pose, rng: np.random.Generator, size: tuple[int, int], index: int) -> _View:
     """Pose a figure and choose the camera."""
     affine = bone_affines(pose, figure.pivots, figure.stretch)
-    weight, position = figure.coarse
+    weight, position = figure.coarse_weight, figure.coarse_position
     blend = (weight @ affine.reshape(len(BONES), 12)).reshape(-1, 3, 4)
     posed = (blend[:, :, :3] @ position[:, :, None])[:, :, 0] + blend[:, :, 3]
     joints = annotate.joints_in_space(affine, figure.pivots)[0]

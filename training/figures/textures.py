@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from training.figures.body import ARM_AXIS, ARM_OUT, BODY, HEAD, SHOULDER
-from training.figures.person import PATTERN
+from training.figures.body import BODY, HEAD
+from training.figures.materials import PATTERN
+from training.figures.skeleton import ARM_AXIS, ARM_OUT, SHOULDER
 
 
 def wrap(p: Tensor, region: Tensor) -> tuple[Tensor, Tensor]:
