@@ -18,8 +18,8 @@ BONES = (
 BONE = {name: number for number, name in enumerate(BONES)}
 PARENT = (-1, 0, 1, 2, 3, 2, 5, 6, 7, 8, 2, 10, 11, 12, 13, 0, 15, 16, 0, 18, 19, 15, 18, 8, 13)  # of each bone; -1 for none
 
-ARM_AXIS = np.array([np.sqrt(0.5), -np.sqrt(0.5), 0], np.float32)  # left arm in rest
-ARM_OUT = np.array([np.sqrt(0.5), np.sqrt(0.5), 0], np.float32)  # back of the left hand
+ARM_AXIS = np.array([np.sqrt(0.5), -np.sqrt(0.5), 0], np.float32)  # down the left arm
+ARM_OUT = np.array([np.sqrt(0.5), np.sqrt(0.5), 0], np.float32)  # out of the back of the left hand
 SHOULDER = np.array([0.163, 1.388, -0.018], np.float32)
 UPPER_ARM, FOREARM = 0.275, 0.240  # lengths, metres
 ELBOW = SHOULDER + UPPER_ARM * ARM_AXIS
@@ -28,7 +28,7 @@ HIP = np.array([0.088, 0.925, 0.0], np.float32)
 KNEE = np.array([0.128, 0.500, 0.006], np.float32)
 ANKLE = np.array([0.163, 0.085, -0.022], np.float32)
 LEG_AXIS = (ANKLE - HIP) / np.linalg.norm(ANKLE - HIP)
-HEAD_TOP = 1.725
+HEAD_TOP = 1.725  # height of the crown
 
 _LEFT_PIVOT = {
     "clavicle": (0.03, 1.395, -0.01),

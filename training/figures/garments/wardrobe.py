@@ -13,7 +13,8 @@ from training.figures.person import Person
 from training.figures.pieces import Piece, compact, grid_faces, vertex_normals
 from training.figures.skeleton import BONE, BONES
 
-LOWEST, HIGHEST, GIRTH_ROWS = 0.70, 1.45, 30  # metres; where the torso is measured, and at how many heights
+LOWEST, HIGHEST, SPAN = 0.70, 1.45, 0.75  # heights between which the torso is measured, metres
+GIRTH_ROWS = 30  # at which it is
 HIP_HEIGHT = 0.90
 SKIRT_ROWS, SKIRT_COLUMNS = 24, 72
 SKIRT_POWER = 2 / 2.3  # of a skirt's section: a little squarer than an ellipse
@@ -45,8 +46,8 @@ class Body:
         self.normal /= np.linalg.norm(self.normal, axis=1, keepdims=True)
         x, y, z = self.position.T
         torso = (self.template.arm < 0.2) & (y < HIGHEST) & (y > LOWEST)
-        row = np.clip(((y[torso] - LOWEST) / 0.75 * GIRTH_ROWS).astype(int), 0, GIRTH_ROWS - 1)
-        self._heights = LOWEST + (np.arange(GIRTH_ROWS) + 0.5) / GIRTH_ROWS * 0.75
+        row = np.clip(((y[torso] - LOWEST) / SPAN * GIRTH_ROWS).astype(int), 0, GIRTH_ROWS - 1)
+        self._heights = LOWEST + (np.arange(GIRTH_ROWS) + 0.5) / GIRTH_ROWS * SPAN
         self._girth = Girth(np.zeros(GIRTH_ROWS), np.full(GIRTH_ROWS, -1.0), np.full(GIRTH_ROWS, -1.0))
         np.maximum.at(self._girth.wide, row, np.abs(x[torso]))
         np.maximum.at(self._girth.front, row, z[torso])
