@@ -107,8 +107,18 @@ def _add_skin(wardrobe: Wardrobe) -> None:
     person, body = wardrobe.person, wardrobe.body
     base = body.template
     material = Material("skin", person.skin, person.skin, person.hair_colour, phase=0, gloss=0.12, fold=0.1, seed=_texture_seed(person))
-    row, cut = wardrobe.material(material), SEEN_UNDER_EDGE - wardrobe.cover
-    skin = Piece(body.position, body.normal, base.position, base.weight, base.face, base.region, cut, row, LABELS["skin"], 1)
+    skin = Piece(
+        position=body.position,
+        normal=body.normal,
+        texture=base.position,
+        weight=base.weight,
+        face=base.face,
+        region=base.region,
+        cut=SEEN_UNDER_EDGE - wardrobe.cover,
+        material=wardrobe.material(material),
+        label=LABELS["skin"],
+        instance=1,
+    )
     wardrobe.pieces.insert(0, compact(skin))
 
 
@@ -135,8 +145,20 @@ def _add_hair(wardrobe: Wardrobe) -> None:
         seed=_texture_seed(person),
         detail=Detail.LACES_OR_CURLS if style in ("afro", "curly", "buzz") else Detail.NONE,
     )
-    region, row = np.full(len(mesh.face), HEAD), wardrobe.material(material)
-    hair = Piece(position, mesh.normal, position, mesh.weight, mesh.face, region, cut, row, LABELS["hair"], 1, bias=0.001, two_sided=True)
+    hair = Piece(
+        position=position,
+        normal=mesh.normal,
+        texture=position,
+        weight=mesh.weight,
+        face=mesh.face,
+        region=np.full(len(mesh.face), HEAD),
+        cut=cut,
+        material=wardrobe.material(material),
+        label=LABELS["hair"],
+        instance=1,
+        bias=0.001,
+        two_sided=True,
+    )
     wardrobe.pieces.append(compact(hair))
 
 

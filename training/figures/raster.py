@@ -111,11 +111,11 @@ def _spans(plane: Tensor, box: Tensor) -> _Spans:
     count = box[:, 3]
     triangle = torch.repeat_interleave(torch.arange(len(count), device=device), count)
     y = torch.arange(len(triangle), device=device) - (count.cumsum(0) - count).index_select(0, triangle)
-    k = plane.t()
+    term = plane.t()
     # each half-plane bounds x from below (a > 0) or above, by slope * y + base
-    a = torch.stack([k[0], k[3], -k[0] - k[3], k[9]])
-    b = torch.stack([k[1], k[4], -k[1] - k[4], k[10]])
-    c = torch.stack([k[2], k[5], 1 - k[2] - k[5], k[11]]) + 1e-4
+    a = torch.stack([term[0], term[3], -term[0] - term[3], term[9]])
+    b = torch.stack([term[1], term[4], -term[1] - term[4], term[10]])
+    c = torch.stack([term[2], term[5], 1 - term[2] - term[5], term[11]]) + 1e-4
     a = torch.where(a.abs() < 1e-9, 1e-9, a)
     slope, base, above = -b / a, -c / a, a < 0
     limit = slope.index_select(1, triangle).mul_(y.float()).add_(base.index_select(1, triangle))
@@ -147,6 +147,6 @@ def rasterise(triangles: Triangles, image: Tensor, images: int, size: tuple[int,
     run = near.index_select(0, pixel) & ((1 << RUN_BITS) - 1)
     triangle = spans.triangle.index_select(0, run)
     x, y = (pixel - start.index_select(0, run)).float() + spans.first.index_select(0, run), row.index_select(0, run)
-    k = plane.index_select(0, triangle)
-    first, second, depth = (k[:, part] * x + k[:, part + 1] * y + k[:, part + 2] for part in (0, 3, 6))
+    terms = plane.index_select(0, triangle)
+    first, second, depth = (terms[:, part] * x + terms[:, part + 1] * y + terms[:, part + 2] for part in (0, 3, 6))
     return Covered(pixel, triangle, first, second, depth)

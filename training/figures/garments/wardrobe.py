@@ -129,22 +129,21 @@ def cloth(
     position = body.position + body.normal * offset[:, None].astype(np.float32)
     if sideways is not None:
         position = position + sideways.astype(np.float32)
-    piece = compact(
-        Piece(
-            position,
-            body.normal,
-            base.position,
-            base.weight,
-            base.face,
-            base.region,
-            cut,
-            material,
-            LABELS[kind],
-            instance,
-            bias,
-            two_sided,
-        )
+    whole = Piece(
+        position=position,
+        normal=body.normal,
+        texture=base.position,
+        weight=base.weight,
+        face=base.face,
+        region=base.region,
+        cut=cut,
+        material=material,
+        label=LABELS[kind],
+        instance=instance,
+        bias=bias,
+        two_sided=two_sided,
     )
+    piece = compact(whole)
     piece.normal = vertex_normals(piece.position, piece.face)
     return piece
 
@@ -200,9 +199,20 @@ def hanging(
     if opening:
         gap = np.abs(position[:, 0]) - opening - 0.08 * np.clip(1.0 - position[:, 1], 0, 1)
         shown = np.where(position[:, 2] > 0, gap, 1).astype(np.float32)
-    region = np.full(len(face), HANGING)
-    weight = _skirt_weights(position)
-    return Piece(position, normal, position.copy(), weight, face, region, shown, material, LABELS[kind], 1, bias, two_sided=True)
+    return Piece(
+        position=position,
+        normal=normal,
+        texture=position.copy(),
+        weight=_skirt_weights(position),
+        face=face,
+        region=np.full(len(face), HANGING),
+        cut=shown,
+        material=material,
+        label=LABELS[kind],
+        instance=1,
+        bias=bias,
+        two_sided=True,
+    )
 
 
 def _skirt_girth(body: Body, y: np.ndarray, flare: float, ease: float) -> Girth:
