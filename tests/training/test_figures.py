@@ -2,17 +2,20 @@
 
 import json
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from pycocotools import mask as coco_mask
 
-from nted_step.classes import CLASSES
+from nted_step.classes import CLASSES, FACE, LABEL_COUNT, LABELS
+from nted_step.pose import BASE_SIZE, FRAME_OFFSET
 from training.figures import TEST_SEED, named_poses, render_people
-from training.figures.dataset import image_name, parse_pose, pose_text, write_dataset
+from training.figures.__main__ import main
+from training.figures.dataset import image_name, pose_text, write_dataset
 from training.figures.person import sample_person, with_garments
 from training.figures.poses import base_pose, rotations
-from training.figures.render import pose_of
+from training.figures.views import pose_of
 from training.figures.workers import render_groups
 
 SMALL = (128, 88)
@@ -38,16 +41,16 @@ def test_repeatable_and_independent_of_the_batch():
 
 
 def test_types_and_shapes():
-    b = render_people([5], 2, (64, 44))
-    assert b.image.dtype == torch.uint8 and b.image.shape == (2, 3, 64, 44)
-    assert b.joints.shape == (2, 18, 2) and b.visible.dtype == torch.bool
-    assert b.class_map.dtype == b.instance_map.dtype == torch.uint8 and b.class_map.max() <= len(CLASSES)
-    assert torch.equal(b.class_map > 0, b.instance_map > 0)
+    figures = render_people([5], 2, (64, 44))
+    assert figures.image.dtype == torch.uint8 and figures.image.shape == (2, 3, 64, 44)
+    assert figures.joints.shape == (2, 18, 2) and figures.visible.dtype == torch.bool
+    assert figures.class_map.dtype == figures.instance_map.dtype == torch.uint8 and figures.class_map.max() < LABEL_COUNT
+    assert torch.equal(figures.class_map > 0, figures.instance_map > 0)
 
 
 def test_all_classes_occur(crowd):
     seen = set(torch.unique(crowd.class_map).tolist())
-    assert seen == set(range(16)), [c for i, c in enumerate(CLASSES) if i + 1 not in seen]
+    assert seen == set(range(LABEL_COUNT)), [name for name, label in LABELS.items() if label not in seen]
 
 
 def test_people_fill_the_canvas_and_differ(crowd):
@@ -68,21 +71,24 @@ def test_visible_joints_lie_on_the_person(crowd):
     assert np.mean(on) > 0.99
 
 
+def _classes_near(class_map: torch.Tensor, joint: torch.Tensor, reach: int) -> set[str]:
+    """Names of the classes within so many pixels of a joint."""
+    x, y = (int(value) for value in joint)
+    labels = class_map[max(y - reach, 0) : y + reach + 1, max(x - reach, 0) : x + reach + 1].unique().tolist()
+    return {CLASSES[label - 1] for label in labels if label}
+
+
 def test_limb_joints_lie_on_fitting_classes():
-    name = {c: i + 1 for i, c in enumerate(CLASSES)}
-    b = render_people(range(40), [0], SMALL)
-    feet, hands, noses = [], [], []
-    for i in range(len(b.image)):
-
-        def near(j, r=2):
-            x, y = (int(v) for v in b.joints[i, j])
-            return set(b.class_map[i, max(y - r, 0) : y + r + 1, max(x - r, 0) : x + r + 1].flatten().tolist())
-
-        feet += [bool(near(j) & {name[c] for c in ("footwear", "skin", "pants", "leggings")}) for j in (10, 13) if b.visible[i, j]]
-        hands += [bool(near(j) & {name[c] for c in ("skin", "top", "outer", "dress")}) for j in (4, 7) if b.visible[i, j]]
-        noses += [name["face"] in near(0, 1) for _ in [0] if b.visible[i, 0]]
-    assert np.mean(feet) > 0.95 and np.mean(hands) > 0.85 and np.mean(noses) > 0.97
-    assert min(len(feet), len(hands), len(noses)) > 25
+    figures = render_people(range(40), [0], SMALL)
+    fitting = {
+        "feet": ((10, 13), 2, {"footwear", "skin", "pants", "leggings"}, 0.95),
+        "hands": ((4, 7), 2, {"skin", "top", "outer", "dress"}, 0.85),
+        "nose": ((0,), 1, {"face"}, 0.97),
+    }
+    for part, (joints, reach, names, least) in fitting.items():
+        shown = [(i, joint) for i in range(len(figures.image)) for joint in joints if figures.visible[i, joint]]
+        fits = [bool(_classes_near(figures.class_map[i], figures.joints[i, joint], reach) & names) for i, joint in shown]
+        assert len(fits) > 25 and np.mean(fits) > least, part
 
 
 def test_sides_and_back_views():
@@ -99,10 +105,9 @@ def test_sides_and_back_views():
 
 
 def test_face_box_only_where_a_face_is(crowd):
-    face = CLASSES.index("face") + 1
     none = boxed = 0
     for i in range(len(crowd.image)):
-        pixels = (crowd.class_map[i] == face).nonzero()
+        pixels = (crowd.class_map[i] == FACE).nonzero()
         if crowd.face_box[i, 0] < 0:
             none += 1
             assert len(pixels) < 12
@@ -115,9 +120,9 @@ def test_face_box_only_where_a_face_is(crowd):
 
 def test_rotations_are_rotations():
     for seed in range(20):
-        r = rotations(pose_of(seed, 3)[0])
-        assert np.allclose(r @ r.transpose(0, 2, 1), np.eye(3), atol=1e-4)
-        assert np.allclose(np.linalg.det(r), 1, atol=1e-4)
+        turns = rotations(pose_of(seed, 3)[0])
+        assert np.allclose(turns @ turns.transpose(0, 2, 1), np.eye(3), atol=1e-4)
+        assert np.allclose(np.linalg.det(turns), 1, atol=1e-4)
     assert base_pose("sit").seat
 
 
@@ -128,7 +133,7 @@ def test_swap_is_exact():
     before = render_people([wearer], [0], SMALL)
     after = render_people([wearer], [0], SMALL, garments_from=[donor], garment_classes=("top",))
     assert torch.equal(before.joints, after.joints) and torch.equal(before.visible, after.visible)
-    top = CLASSES.index("top") + 1
+    top = LABELS["top"]
     touched = ((before.class_map == top) | (after.class_map == top))[0]
     far = torch.nn.functional.max_pool2d(touched[None].float(), 31, 1, 15)[0] == 0  # beyond the soft shading of the cloth
     assert far.any() and torch.equal(before.image[0][:, far], after.image[0][:, far])
@@ -153,14 +158,19 @@ def test_swap_with_a_dress_and_bad_names():
 
 def test_same_clothes_in_every_pose():
     """Appearance belongs to the person: the mean colour of the top hardly changes between front poses."""
-    top = CLASSES.index("top") + 1
-    b = render_people([0, 2], 4, SMALL)
-    for p in range(2):
-        means = [
-            b.image[i][:, b.class_map[i] == top].float().mean(1) for i in range(4 * p, 4 * p + 4) if (b.class_map[i] == top).sum() > 150
-        ]
-        for m in means[1:]:
-            assert (m - means[0]).abs().max() < 45
+    top = LABELS["top"]
+    figures = render_people([0, 2], 4, SMALL)
+    for first in (0, 4):
+        masks = {i: figures.class_map[i] == top for i in range(first, first + 4)}
+        means = [figures.image[i][:, mask].float().mean(1) for i, mask in masks.items() if mask.sum() > 150]
+        for mean in means[1:]:
+            assert (mean - means[0]).abs().max() < 45
+
+
+def parse_pose(text: str) -> tuple[np.ndarray, np.ndarray]:
+    """Joints 18 x 2 in pixels of a SMALL canvas, and which are visible, of a pose file."""
+    rows = np.array([[float(value) for value in line.split()] for line in text.splitlines()], np.float32)
+    return (rows - [FRAME_OFFSET, 0]) * [SMALL[1] / BASE_SIZE[1], SMALL[0] / BASE_SIZE[0]], (rows >= 0).all(1)
 
 
 def test_writer_layout_and_masks(tmp_path):
@@ -180,8 +190,6 @@ def test_writer_layout_and_masks(tmp_path):
     assert (tmp_path / "test_pairs.txt").read_text().splitlines() == [f"{test[0]},{test[1]}", f"{test[1]},{test[0]}"]
     data = json.loads((tmp_path / "masks.json").read_text())
     assert [c["name"] for c in data["categories"]] == list(CLASSES)
-    import cv2
-
     for i, entry in enumerate(data["images"]):
         image = cv2.imread(str(tmp_path / "img" / entry["file_name"]))[:, :, ::-1]
         assert np.array_equal(image, truth.image[i].permute(1, 2, 0).numpy())
@@ -191,7 +199,7 @@ def test_writer_layout_and_masks(tmp_path):
             assert mask.sum() == a["area"]
             classes[mask > 0] = a["category_id"]
         assert np.array_equal(classes, truth.class_map[i].numpy())
-        xy, seen = parse_pose((tmp_path / "pose" / entry["file_name"].replace(".png", ".txt")).read_text(), SMALL)
+        xy, seen = parse_pose((tmp_path / "pose" / entry["file_name"].replace(".png", ".txt")).read_text())
         assert np.array_equal(seen, truth.visible[i].numpy())
         assert np.abs(xy - truth.joints[i].numpy())[seen].max() < 0.02
 
@@ -204,8 +212,6 @@ def test_pose_text_uses_the_padded_frame():
 
 
 def test_too_few_people_to_tell_the_speed(capsys):
-    from training.figures.__main__ import main
-
     with pytest.raises(SystemExit):
         main(["--benchmark", "--people", "4"])
     assert "needs more people" in capsys.readouterr().err

@@ -1,36 +1,40 @@
-"""Command line: `python -m training figures --output DIR --people N --poses M --seed S`."""
+"""Render people in the layout of a DeepFashion in-shop folder: ``python -m training figures --output DIR --people N --poses M``."""
 
 from __future__ import annotations
 
 import argparse
 import time
 
-from .workers import render_groups
+from training.figures.dataset import write_dataset
+from training.figures.render import TEST_SEED
+from training.figures.workers import render_groups
+
+LEAST_SIZE, MOST_SIZE = 16, 2048  # pixels
+WARM_GROUPS = 3  # not counted: processes start, and build the body's templates once
 
 
 def _size(text: str) -> tuple[int, int]:
     try:
-        h, w = (int(v) for v in text.lower().split("x"))
+        h, w = (int(part) for part in text.lower().split("x"))
     except ValueError:
         raise argparse.ArgumentTypeError(f"a size is HEIGHTxWIDTH, for example 256x176, not {text!r}") from None
-    if min(h, w) < 16 or max(h, w) > 2048:
-        raise argparse.ArgumentTypeError("height and width must be 16..2048")
+    if min(h, w) < LEAST_SIZE or max(h, w) > MOST_SIZE:
+        raise argparse.ArgumentTypeError(f"height and width must be {LEAST_SIZE}..{MOST_SIZE}")
     return h, w
 
 
 def _parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(prog="python -m training figures", description=__doc__.splitlines()[0])
-    p.add_argument("--output", help="folder to write the data set to")
-    p.add_argument("--people", type=int, default=100)
-    p.add_argument("--poses", type=int, default=5, help="images of each person")
-    p.add_argument("--seed", type=int, default=0, help="seed of the first person; 9000000 and up are test people")
-    p.add_argument("--size", type=_size, default=(256, 176), help="HEIGHTxWIDTH")
-    p.add_argument("--device", default="cpu")
-    p.add_argument("--benchmark", action="store_true", help="print images per second and write nothing")
-    return p
-
-
-WARM_GROUPS = 3  # not counted: processes start, and build the body's templates once
+    parser = argparse.ArgumentParser(
+        prog="python -m training figures", description="Render people in the layout of a DeepFashion in-shop folder."
+    )
+    parser.add_argument("--output", help="folder to write the data set to")
+    parser.add_argument("--people", type=int, default=100)
+    parser.add_argument("--poses", type=int, default=5, help="images of each person")
+    parser.add_argument("--seed", type=int, default=0, help=f"seed of the first person; {TEST_SEED} and up are test people")
+    parser.add_argument("--size", type=_size, default=(256, 176), help="HEIGHTxWIDTH")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--benchmark", action="store_true", help="print images per second and write nothing")
+    return parser
 
 
 def benchmark(people: int, poses: int, seed: int, size: tuple[int, int], device: str) -> float:
@@ -48,20 +52,18 @@ def benchmark(people: int, poses: int, seed: int, size: tuple[int, int], device:
 
 def main(argv: list[str] | None = None) -> None:
     parser = _parser()
-    args = parser.parse_args(argv)
-    if args.people < 1 or args.poses < 1 or args.seed < 0:
+    options = parser.parse_args(argv)
+    if options.people < 1 or options.poses < 1 or options.seed < 0:
         parser.error("--people and --poses must be at least 1, --seed at least 0")
-    if args.benchmark:
+    if options.benchmark:
         try:
-            print(f"{benchmark(args.people, args.poses, args.seed, args.size, args.device):.1f} images/s")
+            print(f"{benchmark(options.people, options.poses, options.seed, options.size, options.device):.1f} images/s")
         except ValueError as error:
             parser.error(str(error))
         return
-    if not args.output:
+    if not options.output:
         parser.error("--output is needed")
-    from .dataset import write_dataset
-
-    write_dataset(args.output, range(args.seed, args.seed + args.people), args.poses, args.size, args.device)
+    write_dataset(options.output, range(options.seed, options.seed + options.people), options.poses, options.size, options.device)
 
 
 if __name__ == "__main__":

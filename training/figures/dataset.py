@@ -1,7 +1,8 @@
 """Writes rendered figures in the layout of a DeepFashion in-shop folder.
 
-img/NAME.png, pose/NAME.txt (18 rows `x y` on a frame 256 wide and high, -1 -1 when missing),
-train_pairs.txt and test_pairs.txt (`source,target`), train.lst and test.lst, and masks.json (COCO, RLE).
+``img/NAME.png``; ``pose/NAME.txt``, 18 rows ``x y`` on a frame 256 wide and high, ``-1 -1`` for a hidden joint; ``train_pairs.txt`` and
+``test_pairs.txt``, rows ``source,target``; ``train.lst`` and ``test.lst``, names; and ``masks.json``, in the format of COCO with
+run-length-encoded masks.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 from tqdm import tqdm
 
-from nted_step.classes import CLASSES
+from nted_step.classes import LABELS
 from nted_step.files import write_file
 from nted_step.image import encode_image
-
-from .render import TEST_SEED, FigureBatch
-from .workers import render_groups
+from nted_step.pose import BASE_SIZE, FRAME_OFFSET
+from training.figures.render import TEST_SEED, FigureBatch
+from training.figures.workers import render_groups
 
 
 def image_name(seed: int, pose: int) -> str:
@@ -30,41 +31,42 @@ def image_name(seed: int, pose: int) -> str:
 
 
 def pose_text(joints: np.ndarray, visible: np.ndarray, size: tuple[int, int]) -> str:
-    """The 18 rows of a pose file: canvas pixels to the 256-wide padded frame."""
+    """The 18 rows of a pose file.
+
+    Args:
+        joints: 18 x 2, (x, y) in canvas pixels.
+        visible: 18 bool.
+        size: (H, W) of the canvas.
+    """
     h, w = size
-    rows = [f"{x * 176 / w + 40:.2f} {y * 256 / h:.2f}" if seen else "-1 -1" for (x, y), seen in zip(joints.tolist(), visible.tolist())]
-    return "\n".join(rows) + "\n"
-
-
-def parse_pose(text: str, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Inverse of `pose_text`: joints (18, 2) in canvas pixels and visibility (18,)."""
-    rows = np.array([[float(v) for v in line.split()] for line in text.splitlines()], np.float32)
-    visible = (rows >= 0).all(1)
-    return (rows - [40, 0]) * [size[1] / 176, size[0] / 256], visible
+    base_height, base_width = BASE_SIZE
+    rows = []
+    for (x, y), seen in zip(joints.tolist(), visible.tolist(), strict=True):
+        rows.append(f"{x * base_width / w + FRAME_OFFSET:.2f} {y * base_height / h:.2f}\n" if seen else "-1 -1\n")
+    return "".join(rows)
 
 
 def annotations(class_map: np.ndarray, instance_map: np.ndarray) -> list[dict]:
-    """COCO annotations (without ids) of one image's maps (H, W)."""
-    out = []
+    """COCO annotations, without ids, of one image's class and instance maps H x W uint8."""
+    entries = []
     for number in np.unique(instance_map[instance_map > 0]).tolist():
         mask = instance_map == number
-        rle = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
-        box = [float(v) for v in coco_mask.toBbox(rle)]
-        out.append(
-            dict(
-                category_id=int(class_map[mask][0]),
-                area=int(mask.sum()),
-                bbox=box,
-                iscrowd=0,
-                segmentation=dict(size=[int(v) for v in rle["size"]], counts=rle["counts"].decode("ascii")),
-            )
+        encoded = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
+        entries.append(
+            {
+                "category_id": int(class_map[mask][0]),
+                "area": int(mask.sum()),
+                "bbox": [float(value) for value in coco_mask.toBbox(encoded)],
+                "iscrowd": 0,
+                "segmentation": {"size": [int(extent) for extent in encoded["size"]], "counts": encoded["counts"].decode("ascii")},
+            }
         )
-    return out
+    return entries
 
 
 def pairs(names: list[str]) -> list[tuple[str, str]]:
     """All ordered pairs of different images of one person."""
-    return [(a, b) for a in names for b in names if a != b]
+    return [(source, target) for source in names for target in names if source != target]
 
 
 class _Writer:
@@ -79,6 +81,7 @@ class _Writer:
         self.names: dict[int, list[str]] = {}
 
     def add(self, batch: FigureBatch) -> None:
+        """Write the images and poses of a batch."""
         image = batch.image.permute(0, 2, 3, 1).cpu().numpy()
         joints, visible = batch.joints.cpu().numpy(), batch.visible.cpu().numpy()
         classes, instances, boxes = batch.class_map.cpu().numpy(), batch.instance_map.cpu().numpy(), batch.face_box.cpu().numpy()
@@ -88,23 +91,24 @@ class _Writer:
             write_file(self.output / "img" / name, encode_image(Image.fromarray(image[i])))
             write_file(self.output / "pose" / (Path(name).stem + ".txt"), pose_text(joints[i], visible[i], self.size).encode())
             number = len(self.images) + 1
-            self.images.append(
-                dict(id=number, file_name=name, height=self.size[0], width=self.size[1], person=seed, pose=pose, face_box=boxes[i].tolist())
-            )
+            of_image = {"id": number, "file_name": name, "height": self.size[0], "width": self.size[1]}
+            self.images.append({**of_image, "person": seed, "pose": pose, "face_box": boxes[i].tolist()})
             for entry in annotations(classes[i], instances[i]):
-                self.annotations.append(dict(entry, id=len(self.annotations) + 1, image_id=number))
+                self.annotations.append({**entry, "id": len(self.annotations) + 1, "image_id": number})
             self.names.setdefault(seed, []).append(name)
 
     def finish(self) -> None:
-        test = {seed for seed in self.names if seed >= TEST_SEED}
-        for part, chosen in (("train", [s for s in self.names if s not in test]), ("test", sorted(test))):
-            listing = "".join(f"{n}\n" for s in chosen for n in self.names[s])
-            paired = "".join(f"{a},{b}\n" for s in chosen for a, b in pairs(self.names[s]))
+        """Write the lists and the masks."""
+        train = [seed for seed in self.names if seed < TEST_SEED]
+        test = sorted(seed for seed in self.names if seed >= TEST_SEED)
+        for part, seeds in (("train", train), ("test", test)):
+            listing = "".join(f"{name}\n" for seed in seeds for name in self.names[seed])
+            paired = "".join(f"{source},{target}\n" for seed in seeds for source, target in pairs(self.names[seed]))
             write_file(self.output / f"{part}.lst", listing.encode())
             write_file(self.output / f"{part}_pairs.txt", paired.encode())
-        categories = [dict(id=i + 1, name=n, supercategory="fashion") for i, n in enumerate(CLASSES)]
-        text = json.dumps(dict(images=self.images, annotations=self.annotations, categories=categories))
-        write_file(self.output / "masks.json", text.encode())
+        categories = [{"id": label, "name": name, "supercategory": "fashion"} for name, label in LABELS.items()]
+        masks = {"images": self.images, "annotations": self.annotations, "categories": categories}
+        write_file(self.output / "masks.json", json.dumps(masks).encode())
 
 
 def write_dataset(
@@ -116,7 +120,20 @@ def write_dataset(
     group: int = 4,
     progress: bool = True,
 ) -> Path:
-    """Render people and write them to `output`; lists are written last, so a folder with lists is whole."""
+    """Render people and write them to a folder. The lists are written last, so a folder with lists is whole.
+
+    Args:
+        output: the folder, made if need be.
+        seeds: of the people.
+        poses: images of each.
+        size: (H, W) of the images.
+        device: that renders.
+        group: people rendered at a time.
+        progress: whether a progress bar is shown.
+
+    Returns:
+        The folder.
+    """
     output, seeds = Path(output), list(seeds)
     writer = _Writer(output, size)
     with tqdm(total=len(seeds) * poses, unit="image", disable=not progress) as bar:

@@ -8,12 +8,12 @@ from scipy.spatial import cKDTree
 GRID_HEIGHT = 128  # rows of the grid of targets on a canvas of 256 and more
 DEPTH_WEIGHT = 0.4  # front and back of the same garment are near each other
 SEEN_WITHIN, NEAR_WITHIN = 0.045, 0.3  # metres on the template
-HIDDEN, NEAR, SEEN = 0, 1, 2  # what `seen` says
+HIDDEN, NEAR, SEEN = 0, 1, 2  # what ``seen`` says
 SCALE = 32767  # places are stored as int16: -1 and 1 are the borders of the photo
 
 
 def places_grid(size: tuple[int, int]) -> tuple[int, int]:
-    """(h, w) of the grid of target cells on a canvas of `size`: GRID_HEIGHT rows, or as many as a smaller canvas has."""
+    """(h, w) of the grid of target cells on a canvas of ``size``: GRID_HEIGHT rows, or as many as a smaller canvas has."""
     step = max(size[0] // GRID_HEIGHT, 1)
     return size[0] // step, size[1] // step
 
@@ -24,12 +24,13 @@ def exact_places(surface: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, 
     A target cell's place is the source pixel of the same class whose template point is the nearest.
 
     Args:
-        surface: M x 3 x H x W int16, millimetres; classes: M x H x W uint8: of `FigureBatch`.
+        surface: M x 3 x H x W int16, millimetres, as of a ``FigureBatch``.
+        classes: M x H x W uint8, as of its ``class_map``.
 
     Returns:
-        (place M x M x 2 x h x w int16, [source, target]: x and y, -SCALE and SCALE the photo's borders, 0 where HIDDEN;
-        seen M x M x h x w uint8: SEEN where the photo shows this very place, NEAR where it shows the same class nearby, else HIDDEN).
-        h = GRID_HEIGHT, or H where the canvas is smaller.
+        Two arrays that are indexed [source, target]. The places, M x M x 2 x h x w int16: x and y, -SCALE and SCALE being the photo's
+        borders, 0 where HIDDEN. And M x M x h x w uint8: SEEN where the photo shows this very place, NEAR where it shows the same
+        class nearby, else HIDDEN. h is GRID_HEIGHT, or H where the canvas is smaller.
     """
     count, height, width = classes.shape
     step = max(height // GRID_HEIGHT, 1)
@@ -62,7 +63,7 @@ def _trees(surface: np.ndarray, classes: np.ndarray) -> dict[int, tuple[cKDTree,
 
 
 def _cells(surface: np.ndarray, classes: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
-    """Surface 3 x h x w (mean over a cell's pixels of its class) and class h x w of the cells of `step` x `step` pixels."""
+    """Surface 3 x h x w (mean over a cell's pixels of its class) and class h x w of the cells of ``step`` x ``step`` pixels."""
     centre = classes[step // 2 :: step, step // 2 :: step]
     if step == 1:
         return surface, centre
@@ -73,7 +74,7 @@ def _cells(surface: np.ndarray, classes: np.ndarray, step: int) -> tuple[np.ndar
 
 
 def _match(trees: dict, surface: np.ndarray, classes: np.ndarray, canvas: tuple[int, int], place: np.ndarray, seen: np.ndarray) -> None:
-    """Fill `place` 2 x h x w and `seen` h x w of one pair."""
+    """Fill ``place`` 2 x h x w and ``seen`` h x w of one pair."""
     flat = classes.ravel()
     for label, (tree, pixels) in trees.items():
         cells = np.flatnonzero(flat == label)

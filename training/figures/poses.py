@@ -6,37 +6,72 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from .body import ANKLE, ARM_AXIS, BONE, BONES, HIP, PARENT, PIVOTS
+from training.figures.skeleton import ANKLE, ARM_AXIS, BONES, HIP, PARENT
 
+# degrees that the thighs are spread in the rest pose
 REST_ABDUCTION = np.degrees(np.arctan2(ANKLE[0] - HIP[0], HIP[1] - ANKLE[1]))
+
+
+Angles = tuple[float, float, float]  # degrees
+Direction = tuple[float, float, float]  # of any length
+CALM_POSES = ("stand", "stand", "contrapposto", "hands_in_pockets", "one_hand_on_hip", "arms_behind")
+MIRROR_SHARE = 0.5  # of the poses
+OTHER_ARM_SHARE = 0.25  # of the arms do something that the named pose does not say
 
 
 @dataclass(frozen=True)
 class Arm:
-    """Directions of the upper arm and forearm in the chest's frame, as if for the left arm (x outwards)."""
+    """An arm, in the chest's frame and as if it were the left one (x outwards).
 
-    upper: tuple = (0.17, -1, -0.02)
-    fore: tuple = (0.08, -1, 0.20)
-    roll: float = 0.0  # degrees, forearm roll of the hand (positive: palm turns back)
-    bend: float = 0.0  # degrees, wrist towards the palm
-    curl: float = 18.0  # degrees, fingers
+    Attributes:
+        upper: direction of the upper arm.
+        fore: direction of the forearm.
+        roll: degrees that the hand is rolled with the forearm; positive turns the palm back.
+        bend: degrees of the wrist towards the palm.
+        curl: degrees of the fingers.
+    """
+
+    upper: Direction = (0.17, -1, -0.02)
+    fore: Direction = (0.08, -1, 0.20)
+    roll: float = 0.0
+    bend: float = 0.0
+    curl: float = 18.0
 
 
 @dataclass(frozen=True)
 class Leg:
-    """Degrees: forward lift, outward lift, outward turn, knee bend, and pitch of the foot (toes down)."""
+    """A leg, in degrees.
+
+    Attributes:
+        lift: of the thigh, forwards.
+        out: of the thigh, outwards.
+        turn: outwards.
+        knee: its bend.
+        foot: its pitch, toes down.
+        flat: whether the foot is level with the floor before its pitch.
+    """
 
     lift: float = 0.0
     out: float = 2.5
     turn: float = 8.0
     knee: float = 2.0
     foot: float = 0.0
-    flat: bool = True  # foot level with the floor, before its pitch
+    flat: bool = True
 
 
 @dataclass(frozen=True)
 class Pose:
-    """One pose.  Angles in degrees: yaw turns to the person's left, lean is forwards, tilt is to the left."""
+    """One pose; angles in degrees.
+
+    Attributes:
+        yaw: of the whole body, to the person's left.
+        lean: of the whole body, forwards.
+        pelvis_tilt: to the left.
+        spine: bend forwards, twist left, bend left.
+        head: nod, turn left, tilt left.
+        seat: whether the person sits.
+        name: of the pose that it varies.
+    """
 
     right_arm: Arm = field(default_factory=Arm)
     left_arm: Arm = field(default_factory=Arm)
@@ -45,8 +80,8 @@ class Pose:
     yaw: float = 0.0
     lean: float = 0.0
     pelvis_tilt: float = 0.0
-    spine: tuple = (0.0, 0.0, 0.0)  # bend forwards, twist left, bend left
-    head: tuple = (0.0, 0.0, 0.0)  # nod, turn left, tilt left
+    spine: Angles = (0.0, 0.0, 0.0)
+    head: Angles = (0.0, 0.0, 0.0)
     seat: bool = False
     name: str = "stand"
 
@@ -74,7 +109,6 @@ RUN_BACK = Arm((0.26, -0.68, -0.72), (0.06, -0.72, 0.66), curl=60)
 LAP = Arm((0.16, -0.92, 0.36), (-0.22, -0.52, 0.82), roll=30, curl=15)
 CLASP = Arm((0.24, -0.95, 0.10), (-0.42, -0.78, 0.46), roll=15, curl=35)
 
-STRAIGHT = Leg()
 _BASES: dict[str, Pose] = {
     "stand": Pose(DOWN, DOWN),
     "contrapposto": Pose(RELAXED, RELAXED, Leg(0, 1, 6, 1), Leg(12, 8, 18, 20), pelvis_tilt=-5, spine=(0, 0, 5), head=(2, 8, -4)),
@@ -112,7 +146,7 @@ _BASES: dict[str, Pose] = {
     "look_over_shoulder": Pose(RELAXED, RELAXED, Leg(0, 2, 8), Leg(6, 4, 12, 10), yaw=142, spine=(0, -18, 0), head=(2, -52, 3)),
 }
 NAMES = tuple(_BASES)
-_WEIGHT = {
+_SHARES = {
     "stand": 3,
     "contrapposto": 3,
     "back": 3,
@@ -131,6 +165,7 @@ _WEIGHT = {
     "reach_forward": 0.6,
     "arms_up": 0.8,
 }
+"""How often a pose is drawn, relative to those that are not listed, which have 1."""
 
 
 def base_pose(name: str) -> Pose:
@@ -139,44 +174,44 @@ def base_pose(name: str) -> Pose:
 
 
 def _jitter_arm(rng: np.random.Generator, arm: Arm, amount: float) -> Arm:
-    def turn(v):
-        v = np.asarray(v, float) / np.linalg.norm(v)
-        v = v + rng.normal(0, amount, 3)
-        return tuple(v / np.linalg.norm(v))
+    def turned(direction: Direction) -> Direction:
+        unit = np.asarray(direction, float) / np.linalg.norm(direction)
+        moved = unit + rng.normal(0, amount, 3)
+        return tuple(moved / np.linalg.norm(moved))
 
     return replace(
         arm,
-        upper=turn(arm.upper),
-        fore=turn(arm.fore),
+        upper=turned(arm.upper),
+        fore=turned(arm.fore),
         roll=arm.roll + rng.normal(0, 150 * amount),
         bend=arm.bend + rng.normal(0, 80 * amount),
         curl=float(np.clip(arm.curl + rng.normal(0, 10), 4, 70)),
     )
 
 
-def _jitter_leg(rng: np.random.Generator, leg: Leg, a: float) -> Leg:
+def _jitter_leg(rng: np.random.Generator, leg: Leg, amount: float) -> Leg:
     return replace(
         leg,
-        lift=leg.lift + rng.normal(0, 3 * a),
-        out=leg.out + rng.normal(0, 1.2 * a),
-        turn=leg.turn + rng.normal(0, 4 * a),
-        knee=max(0.0, leg.knee + rng.normal(0, 4 * a)),
-        foot=leg.foot + rng.normal(0, 2 * a),
+        lift=leg.lift + rng.normal(0, 3 * amount),
+        out=leg.out + rng.normal(0, 1.2 * amount),
+        turn=leg.turn + rng.normal(0, 4 * amount),
+        knee=max(0.0, leg.knee + rng.normal(0, 4 * amount)),
+        foot=leg.foot + rng.normal(0, 2 * amount),
     )
 
 
-def _mirror(p: Pose) -> Pose:
-    s, h = p.spine, p.head
+def _mirror(pose: Pose) -> Pose:
+    (forwards, twist, bend), (nod, turn, tilt) = pose.spine, pose.head
     return replace(
-        p,
-        right_arm=p.left_arm,
-        left_arm=p.right_arm,
-        right_leg=p.left_leg,
-        left_leg=p.right_leg,
-        yaw=-p.yaw,
-        pelvis_tilt=-p.pelvis_tilt,
-        spine=(s[0], -s[1], -s[2]),
-        head=(h[0], -h[1], -h[2]),
+        pose,
+        right_arm=pose.left_arm,
+        left_arm=pose.right_arm,
+        right_leg=pose.left_leg,
+        left_leg=pose.right_leg,
+        yaw=-pose.yaw,
+        pelvis_tilt=-pose.pelvis_tilt,
+        spine=(forwards, -twist, -bend),
+        head=(nod, -turn, -tilt),
     )
 
 
@@ -198,131 +233,152 @@ _FREE_ARMS = (
     UP,
     UP_BENT,
 )
+"""What an arm may do whatever the rest of the body does."""
 
 
 def sample_pose(rng: np.random.Generator, calm: bool = False) -> Pose:
-    """Draw a pose from the wide distribution (or, if `calm`, a quiet front view)."""
+    """Draw a pose from the wide distribution or, if ``calm``, a quiet front view."""
     if calm:
-        name = rng.choice(["stand", "stand", "contrapposto", "hands_in_pockets", "one_hand_on_hip", "arms_behind"])
+        name = str(rng.choice(CALM_POSES))
         pose, amount = base_pose(name), 0.035
     else:
-        p = np.array([_WEIGHT.get(n, 1.0) for n in NAMES])
-        pose, amount = base_pose(NAMES[rng.choice(len(NAMES), p=p / p.sum())]), 0.075
-        if not pose.seat and rng.random() < 0.25:
+        shares = np.array([_SHARES.get(name, 1.0) for name in NAMES])
+        pose, amount = base_pose(NAMES[rng.choice(len(NAMES), p=shares / shares.sum())]), 0.075
+        if not pose.seat and rng.random() < OTHER_ARM_SHARE:
             pose = replace(pose, right_arm=_FREE_ARMS[rng.integers(len(_FREE_ARMS))])
-        if not pose.seat and rng.random() < 0.25:
+        if not pose.seat and rng.random() < OTHER_ARM_SHARE:
             pose = replace(pose, left_arm=_FREE_ARMS[rng.integers(len(_FREE_ARMS))])
-    if rng.random() < 0.5 and pose.name not in ("side_left", "side_right"):
+    if rng.random() < MIRROR_SHARE and pose.name not in ("side_left", "side_right"):
         pose = _mirror(pose)
     turn = rng.normal(0, 4 if calm else 11)
     if not calm and abs(pose.yaw) < 20 and rng.random() < 0.15:
         turn += rng.uniform(-180, 180)
-    a = 0.6 if calm else 1.0
-    jitter3 = lambda v, s: tuple(np.asarray(v) + rng.normal(0, 1, 3) * s * a)  # noqa: E731
+    vigour = 0.6 if calm else 1.0
+
+    def jitter(angles: Angles, spread: tuple[float, float, float]) -> Angles:
+        return tuple(np.asarray(angles) + rng.normal(0, 1, 3) * np.array(spread) * vigour)
+
     return replace(
         pose,
         right_arm=_jitter_arm(rng, pose.right_arm, amount),
         left_arm=_jitter_arm(rng, pose.left_arm, amount),
-        right_leg=_jitter_leg(rng, pose.right_leg, a),
-        left_leg=_jitter_leg(rng, pose.left_leg, a),
+        right_leg=_jitter_leg(rng, pose.right_leg, vigour),
+        left_leg=_jitter_leg(rng, pose.left_leg, vigour),
         yaw=pose.yaw + turn,
         lean=pose.lean + rng.normal(0, 1.5),
         pelvis_tilt=pose.pelvis_tilt + rng.normal(0, 1.0),
-        spine=jitter3(pose.spine, np.array([2.5, 4, 2])),
-        head=jitter3(pose.head, np.array([4, 9, 4])),
+        spine=jitter(pose.spine, (2.5, 4, 2)),
+        head=jitter(pose.head, (4, 9, 4)),
     )
 
 
-def rx(a):
-    c, s = np.cos(np.radians(a)), np.sin(np.radians(a))
-    return np.array([[1, 0, 0], [0, c, -s], [0, s, c]])
+def _sine_cosine(angle: float) -> tuple[float, float]:
+    return np.sin(np.radians(angle)), np.cos(np.radians(angle))
 
 
-def ry(a):
-    c, s = np.cos(np.radians(a)), np.sin(np.radians(a))
-    return np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
+def about_x(angle: float) -> np.ndarray:
+    """Rotation matrix by degrees, from y towards z."""
+    sine, cosine = _sine_cosine(angle)
+    return np.array([[1, 0, 0], [0, cosine, -sine], [0, sine, cosine]])
 
 
-def rz(a):
-    c, s = np.cos(np.radians(a)), np.sin(np.radians(a))
-    return np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
+def about_y(angle: float) -> np.ndarray:
+    """Rotation matrix by degrees, from z towards x."""
+    sine, cosine = _sine_cosine(angle)
+    return np.array([[cosine, 0, sine], [0, 1, 0], [-sine, 0, cosine]])
 
 
-def about(axis, angle):
+def about_z(angle: float) -> np.ndarray:
+    """Rotation matrix by degrees, from x towards y."""
+    sine, cosine = _sine_cosine(angle)
+    return np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
+
+
+def about(axis: np.ndarray, angle: float) -> np.ndarray:
     """Rotation matrix about a unit axis by degrees."""
     x, y, z = axis
-    k = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    a = np.radians(angle)
-    return np.eye(3) + np.sin(a) * k + (1 - np.cos(a)) * (k @ k)
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    sine, cosine = _sine_cosine(angle)
+    return np.eye(3) + sine * cross + (1 - cosine) * (cross @ cross)
 
 
-def _frame(d, hinge):
-    d = d / np.linalg.norm(d)
-    h = hinge - d * (hinge @ d)
-    h = h / np.linalg.norm(h)
-    return np.stack([d, h, np.cross(d, h)], 1)
+def _frame(direction: np.ndarray, hinge: np.ndarray) -> np.ndarray:
+    """A rotation whose first axis is the direction, and whose second is as near to the hinge as can be."""
+    direction = direction / np.linalg.norm(direction)
+    second = hinge - direction * (hinge @ direction)
+    second = second / np.linalg.norm(second)
+    return np.stack([direction, second, np.cross(direction, second)], 1)
 
 
-def _closest_rotation(m):
-    u, _, v = np.linalg.svd(m)
-    return u @ np.diag([1, 1, np.linalg.det(u @ v)]) @ v
+def _closest_rotation(matrix: np.ndarray) -> np.ndarray:
+    left, _, right = np.linalg.svd(matrix)
+    return left @ np.diag([1, 1, np.linalg.det(left @ right)]) @ right
 
 
-def _solve_arm(w: dict, arm: Arm, side: str, chest: np.ndarray) -> None:
+def _solve_arm(world: dict[str, np.ndarray], arm: Arm, side: str, chest: np.ndarray) -> None:
     flip = np.array([1 if side == "l" else -1, 1, 1])
     rest, front = ARM_AXIS * flip, np.array([0, 0, 1.0])
-    u, f = (np.asarray(v, float) / np.linalg.norm(v) * flip for v in (arm.upper, arm.fore))
-    towards = (f - u * (f @ u)) + 0.12 * (front - u * u[2])
-    hinge = np.cross(u, towards)
+    upper, fore_direction = (np.asarray(direction, float) / np.linalg.norm(direction) * flip for direction in (arm.upper, arm.fore))
+    towards = (fore_direction - upper * (fore_direction @ upper)) + 0.12 * (front - upper * upper[2])
+    hinge = np.cross(upper, towards)
     rest_frame = _frame(rest, np.cross(rest, front))
     # the shoulder blade follows a raised arm
-    raise_angle = 26 * np.clip((u[1] + 0.15) / 1.1, 0, 1) - 4 * np.clip(-u[1], 0, 1)
-    w[f"{side}_clavicle"] = chest @ rz(raise_angle * flip[0])
-    w[f"{side}_arm"] = chest @ _frame(u, hinge) @ rest_frame.T
-    fore = chest @ _frame(f, hinge) @ rest_frame.T
-    w[f"{side}_forearm"] = fore
+    raise_angle = 26 * np.clip((upper[1] + 0.15) / 1.1, 0, 1) - 4 * np.clip(-upper[1], 0, 1)
+    world[f"{side}_clavicle"] = chest @ about_z(raise_angle * flip[0])
+    world[f"{side}_arm"] = chest @ _frame(upper, hinge) @ rest_frame.T
+    fore = chest @ _frame(fore_direction, hinge) @ rest_frame.T
+    world[f"{side}_forearm"] = fore
     hand = fore @ about(rest, arm.roll * flip[0]) @ about(front * flip[0], -arm.bend)
-    w[f"{side}_hand"] = hand
-    w[f"{side}_fingers"] = hand @ about(front * flip[0], -arm.curl)
+    world[f"{side}_hand"] = hand
+    world[f"{side}_fingers"] = hand @ about(front * flip[0], -arm.curl)
 
 
-def _solve_leg(w: dict, leg: Leg, side: str, pelvis: np.ndarray) -> None:
-    s = 1 if side == "l" else -1
-    thigh = pelvis @ rz(s * (leg.out - REST_ABDUCTION)) @ rx(-leg.lift) @ ry(s * leg.turn)
-    shin = thigh @ rx(leg.knee)
+def _solve_leg(world: dict[str, np.ndarray], leg: Leg, side: str, pelvis: np.ndarray) -> None:
+    sign = 1 if side == "l" else -1
+    thigh = pelvis @ about_z(sign * (leg.out - REST_ABDUCTION)) @ about_x(-leg.lift) @ about_y(sign * leg.turn)
+    shin = thigh @ about_x(leg.knee)
     foot = shin
     if leg.flat:
-        z = shin @ np.array([0, 0.25 * (1 if leg.lift > 45 else 0), 1.0])
-        foot = ry(np.degrees(np.arctan2(z[0], z[2])))
-    w[f"{side}_thigh"], w[f"{side}_shin"] = thigh, shin
-    w[f"{side}_foot"] = foot @ rx(leg.foot)
-    w[f"{side}_hang"] = _closest_rotation(0.55 * pelvis + 0.45 * shin)
+        toes = shin @ np.array([0, 0.25 * (1 if leg.lift > 45 else 0), 1.0])
+        foot = about_y(np.degrees(np.arctan2(toes[0], toes[2])))
+    world[f"{side}_thigh"], world[f"{side}_shin"] = thigh, shin
+    world[f"{side}_foot"] = foot @ about_x(leg.foot)
+    world[f"{side}_hang"] = _closest_rotation(0.55 * pelvis + 0.45 * shin)
 
 
-def rotations(p: Pose) -> np.ndarray:
-    """World rotation of every bone, (bones, 3, 3); the camera looks along -z."""
-    w: dict[str, np.ndarray] = {}
-    root = ry(p.yaw) @ rx(p.lean)
-    w["pelvis"] = root @ rz(p.pelvis_tilt)
-    bend = lambda k: rx(p.spine[0] * k) @ ry(p.spine[1] * k) @ rz((p.spine[2] - p.pelvis_tilt) * k)  # noqa: E731
-    w["abdomen"] = w["pelvis"] @ bend(0.5)
-    w["chest"] = w["abdomen"] @ bend(0.5)
-    nod = lambda k: rx(p.head[0] * k) @ ry(p.head[1] * k) @ rz(-p.head[2] * k)  # noqa: E731
-    w["neck"] = w["chest"] @ nod(0.4)
-    w["head"] = w["neck"] @ nod(0.6)
-    for side, arm, leg in (("r", p.right_arm, p.right_leg), ("l", p.left_arm, p.left_leg)):
-        _solve_arm(w, arm, side, w["chest"])
-        _solve_leg(w, leg, side, w["pelvis"])
-        w[f"{side}_carry"] = ry(p.yaw)
-    return np.stack([w[name] for name in BONES]).astype(np.float32)
+def _head_turn(head: Angles, share: float) -> np.ndarray:
+    """A share of the head's rotation."""
+    nod, turn, tilt = head
+    return about_x(nod * share) @ about_y(turn * share) @ about_z(-tilt * share)
 
 
-def bone_affines(p: Pose, pivots: np.ndarray, stretch: np.ndarray) -> np.ndarray:
-    """Affine maps (bones, 3, 4) from rest space to posed space.
+def rotations(pose: Pose) -> np.ndarray:
+    """World rotation of every bone, bones x 3 x 3; the camera looks along -z."""
+    world: dict[str, np.ndarray] = {}
+    root = about_y(pose.yaw) @ about_x(pose.lean)
+    world["pelvis"] = root @ about_z(pose.pelvis_tilt)
+    forwards, twist, left = pose.spine
+    half_bend = about_x(forwards * 0.5) @ about_y(twist * 0.5) @ about_z((left - pose.pelvis_tilt) * 0.5)
+    world["abdomen"] = world["pelvis"] @ half_bend
+    world["chest"] = world["abdomen"] @ half_bend
+    world["neck"] = world["chest"] @ _head_turn(pose.head, 0.4)
+    world["head"] = world["neck"] @ _head_turn(pose.head, 0.6)
+    for side, arm, leg in (("r", pose.right_arm, pose.right_leg), ("l", pose.left_arm, pose.left_leg)):
+        _solve_arm(world, arm, side, world["chest"])
+        _solve_leg(world, leg, side, world["pelvis"])
+        world[f"{side}_carry"] = about_y(pose.yaw)
+    return np.stack([world[name] for name in BONES]).astype(np.float32)
 
-    pivots: (bones, 3) rest joints of this body; stretch: (bones, 3, 3) rest-space shape change of each bone.
+
+def bone_affines(pose: Pose, pivots: np.ndarray, stretch: np.ndarray) -> np.ndarray:
+    """Affine maps (bones, 3, 4) from the rest pose to another, metres.
+
+    Args:
+        pose: the other pose.
+        pivots: bones x 3, the joints of the body in the rest pose, metres.
+        stretch: bones x 3 x 3, change of each bone's shape in the rest pose.
     """
-    turn = rotations(p)
+    turn = rotations(pose)
     place = np.zeros((len(BONES), 3))
     for i, parent in enumerate(PARENT):
         if parent >= 0:
@@ -332,6 +388,3 @@ def bone_affines(p: Pose, pivots: np.ndarray, stretch: np.ndarray) -> np.ndarray
     linear = turn @ stretch
     shift = place - np.einsum("bij,bj->bi", linear, pivots)
     return np.concatenate([linear, shift[:, :, None]], 2).astype(np.float32)
-
-
-__all__ = ["BONE", "NAMES", "PIVOTS", "Arm", "Leg", "Pose", "base_pose", "bone_affines", "rotations", "sample_pose"]

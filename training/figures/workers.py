@@ -1,5 +1,5 @@
-"""Rendering on every core: separate processes with one thread each, because the renderer's many small operations gain
-little from threads."""
+"""Rendering on every core: separate processes with one thread each, because the renderer's many small operations gain little from
+threads."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ import numpy as np
 import torch
 
 from nted_step.hardware import available_cores
-
-from .render import FigureBatch, render_people
+from training.figures.render import FigureBatch, render_people
 
 AHEAD = 8  # groups rendered ahead of the one that is asked for
 
 
 def single_threaded_pool(most: int | None = None) -> ProcessPoolExecutor:
-    """A process per core, or `most`, with one thread each."""
+    """A process per core, or ``most`` if those are fewer, with one thread each."""
     cores = available_cores()
     return ProcessPoolExecutor(min(cores, most or cores), get_context("spawn"), torch.set_num_threads, (1,))
 
@@ -27,11 +26,16 @@ def single_threaded_pool(most: int | None = None) -> ProcessPoolExecutor:
 def render_groups(
     seeds: Sequence[int], poses: int, size: tuple[int, int], device: str | torch.device = "cpu", group: int = 4
 ) -> Iterator[FigureBatch]:
-    """The people `seeds` in `poses` poses each, `group` people at a time and in order.
+    """Render people in groups, in order. On the CPU several groups are rendered by one process per core, few of them ahead.
 
-    On the CPU a set of more than a group is rendered by one process per core; few groups are in memory at a time.
+    Args:
+        seeds: of the people.
+        poses: images of each.
+        size: (H, W) of the images.
+        device: that renders.
+        group: people in a batch; the last may have fewer.
     """
-    groups = [seeds[k : k + group] for k in range(0, len(seeds), group)]
+    groups = [seeds[start : start + group] for start in range(0, len(seeds), group)]
     if torch.device(device).type != "cpu" or len(groups) == 1:
         yield from (render_people(some, poses, size, device) for some in groups)
         return
