@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from nted_step.classes import FACE
 from training import losses
-from training.data.figure_store import Pairs
+from training.data.pairs import Pairs
 from training.efficientnet import EfficientNetFeatures
 from training.perceptual import VGGFeatures
 from training.rollout import TrainedStep

@@ -16,19 +16,18 @@ from nted_step.schedule import degrade, ladder
 from nted_step.weights import save_weights
 from training import losses
 from training.checkpoint import load_latest, save_checkpoint
-from training.cuda.blur import smooth_on_gpu
+from training.cuda import choose_blurs
 from training.data import figure_store as training_data
 from training.data.figure_store import FigureStore, figure_store
-from training.data.figure_stream import LiveFigures
+from training.data.figure_stream import FigureStream
 from training.discriminator import Discriminator, minibatch_deviation
-from training.growing import at_stage, grow, stage_config
+from training.growing import at_stage, grow, stage_config, widen
 from training.objective import Objective
 from training.rollout import ChainRollout, WindowRollout, degrade_each
 from training.settings import LossWeights, Settings, SettingsError, Stage, load_settings
 from training.train import CARRIER
 from training.trainer import Trainer, model_config
 from training.validation import masked_psnr
-from training.widening import widen
 
 CHANNELS = {64: 8, 32: 8, 16: 8, 8: 8, 4: 8}
 
@@ -187,11 +186,11 @@ def test_a_pool_of_chains_is_visited_at_random_and_strides(figures, tiny_generat
 def test_a_larger_pool_takes_over_the_chains_of_a_smaller(figures, tiny_config):
     small = ChainRollout(tiny_config, figures, np.random.default_rng(0), batch=3)
     large = ChainRollout(tiny_config, figures, np.random.default_rng(1), batch=3, pool=2)
-    small.people[1] = 99, 0, 1  # nobody of this store: that chain's place keeps its new pair
+    small.names[1] = 99, 0, 1  # nobody of this store: that chain's place keeps its new pair
     kept = large.t[1].clone()
     large.load_state(small.state())
     assert torch.equal(large.x[[0, 2]], small.x[[0, 2]]) and torch.equal(large.t[[0, 2]], small.t[[0, 2]])
-    assert large.t[1] == kept and large.people[1, 0] < figures.people
+    assert large.t[1] == kept and large.names[1, 0] < figures.people
 
 
 @pytest.mark.parametrize("kind", [ChainRollout, WindowRollout])
@@ -324,7 +323,7 @@ def test_bad_settings_are_named(tmp_path, text, overrides, message):
 
 def test_a_broken_store_is_made_again(tmp_path, monkeypatch):
     monkeypatch.setattr(training_data, "CHUNK", 2)
-    (tmp_path / "figures_32x22_50_2x2.part").mkdir()
+    (tmp_path / ".figures_32x22_50_2x2.part").mkdir()
     store = figure_store(tmp_path, (32, 22), 2, 2, 50, (64, 44))
     assert isinstance(store, FigureStore) and not list(tmp_path.glob("*.part"))
 
@@ -381,7 +380,7 @@ def test_smoothing_on_a_gpu_is_the_same_function(tiny_config):
     source, skeleton = torch.rand(2, 3, *config.size), torch.rand(2, 20, *config.size)
     with torch.no_grad():
         before, verdict = generator(source, source, skeleton, torch.tensor([0, 2]))[0].image, judge(source)
-        smooth_on_gpu(generator, judge)
+        choose_blurs(generator, judge)
         after, again = generator(source, source, skeleton, torch.tensor([0, 2]))[0].image, judge(source)
     ways = {module.way for module in generator.modules() if isinstance(module, Blur)}
     assert ways == {"fused", "planes"} and {module.way for module in judge.modules() if isinstance(module, Blur)} == {"fused"}
@@ -408,13 +407,13 @@ def test_graphs_say_what_they_need(settings, tmp_path):
 
 
 def test_figures_that_come_while_training(tmp_path):
-    store = LiveFigures(tmp_path, (64, 44), 6, 2, 50, (64, 44), 0, torch.device("cpu"), first=8)
+    store = FigureStream(tmp_path, (64, 44), 6, 2, 50, (64, 44), 0, torch.device("cpu"), first=8)
     store.close()
     before = figure_store(tmp_path / "before", (64, 44), 8, 2, 50, (64, 44))
     names = [np.array(index) for index in ([0, 5, 7], [0, 1, 0], [1, 0, 1])]
     for mine, theirs in zip(vars(store.pairs(*names)).values(), vars(before.pairs(*names)).values(), strict=True):
         assert torch.equal(mine, theirs)
-    assert sorted(store.there) == list(range(8)), "rounded up to whole groups"
+    assert sorted(store.available) == list(range(8)), "rounded up to whole groups"
     assert len(list(tmp_path.glob("*.npz"))) == 2
     chosen = store.choose(np.random.default_rng(0), 50)
     assert store.holds(chosen).all() and not store.holds(chosen + 8).any()

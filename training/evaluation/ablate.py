@@ -27,7 +27,7 @@ import yaml
 from nted_step.execution import Eager
 from nted_step.files import write_file, write_json
 from nted_step.pipeline import choose_device
-from training.data.figure_store import Pairs
+from training.data.pairs import Pairs
 from training.data.stores import validation_store
 from training.evaluation.garment_colour import GarmentColours
 from training.evaluation.metrics import NotAvailable, psnr, ssim, to_bytes
@@ -103,8 +103,7 @@ def run_row(plan: Plan, row: str, output: Path, device: torch.device, stop: Any)
     if not trainer.run(stop):
         return None
     store = validation_store(settings, trainer.ema.config, plan.people)
-    people = torch.arange(store.people).numpy()
-    pairs = store.pairs(people, 0 * people, 0 * people + 1)
+    pairs = store.first_pairs()
     images = chain(Eager(trainer.ema), pairs, device)
     save_sheet(folder / "sheet.png", pairs, images)
     result = {

@@ -21,8 +21,7 @@ from nted_step.optimisation import optimise
 from nted_step.schedule import ladder
 from nted_step.weights import Weights
 from training.carrier_losses import place_error, predict
-from training.data.figure_store import Pairs
-from training.deepfashion.store import collate
+from training.data.pairs import Pairs, concatenate
 from training.evaluation.metrics import SSIM_SETTINGS, Protocol, to_bytes
 from training.evaluation.networks import open_networks
 from training.evaluation.report import COPY, WARP, draw, plot, render_html
@@ -119,7 +118,7 @@ def sample_all(
         some = pairs.select(index)
         carried = None
         if carrier:
-            places = predict(carrier, some.source.to(device), some.each(lambda value: value.to(device)))
+            places = predict(carrier, some.source.to(device), some.map(lambda value: value.to(device)))
             carried = carry_person(places, some.source.to(device))
             errors += [] if some.place is None else [place_error(places.place.cpu(), some)]
         outputs = chain(execution, some, device, carried=carried)
@@ -129,7 +128,7 @@ def sample_all(
         if shown is None:
             shown, shown_steps = some, outputs
         elif len(shown) < SHOWN:
-            shown, shown_steps = collate([shown, some]), [torch.cat(pair) for pair in zip(shown_steps, outputs, strict=True)]
+            shown, shown_steps = concatenate([shown, some]), [torch.cat(pair) for pair in zip(shown_steps, outputs, strict=True)]
     return Sampled(source, target, mask, steps, shown, shown_steps, torch.cat(errors) if errors else None)
 
 

@@ -14,7 +14,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from nted_step.pose import Pose, joint_tensor, skeleton_map
-from training.data.figure_store import Pairs, rendered_arrays
+from training.data.figure_store import rendered_arrays
+from training.data.pairs import Pairs
 from training.deepfashion.store import PreparedError, PreparedStore
 from training.evaluation.baselines import limb_warp
 from training.evaluation.metrics import to_bytes
