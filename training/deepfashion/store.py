@@ -18,7 +18,7 @@ from torch import Tensor
 from nted_step.pose import BASE_SIZE, Pose, joint_tensor, skeleton_u8
 from training.data.pairs import Pairs, PeopleStore
 from training.deepfashion.augmentation import Crop, random_crop
-from training.deepfashion.records import WHOLE_NAME, Record, RecordError, close_reader, read_entry, size_folder, unpack
+from training.deepfashion.records import COMPLETE_NAME, Record, RecordError, close_reader, read_entry, size_folder, unpack
 
 AGAIN = "run python -m training prepare again with the same --output"
 
@@ -109,7 +109,7 @@ class PreparedStore(PeopleStore):
 
     def _left_out(self, part: str) -> set[str]:
         """Names of the images without an entry, from the file that a completed preparation wrote."""
-        path = self.folder / WHOLE_NAME
+        path = self.folder / COMPLETE_NAME
         try:
             document = json.loads(path.read_bytes())
             parts, left_out = document["parts"], set(document["left_out"])
