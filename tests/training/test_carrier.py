@@ -161,7 +161,7 @@ def test_to_call_nothing_seen_does_not_pay(pairs):
 
 
 def test_pairs_without_the_photos_pose_are_refused(pairs):
-    with pytest.raises(ValueError, match=r"^these pairs do not tell the pose in the source[^\n]+$"):
+    with pytest.raises(ValueError, match=r"^the source poses of these pairs are unknown[^\n]+$"):
         predict(None, pairs.source, dataclasses.replace(pairs, source_joints=None))
 
 
