@@ -322,10 +322,10 @@ def test_el0_reaches_the_generator(figures, generator, carrier, always):
 def test_an_evaluation_tells_how_far_places_are_off(carrier, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "nothing"))
-    size = (128, 88)
-    config = dataclasses.replace(CARRYING, size=size, steps=2, **{
-        name: dict(zip((16, 32, 64, 128), values, strict=True)) for name, values in {"channels": [8] * 4, "labels": (4, 4, 0, 0), "kernels": [1] * 4}.items()
-    })  # fmt: skip
+    size, levels = (128, 88), (16, 32, 64, 128)
+    labels = dict(zip(levels, (4, 4, 0, 0), strict=True))
+    channels, kernels = dict.fromkeys(levels, 8), dict.fromkeys(levels, 1)
+    config = dataclasses.replace(CARRYING, size=size, steps=2, channels=channels, labels=labels, kernels=kernels)
     torch.manual_seed(0)
     weights = Weights(config, Generator(config).state_dict(), carrier=CarrierState(TinyCarrierConfig(), carrier.state_dict()))
     test = figure_set(2, 50, size)

@@ -74,7 +74,7 @@ def test_limb_joints_lie_on_fitting_classes():
     feet, hands, noses = [], [], []
     for i in range(len(b.image)):
 
-        def near(j, r=2):
+        def near(j, r=2, i=i):
             x, y = (int(v) for v in b.joints[i, j])
             return set(b.class_map[i, max(y - r, 0) : y + r + 1, max(x - r, 0) : x + r + 1].flatten().tolist())
 

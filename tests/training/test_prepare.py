@@ -323,6 +323,12 @@ def write(name, text):
     return lambda root: (root / name).write_text(text)
 
 
+def spoil_environment(root):
+    folder = root.parent / "prepared" / "64x44"
+    folder.mkdir(parents=True)
+    (folder / "data.mdb").write_bytes(b"x" * 9000)
+
+
 @pytest.mark.parametrize(
     "damage, message",
     [
@@ -334,9 +340,9 @@ def write(name, text):
         (write("masks.json", "{}"), "masks.json: not COCO annotations"),
         (lambda root: [path.unlink() for path in (root / "img").iterdir()], "none of the 6 listed images"),
         (lambda root: (root.parent / "prepared").write_text(""), "choose another --output"),
-        (lambda root: ((root.parent / "prepared/64x44").mkdir(parents=True), (root.parent / "prepared/64x44/data.mdb").write_bytes(b"x" * 9000)), "not a usable LMDB"),
+        (spoil_environment, "not a usable LMDB"),
     ],
-)  # fmt: skip
+)
 def test_mistakes_are_one_line_and_status_2(root, output, capsys, damage, message):
     damage(root)
     assert main(["--root", str(root), "--sizes", "64x44", "--output", str(output)]) == 2

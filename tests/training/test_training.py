@@ -310,10 +310,15 @@ def test_every_configuration_reads(path):
 @pytest.mark.parametrize(
     "text,overrides,message",
     [
-        ("sed: 1", [], "unknown setting 'sed'"), ("seed: x", [], "expected int"), ("stages: 3", [], "expected a list"), ("[", [], "not valid YAML"),
-        ("seed: 1", ["seed"], "key=value"), ("stages: []", ["stages.4.batch=1"], "no 'stages.4.batch'"), ("figures: {a: 1}", [], "unknown setting 'a'"),
+        ("sed: 1", [], "unknown setting 'sed'"),
+        ("seed: x", [], "expected int"),
+        ("stages: 3", [], "expected a list"),
+        ("[", [], "not valid YAML"),
+        ("seed: 1", ["seed"], "key=value"),
+        ("stages: []", ["stages.4.batch=1"], "no 'stages.4.batch'"),
+        ("figures: {a: 1}", [], "unknown setting 'a'"),
     ],
-)  # fmt: skip
+)
 def test_bad_settings_are_named(tmp_path, text, overrides, message):
     path = tmp_path / "c.yaml"
     path.write_text(text)
@@ -374,8 +379,8 @@ def test_a_smaller_first_stage_gives_up_the_finest_level_when_told_to(settings, 
 
 def test_smoothing_on_a_gpu_is_the_same_function(tiny_config):
     torch.manual_seed(0)
-    config = dataclasses.replace(tiny_config, size=(128, 88), channels=dict.fromkeys((16, 32, 64, 128), 8), labels={16: 4, 32: 4, 64: 4, 128: 0},
-                                 kernels={16: 1, 32: 3, 64: 3, 128: 3})  # fmt: skip
+    channels, labels, kernels = dict.fromkeys((16, 32, 64, 128), 8), {16: 4, 32: 4, 64: 4, 128: 0}, {16: 1, 32: 3, 64: 3, 128: 3}
+    config = dataclasses.replace(tiny_config, size=(128, 88), channels=channels, labels=labels, kernels=kernels)
     generator, judge = Generator(config).eval(), Discriminator(config.size, dict.fromkeys((4, 8, 16, 32, 64, 128), 8), config.steps)
     source, skeleton = torch.rand(2, 3, *config.size), torch.rand(2, 20, *config.size)
     with torch.no_grad():

@@ -91,7 +91,7 @@ def draw_photos(pipeline: NTEDStepPipeline, photos: list[Photo], targets: dict[s
 
 
 def write_photos(pipeline: NTEDStepPipeline, folder: Path, output: Path) -> Path:
-    """Render a folder's photos in the poses of its folder ``poses`` and write ``photos.png`` into ``output``. Raises ValueError, one line."""
+    """Render a folder's photos in the poses of its subfolder ``poses``, into ``photos.png`` in ``output``. Raises ValueError, one line."""
     if output.resolve() == folder.resolve():
         raise ValueError(f"{output}: the sheet would be taken for one of the photos; choose another --output")
     size = pipeline.config.size
