@@ -87,7 +87,7 @@ class CarrierTrainer(Run):
         self.optimizer.step()
         count = self.effective_batch
         self._update_average(count)
-        means = {name: torch.stack([one[name] for one in values]).mean().item() for name in values[0]}
+        means = {name: torch.stack([parts[name] for parts in values]).mean().item() for name in values[0]}
         self._report(
             Iteration(means, time.monotonic() - began, waited, count), count, CANVAS.size, {"carrier": self.optimizer.param_groups[0]["lr"]}
         )

@@ -30,7 +30,7 @@ def save_checkpoint(run: Path, state: dict[str, Any], samples: int) -> Path:
     write_file(path, buffer.getvalue())
     _flush_folder(run)  # the new name must be on disk before the pointer to it
     write_file(run / LATEST, f"{path.name}\n".encode())
-    for old in (*_checkpoints(run)[:-KEEP], *run.glob(".*.part")):
+    for old in (*_checkpoints(run)[:-KEEP], *run.glob(".*.part*")):
         old.unlink()
     return path
 

@@ -150,7 +150,7 @@ def attention_reconstruction(
 
 
 def _sizes(maps: tuple[Tensor, ...]) -> list[tuple[int, int]]:
-    return [tuple(one.shape[-2:]) for one in maps]
+    return [tuple(level.shape[-2:]) for level in maps]
 
 
 def _operations(attention: tuple[Tensor, ...], distribution: tuple[Tensor, ...]) -> Iterator[tuple]:

@@ -70,11 +70,11 @@ class Reporter:
         self.recent.append(iteration)
         if len(self.recent) < self.every:
             return
-        spent = sum(one.seconds for one in self.recent)
-        speed = sum(one.images for one in self.recent) / spent
-        wait = sum(one.waited for one in self.recent) / spent
-        names = {name: None for one in self.recent for name in one.values}
-        means = {name: float(np.mean([one.values[name] for one in self.recent if name in one.values])) for name in names}
+        spent = sum(iteration.seconds for iteration in self.recent)
+        speed = sum(iteration.images for iteration in self.recent) / spent
+        wait = sum(iteration.waited for iteration in self.recent) / spent
+        names = {name: None for iteration in self.recent for name in iteration.values}
+        means = {name: float(np.mean([iteration.values[name] for iteration in self.recent if name in iteration.values])) for name in names}
         losses = "  ".join(f"{name} {value:.4f}" for name, value in means.items())
         print(f"{stage}  {speed:.1f} images/s  {_minutes(left / speed)} left  data wait {wait:.1%}  {losses}", flush=True)
         self._scalars({f"loss/{name}": value for name, value in means.items()}, samples)

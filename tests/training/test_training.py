@@ -282,6 +282,7 @@ def test_newest_checkpoint_wins_and_old_ones_go(tmp_path):
     for samples in (1, 2, 3):
         save_checkpoint(tmp_path, {"samples": samples}, samples)
     (tmp_path / ".checkpoint_0000000009.pt.1.part").write_bytes(b"half")
+    (tmp_path / ".checkpoint_0000000009.1.part.pt").write_bytes(b"half")
     assert load_latest(tmp_path) == {"samples": 3}
     assert len(list(tmp_path.glob("checkpoint_*.pt"))) == 2
     assert load_latest(tmp_path / "none") is None

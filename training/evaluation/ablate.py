@@ -138,8 +138,8 @@ def table(results: Mapping[str, dict[str, Any]]) -> str:
 
     first = next(iter(results.values()))
     lines.append(line(COPY, first[COPY], "", ""))
-    lines += [line(name, one["measured"], str(one["samples"]), f"{one['seconds'] / 60:.1f}") for name, one in results.items()]
-    return "\n".join([*lines, "", *(f"- {name}: `{one['command']}`" for name, one in results.items())]) + "\n"
+    lines += [line(name, result["measured"], str(result["samples"]), f"{result['seconds'] / 60:.1f}") for name, result in results.items()]
+    return "\n".join([*lines, "", *(f"- {name}: `{result['command']}`" for name, result in results.items())]) + "\n"
 
 
 def main(arguments: list[str] | None = None) -> int:

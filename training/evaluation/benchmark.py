@@ -71,14 +71,14 @@ class Stopwatch:
         measured = {part: sum(several) for part, several in self.parts.items()}
         plain, with_r1 = self.parts["D"], self.parts["D and R1"]
         usual = sum(plain) / len(plain) if plain else 0.0
-        r1 = sum(max(0.0, one - usual) for one in with_r1)
-        waited = sum(one.waited for one in self.iterations)
+        r1 = sum(max(0.0, seconds - usual) for seconds in with_r1)
+        waited = sum(iteration.waited for iteration in self.iterations)
         parts = {
             "data wait": waited, "G forward": measured["G forward"] - waited, "losses": measured["losses"],
             "G backward": measured["G backward"],
             "D": sum(plain) + sum(with_r1) - r1, "R1": r1, "optimizers and average": measured["optimizers and average"],
         }  # fmt: skip
-        return parts | {"rest": sum(one.seconds for one in self.iterations) - sum(parts.values())}
+        return parts | {"rest": sum(iteration.seconds for iteration in self.iterations) - sum(parts.values())}
 
 
 def benchmark(settings: Settings, stage: int, iterations: int, device: torch.device) -> dict[str, Any]:
@@ -104,13 +104,13 @@ def benchmark(settings: Settings, stage: int, iterations: int, device: torch.dev
     before = trainer.progress.total_samples
     for _ in tqdm(range(iterations), desc="benchmark", unit="iteration"):
         trainer.iterate()
-    seconds = sum(one.seconds for one in watch.iterations)
+    seconds = sum(iteration.seconds for iteration in watch.iterations)
     config = trainer.generator.config
     return {
         "preset": settings.preset, "stage": stage, "size": list(config.size), "steps": config.steps, "rollout": trainer.stage.rollout,
         "precision": settings.precision, "compile": settings.compile, "effective_batch": trainer.effective_batch,
         "iterations": iterations, "r1_iterations": len(watch.parts["D and R1"]) // trainer.stage.accumulate,
-        "images_per_second": sum(one.images for one in watch.iterations) / seconds,
+        "images_per_second": sum(iteration.images for iteration in watch.iterations) / seconds,
         "samples_per_second": (trainer.progress.total_samples - before) / seconds, "seconds": seconds / iterations,
         "shares": {part: spent / seconds for part, spent in watch.seconds().items()},
         "peak_memory_gb": _peak_bytes() / 1e9,

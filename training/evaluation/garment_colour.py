@@ -44,5 +44,5 @@ class GarmentColours:
     def _means(self, image: Tensor) -> np.ndarray:
         """Mean CIELAB colours, garments x 3."""
         pixels = image.permute(0, 2, 3, 1).numpy()
-        means = [rgb2lab(one[mask]).mean(0) for one, masks in zip(pixels, self.garments, strict=True) for mask in masks]
+        means = [rgb2lab(picture[mask]).mean(0) for picture, masks in zip(pixels, self.garments, strict=True) for mask in masks]
         return np.array(means).reshape(-1, 3)

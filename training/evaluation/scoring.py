@@ -77,7 +77,7 @@ class Scorer:
         truth = self.truth
         batches = list(zip(image.split(BATCH), truth.split(BATCH), self.mask.split(BATCH), strict=True))
         row: Row = {
-            "psnr": torch.cat([psnr(some, true) for some, true, _ in batches]).mean().item(),
+            "psnr": torch.cat([psnr(images, true) for images, true, _ in batches]).mean().item(),
             "masked_psnr": torch.cat([psnr(*batch) for batch in batches]).mean().item(),
             "ssim": self._or_missing("ssim", lambda: ssim(image, truth, SSIM_SETTINGS).mean().item()),
         }
@@ -124,11 +124,11 @@ class Scorer:
 
     def _el0(self, image: Tensor) -> float:
         distances, features = [], self.networks.el0
-        for i, (some, true, mask) in enumerate(zip(image.split(BATCH), self.truth.split(BATCH), self.mask.split(BATCH), strict=True)):
+        for i, (images, true, mask) in enumerate(zip(image.split(BATCH), self.truth.split(BATCH), self.mask.split(BATCH), strict=True)):
             real = self._true_features.get(i) or features(true, mask)
             if i < CACHED_BATCHES:
                 self._true_features[i] = real
-            distances.append(el0_distance(real, features(some, mask), mask.to(real[0].device)).cpu())
+            distances.append(el0_distance(real, features(images, mask), mask.to(real[0].device)).cpu())
         return torch.cat(distances).double().mean().item()
 
     def _lpips(self, image: Tensor) -> float:

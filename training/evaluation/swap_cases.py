@@ -12,7 +12,7 @@ from appearance_control.classes import labels_of
 from nted_step.classes import CLASSES
 from nted_step.pose import Pose
 from training.evaluation.garment_colour import scaled_area
-from training.figures import render_people
+from training.figures import FigureBatch, render_people
 from training.figures.person import sample_person, with_garments
 
 PARTS = {"upper": 0.6, "lower": 0.25, "shoes": 0.15}  # probability of being tried first
@@ -92,12 +92,17 @@ def _case_of(seed: int, part: str, size: tuple[int, int]) -> SwapCase | None:
             plain = render_people([seed], [index], size)
             truth = render_people([seed], [index], size, garments_from=[other], garment_classes=names)
             if min(shown(plain.class_map[0]).sum(), shown(truth.class_map[0]).sum()) >= least:
-                pose, *of_photos = (Pose(picture.joints[0].numpy(), picture.visible[0].numpy()) for picture in (plain, wearer, donor))
-                masks = (shown(picture.class_map[0]) for picture in (plain, truth))
                 return SwapCase(
-                    part, seed, other, index, pose, wearer.image[0], donor.image[0], *of_photos, plain.image[0], truth.image[0], *masks
-                )
+                    part=part, wearer_seed=seed, donor_seed=other, pose_index=index, pose=_pose(plain),
+                    wearer=wearer.image[0], donor=donor.image[0], wearer_pose=_pose(wearer), donor_pose=_pose(donor),
+                    plain=plain.image[0], truth=truth.image[0],
+                    wearer_mask=shown(plain.class_map[0]), garment_mask=shown(truth.class_map[0]),
+                )  # fmt: skip
     return None
+
+
+def _pose(figure: FigureBatch) -> Pose:
+    return Pose(figure.joints[0].numpy(), figure.visible[0].numpy())
 
 
 def _exchanges(seed: int, other: int, names: tuple[str, ...]) -> bool:

@@ -36,7 +36,7 @@ CELLS = {"inside": (10, 2), "outside": (13, 2), "el0": (12, 3), "colour": (14, 1
 
 
 @dataclasses.dataclass(frozen=True)
-class Tried:
+class SwapTrial:
     """One swap, made by every method.
 
     Attributes:
@@ -72,30 +72,30 @@ def evaluate(
     Raises:
         CaseError: nobody has a garment to swap.
     """
-    tried, skipped = [], []
+    trials, skipped = [], []
     for number in tqdm(range(seed, seed + people), desc="swaps", unit="person", file=sys.stderr):
         try:
             case = find_case(number, pipeline.config.size)
         except CaseError as error:
             skipped.append(str(error))
         else:
-            tried.append(try_case(case, pipeline, parser))
-    if not tried:
+            trials.append(try_case(case, pipeline, parser))
+    if not trials:
         raise CaseError("; ".join(skipped))
     if sheet is not None:
-        save_sheet(sheet / "sheet.png", tried[:SHOWN])
-    of_part = {part: [one for one in tried if one.case.part == part] for part in PARTS}
+        save_sheet(sheet / "sheet.png", trials[:SHOWN])
+    of_part = {part: [trial for trial in trials if trial.case.part == part] for part in PARTS}
     return {
-        "swaps": len(tried),
-        "rows": _rows(tried),
+        "swaps": len(trials),
+        "rows": _rows(trials),
         "parts": {part: {"people": len(some), "rows": _rows(some)} for part, some in of_part.items() if some},
-        "known": float(np.median([one.known for one in tried])),
-        "failed": [one.failure for one in tried if one.failure],
+        "known": float(np.median([trial.known for trial in trials])),
+        "failed": [trial.failure for trial in trials if trial.failure],
         "skipped": skipped,
     }
 
 
-def try_case(case: SwapCase, pipeline: NTEDStepPipeline, parser: FashionParser | None) -> Tried:
+def try_case(case: SwapCase, pipeline: NTEDStepPipeline, parser: FashionParser | None) -> SwapTrial:
     """One case by every method: without swapping, pasted and swapped."""
     photos = ((case.wearer, case.wearer_pose), (case.donor, case.donor_pose))
     wearer, donor = (pipeline.encode(photo.float() / 127.5 - 1, pose) for photo, pose in photos)
@@ -106,7 +106,7 @@ def try_case(case: SwapCase, pipeline: NTEDStepPipeline, parser: FashionParser |
         swap = GarmentSwap(pipeline, wearer, [garment], case.pose, parser=parser)
     except (SwapError, MaskError) as error:
         plain = to_bytes(_last(pipeline, wearer, case).cpu())
-        return Tried(case, dict.fromkeys(ROWS, plain), {}, time.perf_counter() - began, f"person {case.wearer_seed}: {error}")
+        return SwapTrial(case, dict.fromkeys(ROWS, plain), {}, time.perf_counter() - began, f"person {case.wearer_seed}: {error}")
     known = time.perf_counter() - began
     images, seconds = {}, {}
 
@@ -118,7 +118,7 @@ def try_case(case: SwapCase, pipeline: NTEDStepPipeline, parser: FashionParser |
     measure(NO_SWAP, lambda: _last(pipeline, wearer, case))
     measure(PASTE, lambda: pasted(swap))
     measure(SWAP, lambda: _swapped(swap))
-    return Tried(case, images, seconds, known)
+    return SwapTrial(case, images, seconds, known)
 
 
 def pasted(swap: GarmentSwap) -> Tensor:
@@ -135,15 +135,15 @@ def _swapped(swap: GarmentSwap) -> Tensor:
     return [output.image for output in swap.generate()][-1]
 
 
-def _rows(tried: Sequence[Tried]) -> dict[str, dict[str, float]]:
-    truth = torch.stack([one.case.truth for one in tried])
-    inside = torch.stack([one.case.inside for one in tried])[:, None].float()
-    garment = torch.stack([one.case.garment_mask for one in tried]).long()  # class 1 is any garment's
+def _rows(trials: Sequence[SwapTrial]) -> dict[str, dict[str, float]]:
+    truth = torch.stack([trial.case.truth for trial in trials])
+    inside = torch.stack([trial.case.inside for trial in trials])[:, None].float()
+    garment = torch.stack([trial.case.garment_mask for trial in trials]).long()  # class 1 is any garment's
     rows, el0 = {}, _el0_to(truth, inside)
-    for row in tried[0].images:
-        image = torch.stack([one.images[row] for one in tried])
+    for row in trials[0].images:
+        image = torch.stack([trial.images[row] for trial in trials])
         colour = GarmentColours(truth, garment).errors(image)
-        seconds = [one.seconds[row] for one in tried if row in one.seconds]
+        seconds = [trial.seconds[row] for trial in trials if row in trial.seconds]
         rows[row] = {
             "inside": psnr(image, truth, inside).mean().item(),
             "outside": psnr(image, truth, 1 - inside).mean().item(),
@@ -173,13 +173,13 @@ def _el0_to(truth: Tensor, inside: Tensor) -> Callable[[Tensor], float | None]:
     return el0
 
 
-def save_sheet(path: Path, tried: Sequence[Tried]) -> None:
+def save_sheet(path: Path, trials: Sequence[SwapTrial]) -> None:
     """One row per person: wearer, donor, target pose, then every method in the order of the table, and the truth."""
     rows = []
-    for one in tried:
-        size = tuple(one.case.truth.shape[-2:])
-        pose = to_uint8(skeleton_map(one.case.pose, size)[:3] * 2 - 1)
-        pictures = [one.case.wearer, one.case.donor, *one.images.values(), one.case.truth]
+    for trial in trials:
+        size = tuple(trial.case.truth.shape[-2:])
+        pose = to_uint8(skeleton_map(trial.case.pose, size)[:3] * 2 - 1)
+        pictures = [trial.case.wearer, trial.case.donor, *trial.images.values(), trial.case.truth]
         wearer, donor, *others = (picture.permute(1, 2, 0).numpy() for picture in pictures)
         rows.append(np.concatenate([wearer, donor, pose, *others], axis=1))
     path.parent.mkdir(parents=True, exist_ok=True)
