@@ -286,6 +286,8 @@ def test_newest_checkpoint_wins_and_old_ones_go(tmp_path):
     assert load_latest(tmp_path) == {"samples": 3}
     assert len(list(tmp_path.glob("checkpoint_*.pt"))) == 2
     assert load_latest(tmp_path / "none") is None
+    save_checkpoint(tmp_path, {"samples": 4}, 4)
+    assert not list(tmp_path.glob(".*")), "what killed processes left is gone"
 
 
 # -- settings --------------------------------------------------------------------------------------------------------------
