@@ -19,12 +19,28 @@ def run_command(parser: argparse.ArgumentParser, arguments: list[str] | None) ->
     try:
         options.run(options)
     except (ValueError, OSError) as error:  # ours are one line each: ImageError, PoseError, WeightsError, ...
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return USAGE_ERROR
+        return report_error(error)
     except KeyboardInterrupt:
         print("stopped; nothing was written", file=sys.stderr)
         return INTERRUPTED
     return 0
+
+
+def report_error(error: Exception | str, status: int = USAGE_ERROR) -> int:
+    """Print ``error: ...`` on stderr as one line; returns the exit status."""
+    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+    return status
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """``HEIGHTxWIDTH``, both 16..2048, as a type for argparse."""
+    try:
+        height, width = (int(value) for value in text.lower().split("x"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"a size is HEIGHTxWIDTH, for example 256x176, not {text!r}") from None
+    if min(height, width) < 16 or max(height, width) > 2048:
+        raise argparse.ArgumentTypeError(f"height and width must be 16..2048, not {text}")
+    return height, width
 
 
 def load_pose(path: str | Path, size: tuple[int, int]) -> Pose:

@@ -1,4 +1,4 @@
-"""Command line: ``python -m training COMMAND``; ``python -m training COMMAND --help`` tells a command's own arguments."""
+"""Command line: ``python -m training COMMAND``; ``python -m training COMMAND --help`` lists a command's arguments."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ import sys
 
 COMMANDS = {
     "train": ("training.train", "train the step model or the carrier from a configuration"),
-    "evaluate": ("training.evaluate", "measure weights on rendered people or a prepared test set, or draw photos"),
+    "evaluate": ("training.evaluate", "measure weights on rendered people or a prepared test set, or render photos"),
     "figures": ("training.figures.__main__", "render people in the layout of a DeepFashion in-shop folder"),
     "prepare": ("training.deepfashion.prepare", "prepare a DeepFashion in-shop folder for training"),
     "export": ("training.publish.export", "turn a run into a weights folder, and upload it to the Hub"),
-    "ablate": ("training.evaluation.ablate", "train runs that differ in one thing, in one table"),
-    "benchmark": ("training.evaluation.benchmark", "how fast a configuration trains here"),
+    "ablate": ("training.evaluation.ablate", "train runs that differ in one respect and compare them in one table"),
+    "benchmark": ("training.evaluation.benchmark", "measure how fast a configuration trains here"),
     "parser": ("training.parser.train", "train the fashion parser on rendered figures"),
-    "evaluate-parser": ("training.parser.evaluate", "box and mask AP of a parser"),
+    "evaluate-parser": ("training.parser.evaluate", "measure a parser's box and mask AP"),
 }
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command. Its module is imported only then: some need packages that others do not."""
+    """Run a command; its module is imported only now, because some commands need packages that others do not."""
     listed = "\n".join(f"  {name:16}{text}" for name, (_, text) in COMMANDS.items())
     parser = argparse.ArgumentParser(
-        prog="python -m training", description="Training, measuring and publishing of NTED Step.", usage="%(prog)s COMMAND [...]",
+        prog="python -m training", description="Train, measure and publish NTED Step models.", usage="%(prog)s COMMAND [...]",
         epilog=f"commands:\n{listed}", formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument("command", choices=COMMANDS, help=argparse.SUPPRESS, metavar="COMMAND")

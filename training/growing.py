@@ -1,8 +1,8 @@
-"""Progressive growing of the generator (after Karras et al., 2018): start on a small canvas, double it, keep what was learned.
+"""Starting a larger generator from a smaller one: a larger canvas (progressive growing, Karras et al., 2018), or more channels.
 
-A stage is the finished model without its finest levels. Growing does not change the function at the moment it happens:
-the new front of each encoder passes its input on (blurred and halved), the new renderer level adds nothing to the
-upsampled image, and the level that now receives textures receives zeros.
+A stage is the finished model without its finest levels. Growing leaves the function unchanged: the new first level of each
+encoder passes its input on (blurred and halved), the new renderer level adds nothing to the upsampled image, and the level that
+now receives textures receives zeros. Widening adds channels and changes the function only slightly.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ import dataclasses
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nted_step.config import COARSEST_LEVEL, NTEDStepConfig
 from nted_step.generator import DownLevel, Encoder, Generator
-from nted_step.layers import GAIN
+from nted_step.layers import GAIN, EqualConv2d
 
 PASS_OFFSET = 2.5  # added to inputs so that the pass-through stays in the linear part of leaky ReLU
+EXTRACTION = "semantic_extraction_filter"  # modules and parameters of the extraction filters have this in their names
 
 
 def stage_config(final: NTEDStepConfig, height: int) -> NTEDStepConfig:
@@ -39,7 +40,10 @@ def stage_config(final: NTEDStepConfig, height: int) -> NTEDStepConfig:
 
 @torch.no_grad()
 def grow(small: Generator, config: NTEDStepConfig) -> Generator:
-    """A generator of twice the canvas that computes the same images (up to the border, which blur darkens)."""
+    """A generator with twice the canvas that computes the same images, up to the border, which the blur darkens.
+
+    Raises ValueError if ``config`` does not have twice the canvas.
+    """
     if config.size != (2 * small.config.size[0], 2 * small.config.size[1]):
         raise ValueError(f"growing doubles the canvas: {small.config.size} cannot become {config.size}")
     large = Generator(config)
@@ -64,7 +68,7 @@ def _grow_encoder(small: Encoder, large: Encoder) -> None:
 
 
 def _pass_through(front: DownLevel, pixel_weight: Tensor, bias: Tensor) -> None:
-    """Make blur and stride-2 convolution act as the old 1x1 convolution on the halved input."""
+    """Make the blur and the stride-2 convolution act as the old 1x1 convolution on the halved input."""
     inputs = pixel_weight.shape[1]
     front.conv.weight.zero_()
     front.conv.weight[:, :inputs, 1:2, 1:2] = pixel_weight / GAIN / front.conv.scale
@@ -83,13 +87,13 @@ def _grow_renderer(small: Generator, large: Generator) -> None:
 
 
 @torch.no_grad()
-def shrink(large: Generator, config: NTEDStepConfig, *, lose: bool = False) -> Generator:
+def shrink(large: Generator, config: NTEDStepConfig, *, discard: bool = False) -> Generator:
     """The inverse of :func:`grow`, for a generator whose finest level was never trained.
 
-    So a run can go on, on its small canvas, from weights that were exported at the full one. Raises ValueError when the
-    finest level has learned something, which shrinking would lose, unless ``lose`` says that it may.
+    It lets a run continue on a small canvas from weights that were exported at the full one. Raises ValueError if the finest level
+    is trained, unless ``discard`` allows that to be lost.
     """
-    if not lose and large.target_image_renderer.convs[-1].to_rgb.conv.weight.any():
+    if not discard and large.target_image_renderer.convs[-1].to_rgb.conv.weight.any():
         raise ValueError(f"the level {large.config.size[0]} of these weights is trained; start at that canvas height")
     small = Generator(config)
     for old, new in ((large.reference_encoder, small.reference_encoder), (large.skeleton_encoder, small.skeleton_encoder)):
@@ -108,10 +112,58 @@ def shrink(large: Generator, config: NTEDStepConfig, *, lose: bool = False) -> G
     return small
 
 
-def at_stage(generator: Generator, final: NTEDStepConfig, height: int, *, lose: bool = False) -> Generator:
-    """A generator of the final configuration, or of one of its stages, brought to the stage with canvas ``height``; ``lose``: see :func:`shrink`."""
+def at_stage(generator: Generator, final: NTEDStepConfig, height: int, *, discard: bool = False) -> Generator:
+    """A generator of the final configuration or of any stage, grown or shrunk to the stage with canvas height ``height``.
+
+    ``discard``: see :func:`shrink`.
+    """
     while generator.config.size[0] < height:
         generator = grow(generator, stage_config(final, 2 * generator.config.size[0]))
     while generator.config.size[0] > height:
-        generator = shrink(generator, stage_config(final, generator.config.size[0] // 2), lose=lose)
+        generator = shrink(generator, stage_config(final, generator.config.size[0] // 2), discard=discard)
     return generator
+
+
+def can_widen(narrow: NTEDStepConfig, wide: NTEDStepConfig) -> bool:
+    """Whether ``wide`` differs from ``narrow`` only by having more channels at some levels, and possibly by carrying pixels."""
+    alike = {**vars(narrow), "channels": None, "carries": None} == {**vars(wide), "channels": None, "carries": None}
+    return alike and narrow.carries <= wide.carries and all(narrow.channels[level] <= count for level, count in wide.channels.items())
+
+
+@torch.no_grad()
+def widen(narrow: Generator, config: NTEDStepConfig) -> Generator:
+    """A generator with more channels that computes nearly the same images as ``narrow``.
+
+    New channels are zero, and the weights that read them are random, so that they learn from the first update on. Only the
+    extractions change the function, because they centre features over all channels; their weights for new channels start at zero,
+    as do those for carried pixels, which also reach the renderer with gain 0.
+
+    Raises ValueError unless :func:`can_widen`.
+    """
+    if not can_widen(narrow.config, config):
+        raise ValueError("only channels can be added")
+    wide = Generator(config)
+    modules = dict(narrow.named_modules())
+    for name, module in wide.named_modules():
+        if isinstance(module, EqualConv2d):
+            _widen_convolution(modules[name], module, reads_new=not name.endswith((EXTRACTION, "skeleton_encoder.first.conv")))
+        elif isinstance(getattr(module, "bias", None), nn.Parameter):
+            _widen_bias(modules[name].bias, module.bias)
+        elif getattr(modules.get(name), "skip_gain", None) is not None:
+            _widen_bias(modules[name].skip_gain, module.skip_gain)
+    return wide
+
+
+def _widen_convolution(narrow: EqualConv2d, wide: EqualConv2d, *, reads_new: bool) -> None:
+    outputs, inputs = narrow.weight.shape[:2]
+    if not reads_new:
+        wide.weight.zero_()
+    wide.weight[outputs:] = 0
+    wide.weight[:outputs, :inputs] = narrow.scaled_weight() / wide.scale  # equalised: what is stored grows with the fan-in
+    if wide.bias is not None:
+        _widen_bias(narrow.bias, wide.bias)
+
+
+def _widen_bias(narrow: Tensor, wide: Tensor) -> None:
+    wide.zero_()
+    wide[: len(narrow)] = narrow

@@ -1,4 +1,4 @@
-"""The losses of the training step, each a pure function of tensors; only the loop calls backward."""
+"""The losses of the step model, each a pure function of tensors."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from torch import Tensor
 
 from nted_step.classes import LABEL_COUNT
 
-PIXEL_KNEE = 0.5  # error, of an image range of 2, up to which the pixel loss is quadratic
+PIXEL_KNEE = 0.5  # error up to which the pixel loss is quadratic; images range over 2
 STYLE = 500.0  # published factor of the Gram term within the perceptual loss
-LEAST_LENGTH = 1e-3  # of a position's features, which the EL0 distance divides by it
-LEAST_SHARE = 0.02  # a class that the source does not show at all counts as this share, so that its loss stays finite
+LEAST_LENGTH = 1e-3  # lower bound of the length by which the EL0 distance divides a position's features
+LEAST_SHARE = 0.02  # added to every class's share, so that the loss of a class that the source does not show stays finite
 
 
 def pixel(output: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Smooth L1 between images B x 3 x H x W, every pixel counting as its weight (B x 1 x H x W) says.
+    """Smooth L1 between images B x 3 x H x W, averaged with a weight for every pixel, B x 1 x H x W.
 
-    Not published: it is for training without a pretrained perceptual network. The plain background would otherwise supply
-    most of the gradient; and unlike L1 a quadratic error prefers the mean to the median where a garment's edge is unsure.
+    Not published: it is for training without a pretrained perceptual network. Without weights the plain background would supply most
+    of the gradient. A quadratic error, unlike L1, prefers the mean to the median where the edge of a garment is uncertain.
     """
     error = F.smooth_l1_loss(output, target, beta=PIXEL_KNEE, reduction="none") / PIXEL_KNEE
     return (weight * error).sum() / (weight.sum() * output.shape[1])
@@ -56,7 +56,7 @@ def r1_penalty(output: Tensor, images: Tensor) -> Tensor:
 def feature_matching(real: tuple[Tensor, ...], fake: tuple[Tensor, ...]) -> Tensor:
     """L1 between the discriminator's features of the target and of the output, mean over blocks (Wang et al., pix2pixHD).
 
-    The offline substitute for a perceptual loss: it needs no pretrained network.
+    A substitute for a perceptual loss that needs no pretrained network.
     """
     return torch.stack([F.l1_loss(f.float(), r.detach().float()) for r, f in zip(real, fake, strict=True)]).mean()
 
@@ -69,15 +69,15 @@ def perceptual(real: tuple[Tensor, ...], fake: tuple[Tensor, ...]) -> Tensor:
 def el0_distance(real: tuple[Tensor, ...], fake: tuple[Tensor, ...], mask: Tensor | None = None) -> Tensor:
     """EL0, the distance between EfficientNet-Lite0's features of the target and of the output: B float32, lower is nearer.
 
-    At every position of every map the features are brought to unit length over their channels, and the squares of the
-    differences are summed over channels: 0 where they agree, 1 where they have nothing in common (features after a ReLU), at most
-    4. Each map's mean over its positions, where a position counts as the share of it that is person, then the mean over the maps. This is
-    LPIPS without learned weights. A person alone is compared when the features are those of the masked images.
+    At every position of every map, the features are scaled to unit length over their channels, and the squared differences are summed
+    over channels: 0 for equal features, 1 for features after a ReLU that have nothing in common, at most 4. These are averaged over
+    the positions of a map, each weighted with the share of it that is person, and then over the maps. This is LPIPS without learned
+    weights. To compare the person alone, the features must be those of the masked images.
 
     Args:
         real, fake: from ``training.efficientnet.EfficientNetFeatures``, which takes the same mask; only ``fake`` gets gradients.
-        mask: B x 1 x H x W in [0, 1] at the images' size, 1 on the person; every position counts the same when None. Without a person
-            the distance is 0.
+        mask: B x 1 x H x W in [0, 1] at the images' size, 1 on the person; None: all positions have the same weight. Without a person the
+            distance is 0.
     """
     distances = []
     for r, f in zip(real, fake, strict=True):
@@ -88,7 +88,7 @@ def el0_distance(real: tuple[Tensor, ...], fake: tuple[Tensor, ...], mask: Tenso
 
 
 def _unit(features: Tensor) -> Tensor:
-    """Unit length over channels, float32; what is shorter than LEAST_LENGTH stays shorter, so that its gradient stays bounded."""
+    """Scaled to unit length over channels, float32; features shorter than LEAST_LENGTH stay shorter, which bounds their gradient."""
     return F.normalize(features.float(), dim=1, eps=LEAST_LENGTH)
 
 
@@ -105,9 +105,9 @@ def gram(features: Tensor) -> Tensor:
 
 
 def at_sizes(image: Tensor, sizes: Iterable[tuple[int, int]], mode: str = "area") -> dict[tuple[int, int], Tensor]:
-    """An image B x C x H x W resized to each of the sizes (h, w); ``nearest`` as published, or the mean over ``area``.
+    """An image B x C x H x W resized to each of the sizes (h, w), with mode ``nearest`` as published or the mean over ``area``.
 
-    Areas that divide are averaged from the next larger size, which is the same mean over a fraction of the pixels.
+    If the next larger size is a multiple, the area is averaged from that one, which gives the same mean from fewer pixels.
     """
     resized: dict[tuple[int, int], Tensor] = {}
     last = image
@@ -125,7 +125,7 @@ def warp_by_attention(small: Tensor, attention: Tensor, distribution: Tensor) ->
     """The source carried to the target pose by extraction x distribution (NTED, the attention reconstruction loss).
 
     Args:
-        small: B x C x h' x w', the source, or anything else that lies on it, resized to the extraction's level.
+        small: B x C x h' x w', the source, or another map of it, resized to the extraction's level.
         attention: B x K x h' x w' extraction map, summing to 1 over positions.
         distribution: B x K x h x w logits over labels.
 
@@ -150,22 +150,22 @@ def attention_reconstruction(
 
 
 def _sizes(maps: tuple[Tensor, ...]) -> list[tuple[int, int]]:
-    return [tuple(one.shape[-2:]) for one in maps]
+    return [tuple(level.shape[-2:]) for level in maps]
 
 
 def _operations(attention: tuple[Tensor, ...], distribution: tuple[Tensor, ...]) -> Iterator[tuple]:
-    """Extraction, distribution, and the size of each, per operation."""
+    """For each operation its extraction and distribution maps, and the sizes of both."""
     return zip(attention, distribution, _sizes(attention), _sizes(distribution), strict=True)
 
 
 def class_reconstruction(
     source: Tensor, target: Tensor, attention: tuple[Tensor, ...], distribution: tuple[Tensor, ...], person: float
 ) -> Tensor:
-    """What a pixel wears must come from where the source wears it: attention reconstruction of class maps.
+    """Attention reconstruction of class maps: a garment in the target must come from the same garment in the source.
 
-    Not published: our figures know the class of every pixel, and a colour alone does not tell a sleeve from a trouser leg. The
-    source's class maps are carried to the target pose as its colours are; the loss is the cross-entropy to the target's,
-    with the person's pixels counting 1 + ``person`` times, mean over operations.
+    Not published: rendered figures have the class of every pixel, and colour alone does not distinguish a sleeve from a trouser leg.
+    The source's class maps are warped to the target pose like its colours. The loss is the cross-entropy to the target's classes,
+    with a weight of 1 + ``person`` for the person's pixels, mean over operations.
 
     Args:
         source, target: B x H x W int64, classes 0..15.
@@ -188,9 +188,9 @@ def class_planes(classes: Tensor) -> Tensor:
 
 
 def face_crop(image: Tensor, face: Tensor) -> Tensor:
-    """A square around the eyes, twice enlarged: image B x 3 x H x W, face B x 4 (x, y of both eyes) -> B x 3 x H/4 x H/4.
+    """A square around the eyes, enlarged twice: image B x 3 x H x W, face B x 4 (x, y of both eyes) -> B x 3 x H/4 x H/4.
 
-    The square's side is H/8; pixels beyond the canvas repeat its border. Where the eyes are hidden, a row of four -1, the crop is zeros.
+    The square's side is H/8; pixels beyond the canvas repeat its border. If the eyes are hidden, four times -1, the crop is zeros.
     """
     height, width = image.shape[-2:]
     half, side = height // 16, height // 4

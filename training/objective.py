@@ -1,4 +1,4 @@
-"""What an iteration minimises: the losses of the generator and of the discriminator over the steps that were rolled out."""
+"""The objective of an iteration: the losses of the generator and of the discriminator over the steps that were rolled out."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from torch import Tensor, nn
 
 from nted_step.classes import FACE
 from training import losses
-from training.data.figure_store import Pairs
+from training.data.pairs import Pairs
 from training.efficientnet import EfficientNetFeatures
 from training.perceptual import VGGFeatures
 from training.rollout import TrainedStep
 from training.settings import LossWeights, Settings
 
-GROUND = 0.3  # how much the background's pixels count in the EL0 loss
-FEATURES_FOR_VGG = 2.0  # weight of feature matching, as a multiple of the perceptual loss's, where it takes its place
+BACKGROUND = 0.3  # weight of the background's pixels in the EL0 loss
+FEATURES_FOR_VGG = 2.0  # weight of feature matching in place of the perceptual loss, as a multiple of that loss's weight
 
 
 def without_vgg(weights: LossWeights) -> LossWeights:
-    """The same weights where VGG19 cannot be had: feature matching takes the place of the perceptual losses."""
+    """The weights to use if VGG19 is not available: feature matching takes the place of the perceptual losses."""
     if not weights.needs_vgg:
         return weights
     return dataclasses.replace(weights, perceptual=0.0, face=0.0, features=max(weights.features, FEATURES_FOR_VGG * weights.perceptual))
@@ -32,7 +32,7 @@ class Objective:
     Args:
         settings: the run's.
         weights: the stage's factors; a loss with factor 0 is not computed.
-        vgg, efficientnet: None where no weight asks for them.
+        vgg, efficientnet: None if no weight needs them.
         device_type: "cpu" or "cuda", for autocast.
     """
 
@@ -48,14 +48,14 @@ class Objective:
 
     @property
     def adversarial(self) -> bool:
-        """Whether there is anything for a discriminator to do."""
+        """Whether any loss needs the discriminator."""
         return bool(self.weights.gan or self.weights.step or self.weights.features)
 
     def autocast(self, enabled: bool = True) -> torch.autocast:
         return torch.autocast(self.device_type, torch.bfloat16, enabled and self.settings.precision == "bfloat16")
 
     def generator(self, steps: list[TrainedStep], discriminator: nn.Module) -> tuple[Tensor, dict[str, Tensor]]:
-        """The weighted sum to go back from, and its parts. The discriminator gets no gradient."""
+        """The weighted sum, and its parts. The discriminator gets no gradient."""
         weights = self.weights
         output, target = _joined(steps)
         parts = {}
@@ -91,19 +91,19 @@ class Objective:
             parts["perceptual"] = self._vgg_loss(output, target)
         if self.weights.face and faces is not None:
             seen = (faces >= 0).all(dim=1)
-            # Without a face in the batch the loss is 0, and still hangs on the output.
+            # Without a face in the batch the loss is 0, but still depends on the output.
             crops = [losses.face_crop(image[seen], faces[seen]) for image in (output, target)]
             parts["face"] = self._vgg_loss(*crops) if seen.any() else output.sum() * 0
         return parts
 
     def _el0(self, output: Tensor, target: Tensor, steps: list[TrainedStep]) -> Tensor:
-        """The person's pixels count, and the ground around them a little, or halos would cost nothing."""
+        """EL0 over the person and, with less weight, the background, because otherwise halos would cost nothing."""
         mask = torch.cat([step.pairs.mask for step in steps])
         with torch.no_grad(), self.autocast():
             real = self.efficientnet(target)
         with self.autocast():
             fake = self.efficientnet(output)
-        return losses.el0_distance(real, fake, GROUND + (1 - GROUND) * mask).mean()
+        return losses.el0_distance(real, fake, BACKGROUND + (1 - BACKGROUND) * mask).mean()
 
     def _vgg_loss(self, output: Tensor, target: Tensor) -> Tensor:
         with torch.no_grad(), self.autocast():
@@ -113,10 +113,10 @@ class Objective:
         return losses.perceptual(real, fake) + losses.STYLE * losses.style(real, fake)
 
     def discriminator(self, steps: list[TrainedStep], discriminator: nn.Module, regularise: bool) -> tuple[Tensor, dict[str, Tensor]]:
-        """As :meth:`generator`; ``regularise`` adds R1 on both heads, in the same graph."""
+        """Like :meth:`generator`; ``regularise`` adds R1 on both heads, in the same graph."""
         output, target = _joined(steps)
         t, runs = _times(steps), _runs(steps)
-        with self.autocast():  # in one batch, but with statistics of their own
+        with self.autocast():  # one batch, but separate statistics
             verdict = discriminator(torch.cat([target, output.detach()]), 2 * runs)
         real, fake = verdict.logit.chunk(2)
         real_step, fake_step = verdict.step_logprob.chunk(2)
@@ -125,13 +125,13 @@ class Objective:
             "d_step": losses.step_prediction(real_step, t) + losses.step_prediction(fake_step, t),
         }
         total = self.weights.gan * parts["d_gan"] + self.weights.step * parts["d_step"]
-        if regularise:  # summed with the other losses into one backward, as distributed training needs
+        if regularise:  # in one backward pass with the other losses, as distributed training requires
             parts["r1"] = self._penalty(target, runs, discriminator)
             total = total + self.weights.r1 / 2 * self.settings.r1_every * parts["r1"]
         return total, parts
 
     def _penalty(self, target: Tensor, runs: int, discriminator: nn.Module) -> Tensor:
-        """R1 on both heads, in float32, as it is a second derivative."""
+        """R1 on both heads, in float32, because it is a second derivative."""
         if self.settings.r1_images:
             target, runs = target[: self.settings.r1_images], 1
         images = target.detach().requires_grad_()
@@ -140,7 +140,7 @@ class Objective:
             return losses.r1_penalty(verdict.logit, images) + losses.r1_penalty(verdict.step_logprob, images)
 
     def emphasis(self, pairs: Pairs) -> Tensor:
-        """How much every pixel counts in the pixel loss, B x 1 x h x w."""
+        """Weight of every pixel in the pixel loss, B x 1 x h x w."""
         weight = 1 + self.settings.person * pairs.mask
         if pairs.target_classes is None:
             return weight
@@ -148,7 +148,7 @@ class Objective:
 
 
 def _joined(steps: list[TrainedStep]) -> tuple[Tensor, Tensor]:
-    """Outputs and targets of all steps, one after another."""
+    """Outputs and targets of all steps, concatenated."""
     return torch.cat([step.rendering.image.float() for step in steps]), torch.cat([step.target for step in steps])
 
 
@@ -161,13 +161,13 @@ def _faces(steps: list[TrainedStep]) -> Tensor | None:
 
 
 def _runs(steps: list[TrainedStep]) -> int:
-    """Into how many equal runs the joined batch falls, for the discriminator's statistics; 1 when they are not equal."""
+    """Number of equal runs in the concatenated batch, for the discriminator's statistics; 1 if they are not equal."""
     return len(steps) if len({len(step.t) for step in steps}) == 1 else 1
 
 
 def _classes(step: TrainedStep, person: float) -> Tensor:
-    pairs, carried = step.pairs, (step.textures.attention, step.rendering.distribution)
-    return losses.class_reconstruction(pairs.source_classes, pairs.target_classes, *carried, person)
+    classes, maps = (step.pairs.source_classes, step.pairs.target_classes), (step.textures.attention, step.rendering.distribution)
+    return losses.class_reconstruction(*classes, *maps, person)
 
 
 def _attention(step: TrainedStep) -> Tensor:

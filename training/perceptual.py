@@ -1,4 +1,4 @@
-"""VGG19's features for the perceptual, style and face losses: torchvision's network and weights, fetched on first use."""
+"""VGG19's features for the perceptual, style and face losses, with torchvision's weights, downloaded at first use."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TAPS = (1, 6, 11, 20, 29)  # relu1_1, relu2_1, relu3_1, relu4_1, relu5_1 among t
 class VGGFeatures(nn.Module):
     """Images N x 3 x H x W in [-1, 1] -> features after the first ReLU of each of the five blocks, finest first.
 
-    With random weights unless ``state`` (torchvision's state dict of VGG19) is given. Never trained itself.
+    Weights are random unless ``state`` (torchvision's state dict of VGG19) is given, and are never trained.
     """
 
     def __init__(self, state: dict[str, Tensor] | None = None):
@@ -31,7 +31,7 @@ class VGGFeatures(nn.Module):
         self.layers = network.features[: TAPS[-1] + 1]
         for layer in self.layers:
             if isinstance(layer, nn.ReLU):
-                layer.inplace = False  # a tap must stay what it was
+                layer.inplace = False  # or it would overwrite a feature map
         self.register_buffer("mean", torch.tensor(MEAN).view(3, 1, 1))
         self.register_buffer("deviation", torch.tensor(DEVIATION).view(3, 1, 1))
         self.eval().requires_grad_(False)

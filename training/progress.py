@@ -1,4 +1,4 @@
-"""What a run tells people: a line now and then, and scalars and sheets for TensorBoard or Weights & Biases."""
+"""Progress reports of a run: lines on the terminal, and scalars and sheets for TensorBoard or Weights & Biases."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from PIL import Image
 
 from training.settings import Settings
 
-# What a validation may measure: its name for TensorBoard, and how the progress line says it.
+# Measures of a validation: the name for TensorBoard, and the text for the progress line.
 MEASURES = {
     "loss": ("loss", "loss {:.4f}"),
     "psnr": ("masked_psnr", "masked PSNR {:.2f} dB"),
@@ -30,8 +30,8 @@ class Iteration:
 
     Attributes:
         values: name of a loss -> its value.
-        seconds: all of it. waited: the part spent on waiting for data.
-        images: pairs that all processes have seen in it.
+        seconds: its duration. waited: the part of it spent on waiting for data.
+        images: pairs processed, over all processes.
     """
 
     values: Mapping[str, float]
@@ -41,7 +41,7 @@ class Iteration:
 
 
 class Reporter:
-    """Collects iterations and prints a line for every few of them; only the first rank has one.
+    """Collects iterations and prints a line for every few of them. Only the first rank has a reporter.
 
     Args:
         settings, run: the run's settings and folder.
@@ -51,7 +51,7 @@ class Reporter:
         self.every, self.recent = settings.log_every, []
         self.tensorboard = self.wandb = None
         if settings.tensorboard:
-            from torch.utils.tensorboard import SummaryWriter  # seconds of import, and not needed by every run
+            from torch.utils.tensorboard import SummaryWriter  # takes seconds to import, and not every run needs it
 
             self.tensorboard = SummaryWriter(str(run / "tensorboard"))
         if settings.wandb and find_spec("wandb"):
@@ -62,15 +62,19 @@ class Reporter:
             print("wandb is not installed: no report to Weights & Biases", flush=True)
 
     def add(self, iteration: Iteration, samples: int, stage: str, left: int, rates: Mapping[str, float]) -> None:
-        """``samples``: seen so far; ``stage``: for the line; ``left``: images to go in the stage; ``rates``: learning rates."""
+        """Add an iteration.
+
+        Args:
+            samples: seen so far. stage: the beginning of the line. left: images left in the stage. rates: learning rates by name.
+        """
         self.recent.append(iteration)
         if len(self.recent) < self.every:
             return
-        spent = sum(one.seconds for one in self.recent)
-        speed = sum(one.images for one in self.recent) / spent
-        wait = sum(one.waited for one in self.recent) / spent
-        names = {name: None for one in self.recent for name in one.values}
-        means = {name: float(np.mean([one.values[name] for one in self.recent if name in one.values])) for name in names}
+        spent = sum(iteration.seconds for iteration in self.recent)
+        speed = sum(iteration.images for iteration in self.recent) / spent
+        wait = sum(iteration.waited for iteration in self.recent) / spent
+        names = {name: None for iteration in self.recent for name in iteration.values}
+        means = {name: float(np.mean([iteration.values[name] for iteration in self.recent if name in iteration.values])) for name in names}
         losses = "  ".join(f"{name} {value:.4f}" for name, value in means.items())
         print(f"{stage}  {speed:.1f} images/s  {_minutes(left / speed)} left  data wait {wait:.1%}  {losses}", flush=True)
         self._scalars({f"loss/{name}": value for name, value in means.items()}, samples)
@@ -80,12 +84,17 @@ class Reporter:
         self.recent.clear()
 
     def validated(self, numbers: Mapping[str, float], sheet: Path, samples: int, first_loss: float | None) -> None:
-        """``numbers``: names of MEASURES and their values; ``first_loss``: of the validation before the first iteration, where there was one."""
+        """Report a validation.
+
+        Args:
+            numbers: values by their names in MEASURES. sheet: path of its picture. samples: seen so far.
+            first_loss: of the validation before the first iteration, if there was one.
+        """
         before = f" ({first_loss:.4f} before the first iteration)" if samples and first_loss is not None else ""
-        told = [
+        texts = [
             f"{text.format(numbers[name])}{before if name == 'loss' else ''}" for name, (_, text) in MEASURES.items() if name in numbers
         ]
-        print(f"validation at {samples} samples: {', '.join(told)}, {sheet}", flush=True)
+        print(f"validation at {samples} samples: {', '.join(texts)}, {sheet}", flush=True)
         self._scalars({f"validation/{MEASURES[name][0]}": value for name, value in numbers.items()}, samples)
         with Image.open(sheet) as image:
             pixels = np.array(image)

@@ -1,4 +1,4 @@
-"""Training settings: YAML read into frozen dataclasses; an unknown key is an error."""
+"""Training settings: frozen dataclasses read from YAML; an unknown key is an error."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ class SettingsError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class LossWeights:
-    """Factor of each loss; 0 leaves it out."""
+    """Factor of each loss; 0 disables it."""
 
     pixel: float = 10.0  # smooth L1 between output and degraded target
     attention: float = 15.0  # attention reconstruction
-    classes: float = 0.0  # attention reconstruction of class maps, where the data has them
+    classes: float = 0.0  # attention reconstruction of class maps, if the data has them
     gan: float = 0.0  # adversarial, generator and discriminator
     step: float = 0.0  # step prediction, generator and discriminator
     features: float = 0.0  # discriminator feature matching
     el0: float = 0.0  # EL0 distance: features of EfficientNet-Lite0, whose weights come as a package
-    perceptual: float = 0.0  # VGG19 features (L1) plus style (Gram x 500); without its weights feature matching takes its place
-    face: float = 0.0  # the same on a crop around the eyes, where the data says where they are
+    perceptual: float = 0.0  # VGG19 features (L1) plus style (Gram x 500); feature matching if its weights are missing
+    face: float = 0.0  # the same on a crop around the eyes, if the data has their positions
     r1: float = 10.0  # gamma of R1 on the adversarial logit and on the step head
 
     @property
@@ -40,9 +40,9 @@ class LossWeights:
 class CarrierLossWeights:
     """Factor of each loss of a carrier; see :mod:`training.carrier_losses`."""
 
-    place: float = 1.0  # smooth L1 of the place in the photo, where the surface is known
+    place: float = 1.0  # smooth L1 of the place in the photo, if the surface is known
     person: float = 2.0  # cross-entropy of the person in the target pose
-    seen: float = 1.0  # and of what the photo shows of it
+    seen: float = 1.0  # and of whether the photo shows the place
     classes: float = 1.0  # and of the 16 classes
     mask: float = 1.0  # and of the person in the photo
     photo: float = 3.0  # L1 between the carried photo and the truth
@@ -50,22 +50,22 @@ class CarrierLossWeights:
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """A part of the run with its own canvas and losses; stages follow each other, growing the generator where needed."""
+    """A part of the run with its own canvas and losses; the generator grows from one stage to the next where needed."""
 
     height: int = 256  # canvas height in pixels, 16 times a power of two
     samples: int = 100_000  # training samples (one sample is one step of one pair)
-    minutes: float = 0.0  # of training, over all sittings, after which the stage ends even if samples are left; 0: no bound
+    minutes: float = 0.0  # of training, over all sessions, after which the stage ends even if samples are left; 0: no limit
     batch: int = 16  # pairs a process (GPU) handles at a time
-    accumulate: int = 1  # batches whose gradients are added up for one update; effective batch = batch x accumulate x processes
+    accumulate: int = 1  # batches whose gradients are accumulated for one update; effective batch = batch x accumulate x processes
     rollout: str = "chains"  # chains | window (three steps, every step trained equally often) | published (three steps, t in 0..steps-3)
     symmetric: bool = False  # window, published: the batch's second half is its first in the other direction
-    pool: int = 1  # chains kept, times the batch; each iteration visits a batch of them
-    stride: int = 1  # a visited chain moves on by 1..stride steps
+    pool: int = 1  # number of chains, as a multiple of the batch; each iteration visits a batch of them
+    stride: int = 1  # a visited chain advances by 1..stride steps
     lr: float = 2e-3  # Adam learning rate of G at the start of the stage
     lr_end: float = 5e-4  # and at its end (cosine between)
-    warmup: int = 2000  # samples over which the rate rises to that start; Adam's first updates are large whatever the gradient
+    warmup: int = 2000  # samples over which the rate rises to lr, because Adam's first updates are large whatever the gradient
     lr_d: float = 1e-3  # Adam learning rate of D
-    beta1: float = 0.0  # Adam's first moment decay, G and D: 0 as published for a game, 0.9 where there is no discriminator
+    beta1: float = 0.0  # Adam's first moment decay, G and D: 0 as published for GANs, 0.9 without a discriminator
     weights: LossWeights = LossWeights()
 
 
@@ -76,8 +76,8 @@ class Figures:
     people: int = 3000  # number of people, seeds ``seed`` and up (below 9,000,000)
     poses: int = 4  # poses per person
     seed: int = 0  # first person seed
-    supersize: int = 128  # least height at which figures are drawn before they are averaged down to the canvas
-    live: bool = False  # rendered while training goes on, by ``workers`` processes, and kept on the training device
+    supersize: int = 128  # least height at which figures are rendered before they are averaged down to the canvas
+    live: bool = False  # rendered during training, by ``workers`` processes, and kept on the training device
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,24 +85,24 @@ class Settings:
     """Everything a training run depends on."""
 
     preset: str = "lite"  # model preset of nted_step.config, or carrier
-    carrier: str = ""  # folder of a trained carrier; without one the model is trained, and exported, to carry nothing
+    carrier: str = ""  # folder of a trained carrier; without one the model is trained and exported to carry nothing
     carrying: CarrierLossWeights = CarrierLossWeights()  # of a carrier's own training
-    only_mask: bool = False  # train a carrier's decoder of the photo's mask alone, from init, on one process; the rest stays as it is
-    init: str = ""  # weights folder to start from, of the preset's shape or of one with fewer channels; random numbers when empty
-    drop_finer: bool = False  # give up what init has learned at levels above the first stage's canvas; otherwise that is an error
+    only_mask: bool = False  # train a carrier's mask decoder alone, starting from init, on one process; the rest stays as it is
+    init: str = ""  # weights folder to start from, of the preset's shape or with fewer channels; random weights if empty
+    drop_finer: bool = False  # discard what init has learned at levels above the first stage's canvas; otherwise that is an error
     seed: int = 0  # of initial weights, noise and data order
-    steps: int = 0  # coarse-to-fine steps of the model; 0: as many as the preset has
-    data: str = ""  # folder written by training.deepfashion.prepare; rendered figures when empty
-    workers: int = 2  # processes that read prepared data or render live figures, for each training process; 0: the training process itself
+    steps: int = 0  # coarse-to-fine steps of the model; 0: the preset's
+    data: str = ""  # folder written by python -m training prepare; rendered figures if empty
+    workers: int = 2  # processes that read prepared data or render live figures, per training process; 0: the training process itself
     augment: bool = True  # prepared data: random enlarge-and-crop (1..1.1), pairs in both directions
     data_dir: str = "runs/data"  # where rendered figures are kept
     figures: Figures = Figures()
     stages: tuple[Stage, ...] = ()
     d_channels: int = 16  # discriminator channels at the canvas; doubled per level
-    d_channels_max: int = 128  # and their upper bound
+    d_channels_max: int = 128  # and its upper bound
     precision: str = "float32"  # of both networks' arithmetic: float32, or bfloat16 by autocast (weights and R1 stay float32)
     person: float = 3.0  # how much more a person's pixels count in the pixel loss than the background's
-    face: float = 0.0  # and how much more again a face's, where class maps tell it
+    face: float = 0.0  # and how much more the face's pixels count in addition, if there are class maps
     beta2: float = 0.99  # Adam's second moment decay, G
     beta2_d: float = 0.0  # and D; 0: as G
     compile: bool = False  # compile G's forward and backward (never D: R1 is a second derivative)
@@ -110,19 +110,19 @@ class Settings:
     time_ramp: int = 0  # samples over which a warm start's time embedding rises to its full share (init of a one-step model)
     extraction_lr: float = 10.0  # factor on the learning rate of the extraction filters (see Trainer._parameter_groups)
     r1_every: int = 16  # optimizer steps of D between two R1 penalties
-    r1_images: int = 0  # real images of a batch that a penalty looks at; 0: all
-    ema_samples: int = 6000  # samples after which an old weight counts half in the exponential moving average
+    r1_images: int = 0  # real images of a batch that a penalty uses; 0: all
+    ema_samples: int = 6000  # half-life of the exponential moving average, in samples
     save_minutes: float = 5.0  # minutes between checkpoints
     sheet_minutes: float = 10.0  # minutes between validations, each with a sheet
-    validation_people: int = 24  # pairs that a validation looks at, all of people whom no run trains on
+    validation_people: int = 24  # pairs of a validation, all of people that no run trains on
     log_every: int = 20  # iterations between two progress lines
     tensorboard: bool = False  # write scalars and sheets for TensorBoard into the run's folder
-    wandb: str = ""  # project of Weights & Biases to report to as well, where wandb is installed
+    wandb: str = ""  # project of Weights & Biases to report to as well, if wandb is installed
 
 
 def load_settings(path: str | Path, overrides: Sequence[str] = ()) -> Settings:
-    """Read a YAML file; ``overrides`` are ``key=value`` with dots into tables and lists (``stages.0.samples=1000``); a star
-    stands for every item of a list (``stages.*.weights.gan=0``).
+    """Read a YAML file; ``overrides`` are ``key=value`` with dots between the keys of tables and lists (``stages.0.samples=1000``); a
+    star stands for every item of a list (``stages.*.weights.gan=0``).
 
     Raises SettingsError naming the file and key.
     """

@@ -4,21 +4,21 @@ One process:
 
     python -m training train --config training/configs/tiny_figures.yaml
 
-Four GPUs of one machine (``batch`` counts per process, so the effective batch is four times as large; torchrun
-would take ``--run`` for an option of its own, so it is ``--output`` here):
+Four GPUs of one machine (``batch`` is per process, so the effective batch is four times as large; torchrun has an option ``--run`` of
+its own, so here it is ``--output``):
 
     torchrun --nproc_per_node=4 --max-restarts=3 -m training.train --config training/configs/fashion_256.yaml --output runs/fashion_256
 
-Two machines with eight GPUs each, the same command on both, HOST being the first one's name; the run's folder is read and
-written by the first machine alone, the data must be on both:
+Two machines with eight GPUs each, the same command on both, HOST being the name of the first; only the first machine reads and
+writes the run's folder, but both need the data:
 
     torchrun --nnodes=2 --nproc_per_node=8 --rdzv_backend=c10d --rdzv_endpoint=HOST:29500 --rdzv_id=nted --max-restarts=3 \\
         -m training.train --config training/configs/fashion_256.yaml --output runs/fashion_256
 
 Two processes on the CPU: torchrun --nproc_per_node=2 -m training.train --device cpu ...
 
-Goes on from the newest checkpoint in the run's folder when there is one. Ctrl+C, and being terminated, save first. A loss that
-is not finite on any rank stops all of them with status 1; the last checkpoint stays.
+Continues from the newest checkpoint in the run's folder if there is one. Ctrl+C and SIGTERM save a checkpoint first. A loss that is not
+finite on any rank stops all ranks with status 1; the last checkpoint stays.
 """
 
 from __future__ import annotations
@@ -32,15 +32,17 @@ from pathlib import Path
 
 import torch
 
+from nted_step.command_line import INTERRUPTED, report_error
 from nted_step.pipeline import choose_device
 from training.carrier_trainer import CarrierTrainer
 from training.distributed import Ranks, joined
 from training.memory import keep_freed_memory
 from training.run import DivergedError
-from training.settings import Settings, SettingsError, load_settings
+from training.settings import Settings, load_settings
 from training.trainer import Trainer
 
-CARRIER = "carrier"  # the preset that is not a generator's
+CARRIER = "carrier"  # the preset that trains a carrier instead of a generator
+DIVERGED = 1  # exit status
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -62,9 +64,8 @@ def main(arguments: list[str] | None = None) -> int:
         settings = load_settings(options.config, options.set)
         with joined(choose_device(options.device)) as (ranks, device):
             return _train(settings, options.run or Path("runs", Path(options.config).stem), device, ranks)
-    except (SettingsError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    except ValueError as error:
+        return report_error(error)
 
 
 def _train(settings: Settings, run: Path, device: torch.device, ranks: Ranks) -> int:
@@ -72,18 +73,17 @@ def _train(settings: Settings, run: Path, device: torch.device, ranks: Ranks) ->
     try:
         finished = trainer.run(stop_requested())
     except DivergedError as error:
-        print(f"error: {error}; the last checkpoint is kept", file=sys.stderr)
-        return 1
+        return report_error(f"{error}; the last checkpoint is kept", DIVERGED)
     except KeyboardInterrupt:
         print("stopped without saving; the last checkpoint is kept", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     if ranks.first:
         print("finished" if finished else "stopped; saved", flush=True)
     return 0
 
 
 def stop_requested() -> Callable[[], bool]:
-    """Whether Ctrl+C or a termination was asked for. A second Ctrl+C does not wait for the iteration and the saving."""
+    """A function that tells whether Ctrl+C or SIGTERM came. A second Ctrl+C does not wait for the iteration and the checkpoint."""
     asked = threading.Event()
 
     def handle(number: int, frame: object) -> None:
@@ -91,7 +91,7 @@ def stop_requested() -> Callable[[], bool]:
             raise KeyboardInterrupt
         asked.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell started us in the background, SIGINT ignored
+    for number in (signal.SIGINT, signal.SIGTERM):  # also if a shell started us in the background with SIGINT ignored
         signal.signal(number, handle)
     return asked.is_set
 

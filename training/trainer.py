@@ -1,4 +1,4 @@
-"""Training of the step model: growing stages, rollouts, generator and discriminator. Losses are elsewhere and pure."""
+"""Training of the step model: growing stages, rollouts, generator and discriminator."""
 
 from __future__ import annotations
 
@@ -18,27 +18,24 @@ from nted_step.carrier import Carrier
 from nted_step.config import NTEDStepConfig, preset
 from nted_step.generator import Generator
 from nted_step.weights import load_carrier, load_weights
-from training.cuda.blur import smooth_on_gpu
-from training.cuda.graphs import GraphedGenerator
-from training.data.figure_stream import LiveFigures
+from training.cuda import GraphedGenerator, choose_blurs
 from training.data.stores import training_store, validation_store
 from training.discriminator import COARSEST, Discriminator
 from training.distributed import Ranks, without_averaging
 from training.efficientnet import open_efficientnet
 from training.evaluation.metrics import NotAvailable
-from training.growing import at_stage, stage_config
+from training.growing import EXTRACTION, at_stage, can_widen, stage_config, widen
 from training.objective import Objective, without_vgg
 from training.perceptual import VGGFeatures, open_vgg
 from training.progress import Iteration
-from training.rollout import Carrying, ChainRollout, WindowRollout
+from training.rollout import ChainRollout, PairCarrier, Rollout, WindowRollout
 from training.run import Run
 from training.settings import LossWeights, Settings
 from training.validation import validate
-from training.widening import can_widen, widen
 
 
 def model_config(settings: Settings) -> NTEDStepConfig:
-    """The finished model of a run; without a carrier it carries nothing, whatever the preset. Raises ValueError for an unknown preset."""
+    """Configuration of a run's finished model; without a carrier it carries nothing, whatever the preset. Raises ValueError."""
     config = preset(settings.preset)
     if settings.carrier and not config.carries:
         raise ValueError(f"the preset {settings.preset!r} does not carry the photo's pixels: leave 'carrier' out")
@@ -58,7 +55,7 @@ class Trainer(Run):
         self.carrier = self._open_carrier()
         self.vgg = self._open_vgg()
         self.efficientnet = open_efficientnet(device) if any(stage.weights.el0 for stage in settings.stages) else None
-        self.time_scale = 1.0  # that the generator started with
+        self.time_scale = 1.0  # of the generator that the run started with
         self.timed: Callable[[str], AbstractContextManager] = lambda part: nullcontext()  # around each part of an iteration
         self._resume()
 
@@ -66,7 +63,7 @@ class Trainer(Run):
         self._enter_stage(self._first_generator())
 
     def _open_carrier(self) -> Carrier | None:
-        """The carrier that a model which carries is trained with, as it will be used: it is not trained along."""
+        """The trained carrier of a model that carries, used as it will be after training; its weights stay fixed."""
         if not self.final.carries:
             return None
         return load_carrier(self.settings.carrier).build().to(self.device, memory_format=torch.channels_last)
@@ -80,13 +77,13 @@ class Trainer(Run):
             raise ValueError(f"{self.settings.init}: not weights of the preset {self.settings.preset!r}, nor of one with fewer channels")
         self.time_scale = weights.config.time_scale
         if self.time_scale < 1 and not self.settings.time_ramp:
-            raise ValueError(f"{self.settings.init}: a one-step model; say with time_ramp over how many samples its time embedding rises")
-        generator = at_stage(weights.build(), weights.config, height, lose=self.settings.drop_finer)
+            raise ValueError(f"{self.settings.init}: a one-step model; set time_ramp, the samples over which its time embedding rises")
+        generator = at_stage(weights.build(), weights.config, height, discard=self.settings.drop_finer)
         target = dataclasses.replace(stage_config(self.final, height), time_scale=self.time_scale)
         return generator if generator.config == target else widen(generator, target)
 
     def _open_vgg(self) -> VGGFeatures | None:
-        """The perceptual network, on all ranks or on none; None also where no stage asks for it."""
+        """The perceptual network, on all ranks or on none; also None if no stage needs it."""
         if not any(stage.weights.needs_vgg for stage in self.settings.stages):
             return None
         vgg, reason = None, ""
@@ -107,11 +104,11 @@ class Trainer(Run):
 
     @property
     def weights(self) -> LossWeights:
-        """The stage's, with feature matching in the place of what cannot be had."""
+        """The stage's loss weights, with feature matching in place of perceptual losses that are not available."""
         return self.stage.weights if self.vgg is not None else without_vgg(self.stage.weights)
 
     def _enter_stage(self, generator: Generator, ema: Generator | None = None) -> None:
-        """Build everything that a stage needs around a generator of its canvas."""
+        """Build everything that a stage needs around a generator at its canvas."""
         layout = torch.channels_last
         self.generator = generator.to(self.device, memory_format=layout).train().requires_grad_(True)
         self.ranks.same(self.generator)
@@ -121,60 +118,61 @@ class Trainer(Run):
         self.discriminator.to(self.device, memory_format=layout)
         self.ranks.same(self.discriminator)
         if self.device.type == "cuda":
-            smooth_on_gpu(self.generator, self.discriminator)
+            choose_blurs(self.generator, self.discriminator)
         if self.settings.compile and generator._compiled_call_impl is None:
             generator.compile()
         self.wrapped_g, self.wrapped_d = (self.ranks.wrap(module, self.device) for module in (self.generator, self.discriminator))
         beta2_d = self.settings.beta2_d or self.settings.beta2
-        # Fused: one pass over a tensor instead of a dozen, which pays on a CPU as well.
+        # Fused: one pass over a tensor instead of a dozen, which is faster on a CPU as well.
         betas_g, betas_d = (self.stage.beta1, self.settings.beta2), (self.stage.beta1, beta2_d)
         self.optimizer_g = torch.optim.Adam(self._parameter_groups(), self.stage.lr, betas=betas_g, fused=True)
         self.optimizer_d = torch.optim.Adam(self.discriminator.parameters(), self.stage.lr_d, betas=betas_d, fused=True)
         self.d_updates = 0
         vgg, efficientnet = (self.vgg if self.weights.needs_vgg else None), (self.efficientnet if self.weights.el0 else None)
         self.objective = Objective(self.settings, self.weights, vgg, self.device.type, efficientnet)
-        with self.ranks.one_after_the_first():  # the first renders the figures that are not on disk yet
+        with self.ranks.one_after_the_first():  # the first renders the figures that are not yet on disk
             self._open_store(config)
             self.validation = validation_store(self.settings, config, self.settings.validation_people) if self.ranks.first else None
         self.rollout = self._rollout(config)
         if self.settings.graphs:
-            self._record()
+            self._record_graphs()
         if self.ranks.first:
             print(
-                f"stage {self.progress.stage}: {config.size[0]}x{config.size[1]}, {self.stage.rollout}, effective batch {self.effective_batch} = "
+                f"stage {self.progress.stage}: {config.size[0]}x{config.size[1]}, {self.stage.rollout}, "
+                f"effective batch {self.effective_batch} = "
                 f"{self.stage.batch} pairs x {self.stage.accumulate} accumulated x {self.ranks.count} processes",
                 flush=True,
             )
 
-    def _record(self) -> None:
-        """Call the generator as CUDA graphs from now on; nothing else may use the device while they are recorded."""
+    def _record_graphs(self) -> None:
+        """Replace the generator by its CUDA graphs; nothing else may use the device while they are recorded."""
         autocast = torch.autocast("cuda", torch.bfloat16, self.settings.precision == "bfloat16", cache_enabled=False)
-        with self.store.still() if isinstance(self.store, LiveFigures) else nullcontext():
+        with self.store.pause():
             self.wrapped_g = GraphedGenerator(self.generator, self.stage.batch, autocast)
 
     def _open_store(self, config: NTEDStepConfig) -> None:
-        """Another canvas needs another store; live figures are then rendered no more at the old one."""
+        """Open the store of this canvas, if it is not open already, and close the one of the former canvas."""
         if self.store is not None and self.store_size == config.size:
             return
         self._close_store()
         self.store, self.store_size = training_store(self.settings, config, self.ranks, self.device), config.size
 
-    def _rollout(self, config: NTEDStepConfig) -> WindowRollout | ChainRollout:
+    def _rollout(self, config: NTEDStepConfig) -> Rollout:
         arguments, stage = (config, self.store, self.rng, self.stage.batch), self.stage
-        carrying = Carrying(self.carrier, self.rng, self.device) if self.carrier else None
+        carrier = PairCarrier(self.carrier, self.rng, self.device) if self.carrier else None
         if stage.rollout == "chains":
-            return ChainRollout(*arguments, stage.pool, stage.stride, self.device, carrying)
-        return WindowRollout(*arguments, published=stage.rollout == "published", symmetric=stage.symmetric, carrying=carrying)
+            return ChainRollout(*arguments, stage.pool, stage.stride, self.device, carrier)
+        return WindowRollout(*arguments, published=stage.rollout == "published", symmetric=stage.symmetric, carrier=carrier)
 
     def _parameter_groups(self) -> list[dict[str, Any]]:
-        """The extraction filters learn faster than the rest.
+        """Parameter groups with a higher learning rate for the extraction filters.
 
-        They act on features of unit length and are scaled down by their fan-in, so that their logits start near zero and
-        the attention near uniform. At the common rate it takes thousands of updates until an extraction looks anywhere.
+        These act on features of unit length and are scaled down by their fan-in, so their logits start near zero and the attention
+        near uniform. At the common rate it takes thousands of updates until an extraction attends to anything.
         """
         named = list(self.generator.named_parameters())
-        fast = [p for name, p in named if "semantic_extraction_filter" in name]
-        rest = [p for name, p in named if "semantic_extraction_filter" not in name]
+        fast = [p for name, p in named if EXTRACTION in name]
+        rest = [p for name, p in named if EXTRACTION not in name]
         return [{"params": rest, "factor": 1.0}, {"params": fast, "factor": self.settings.extraction_lr}]
 
     def _next_stage(self) -> None:
@@ -183,7 +181,7 @@ class Trainer(Run):
         if config.size == self.generator.config.size:
             self._enter_stage(self.generator, self.ema)
         else:
-            # Grown from the moving average, which is the better generator; its copy starts the new average.
+            # Grown from the moving average, which is the better generator; the new average starts as its copy.
             self._enter_stage(at_stage(self.ema.cpu(), self.final, config.size[0]))
 
     def _d_channels(self, height: int) -> dict[int, int]:
@@ -191,7 +189,7 @@ class Trainer(Run):
         return {level: min(self.settings.d_channels << i, self.settings.d_channels_max) for i, level in enumerate(levels)}
 
     def iterate(self) -> dict[str, float]:
-        """One iteration: roll out and add up gradients for each part of the batch, update G, D and the average."""
+        """One iteration: accumulate gradients over the parts of the batch, then update G, D and the moving average."""
         began = time.monotonic()
         self._set_learning_rate()
         adversarial, parts = self.objective.adversarial, self.stage.accumulate
@@ -225,7 +223,7 @@ class Trainer(Run):
                 self.optimizer_d.step()
                 self.d_updates += 1
             self._update_average(count)
-        # All numbers at once: a GPU would otherwise be waited for at every one of them.
+        # All numbers at once, so that the CPU waits for a GPU only once.
         means = dict(zip(values, torch.stack([torch.stack(several).mean() for several in values.values()]).tolist(), strict=True))
         rates = {"g": self.optimizer_g.param_groups[0]["lr"], "d": self.optimizer_d.param_groups[0]["lr"]}
         iteration = Iteration(means, time.monotonic() - began, self.rollout.take_waited(), images * self.ranks.count)
@@ -282,11 +280,11 @@ def _check(settings: Settings) -> None:
         if stage.rollout not in ("chains", "window", "published"):
             raise ValueError(f"rollout must be chains, window or published, not {stage.rollout!r}")
     if settings.compile and settings.time_ramp:
-        raise ValueError("compile and time_ramp exclude each other: every new share would compile anew; compile after the ramp")
+        raise ValueError("compile and time_ramp exclude each other: each new value of the ramp compiles again; compile after the ramp")
 
 
 def _check_graphs(settings: Settings, device: torch.device, ranks: Ranks) -> None:
-    """Raises ValueError for what recorded graphs cannot do."""
+    """Raises ValueError for settings that recorded graphs cannot support."""
     if not settings.graphs:
         return
     if device.type != "cuda" or ranks.count > 1:

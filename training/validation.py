@@ -1,4 +1,4 @@
-"""A quick look during training: the whole chain of steps from noise on people the model has not seen."""
+"""Validation during training: the whole chain of steps, from noise, on people that no run trains on."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from nted_step.sampler import sample
 from nted_step.schedule import degrade, ladder, seeded_noise, start_image
 from training import losses
 from training.carrier_losses import carry_pairs
-from training.data.figure_store import FigureStore, Pairs
+from training.data.pairs import Pairs, PeopleStore
 from training.evaluation.metrics import psnr, to_bytes
 
 SHOWN = 12  # people on a sheet
@@ -37,12 +37,12 @@ def masked_psnr(image: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Validation:
-    """How good a generator is on people it has not seen.
+    """Quality of a generator on unseen people.
 
     Attributes:
         loss: the pixel loss of training, mean over all steps of the chain from noise.
-        psnr, copied: mean masked PSNR in dB of the last step, and of the copied source.
-        sheet: a picture of some of the people.
+        psnr, copied: mean masked PSNR in dB of the last step, and of the source copied unchanged.
+        sheet: path of a picture of some of the people.
     """
 
     loss: float
@@ -53,12 +53,14 @@ class Validation:
 
 @torch.no_grad()
 def validate(
-    generator: Generator, store: FigureStore, device: torch.device, sheet: Path, emphasis: Callable[[Pairs], Tensor],
+    generator: Generator, store: PeopleStore, device: torch.device, sheet: Path, emphasis: Callable[[Pairs], Tensor],
     carrier: Carrier | None = None,
 ) -> Validation:  # fmt: skip
-    """Run the whole chain on everybody in the store and write ``sheet``; ``emphasis`` is the objective's."""
-    people = np.arange(store.people)
-    pairs = store.pairs(people, np.zeros_like(people), np.ones_like(people))
+    """Run the whole chain on the first pair of everyone in the store, and write ``sheet``.
+
+    ``emphasis``: pixel weights, see :meth:`training.objective.Objective.emphasis`.
+    """
+    pairs = store.first_pairs()
     outputs = chain(Eager(generator), pairs, device, carried=carry_pairs(carrier, pairs, device) if carrier else None)
     weight = emphasis(pairs)
     steps = zip(outputs[1:], ladder(generator.config)[1:], strict=True)
@@ -73,21 +75,21 @@ def validate(
 def chain(execution: Execution, pairs: Pairs, device: torch.device, batch: int = 12, carried: Carried | None = None) -> list[Tensor]:
     """All steps 0..steps of every pair, from the noise of seed 0; each N x 3 x H x W on the CPU.
 
-    ``carried``: of the pairs, for a generator that carries.
+    ``carried``: the carried pixels of the pairs, for a generator that carries.
     """
     parts, config = [], execution.generator.config
     for index in torch.arange(len(pairs)).split(batch):
-        some = pairs.select(index)
-        source, skeleton = some.source.to(device), some.skeleton.to(device)
+        batch_pairs = pairs.select(index)
+        source, skeleton = batch_pairs.source.to(device), batch_pairs.skeleton.to(device)
         start = start_image(source, seeded_noise(0, config.size).to(device), config)
-        here = carried.select(index) if carried else None
-        outputs = sample(execution, Person(source, execution), skeleton, start, carried=here)
+        batch_carried = carried.select(index) if carried else None
+        outputs = sample(execution, Person(source, execution), skeleton, start, carried=batch_carried)
         parts.append([output.image.cpu() for output in outputs])
     return [torch.cat(step) for step in zip(*parts, strict=True)]
 
 
 def save_sheet(path: Path, pairs: Pairs, outputs: list[Tensor], shown: int = SHOWN, height: int = 256) -> None:
-    """One row a person: source, pose, some steps, truth."""
+    """One row per person: source, pose, some steps, truth."""
     last = len(outputs) - 1
     columns = [pairs.source, pairs.skeleton[:, :3] * 2 - 1, *(outputs[min(k, last)] for k in SHOWN_STEPS), pairs.target]
     scale = max(1, height // pairs.source.shape[-2])
@@ -99,7 +101,7 @@ def save_sheet(path: Path, pairs: Pairs, outputs: list[Tensor], shown: int = SHO
 
 
 def save_rows(path: Path, columns: list[Tensor], scale: int) -> None:
-    """One row a person: the columns' images B x 3 x h x w in [-1, 1], enlarged."""
+    """One row per person: each column's images B x 3 x h x w in [-1, 1], enlarged."""
     large = [F.interpolate(column.float(), scale_factor=scale, mode="nearest") for column in columns]
     rows = [np.concatenate([to_uint8(column[i]) for column in large], axis=1) for i in range(len(large[0]))]
     _save_picture(path, np.concatenate(rows))

@@ -14,7 +14,7 @@ from nted_step.bundled import WEIGHTS
 from nted_step.pipeline import NTEDStepPipeline
 from training.evaluation import swaps
 from training.evaluation.swap_cases import SAME, CaseError, find_case
-from training.evaluation.swaps import NO_SWAP, PASTE, SWAP, Tried, evaluate, save_sheet, try_case
+from training.evaluation.swaps import NO_SWAP, PASTE, SWAP, SwapTrial, evaluate, save_sheet, try_case
 from training.figures.person import sample_person
 
 SIZE = (64, 44)
@@ -52,7 +52,7 @@ def test_a_person_without_a_match_is_named(monkeypatch):
 
 
 def test_the_answer_itself_scores_best_and_no_swap_worst(cases):
-    tried = [Tried(case, {"answer": case.truth, "plain": case.plain}, {}, 0.0) for case in cases]
+    tried = [SwapTrial(case, {"answer": case.truth, "plain": case.plain}, {}, 0.0) for case in cases]
     rows = swaps._rows(tried)
     assert rows["answer"]["inside"] == rows["answer"]["outside"] == pytest.approx(100)
     assert rows["answer"]["colour"] == 0 and rows["plain"]["colour"] > 3
@@ -62,7 +62,7 @@ def test_the_answer_itself_scores_best_and_no_swap_worst(cases):
 def test_numbers_inside_and_outside_by_hand(cases):
     case = dataclasses.replace(cases[0], truth=torch.zeros_like(cases[0].truth))
     image = torch.where(case.inside, 51, 0).to(torch.uint8).expand(3, -1, -1)  # off by 0.2 inside: 20 log10(5) dB
-    row = swaps._rows([Tried(case, {"x": image}, {"x": 2.0}, 0.0)])["x"]
+    row = swaps._rows([SwapTrial(case, {"x": image}, {"x": 2.0}, 0.0)])["x"]
     assert row["inside"] == pytest.approx(13.979, abs=1e-3) and row["outside"] == pytest.approx(100) and row["seconds"] == 2
 
 
@@ -118,7 +118,7 @@ def test_evaluate_command_answers_in_one_line(tiny_weights, capsys, change, mess
 
 def test_the_sheet_shows_wearer_donor_pose_and_answer(cases, tmp_path):
     case = cases[0]
-    save_sheet(tmp_path / "sheet.png", [Tried(case, {NO_SWAP: case.plain}, {}, 0.0)])
+    save_sheet(tmp_path / "sheet.png", [SwapTrial(case, {NO_SWAP: case.plain}, {}, 0.0)])
     with Image.open(tmp_path / "sheet.png") as sheet:
         cells = np.split(np.array(sheet), 5, axis=1)
     for place, picture in ((0, case.wearer), (1, case.donor), (3, case.plain), (4, case.truth)):

@@ -39,8 +39,13 @@ def test_rows_are_trained_once_and_stand_in_one_table(plan, tmp_path, capsys, mo
 
 @pytest.mark.parametrize(
     "change,message",
-    [({"rows": {"a": [], "b": ["stages.0.samples=9"]}}, "differ in budget"), ({"rows": {"a": [], "b": ["seed=9"]}}, "differ in seed"), ({"rows": {"a": ["no=1"]}}, "unknown setting 'no'"), ({"row": {}}, "expected the keys")],
-)  # fmt: skip
+    [
+        ({"rows": {"a": [], "b": ["stages.0.samples=9"]}}, "differ in budget"),
+        ({"rows": {"a": [], "b": ["seed=9"]}}, "differ in seed"),
+        ({"rows": {"a": ["no=1"]}}, "unknown setting 'no'"),
+        ({"row": {}}, "expected the keys"),
+    ],
+)
 def test_unfair_and_unreadable_plans_are_refused(plan, change, message):
     plan.write_text(yaml.safe_dump(yaml.safe_load(plan.read_text()) | change))
     with pytest.raises(SettingsError, match=message):

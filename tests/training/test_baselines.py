@@ -14,7 +14,7 @@ def test_limbs_stay_where_the_pose_stays_and_move_where_it_moves(standing):
     warped = limb_warp(source, standing, standing)
     x, y = standing.xy[3].round().astype(int)
     assert torch.allclose(warped[:, y, x], source[:, y, x], atol=1e-3), "a pixel on a bone that did not move"
-    moved = Pose(standing.xy + [3, -2], standing.visible)
+    moved = Pose(np.add(standing.xy, [3, -2]), standing.visible)
     assert torch.allclose(limb_warp(source, standing, moved)[:, y - 2, x + 3], source[:, y, x], atol=1e-3)
 
 

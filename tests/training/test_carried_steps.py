@@ -18,20 +18,20 @@ from nted_step.weights import CarrierState, Weights, load_weights, save_carrier,
 from tests.conftest import TINY, TinyCarrierConfig
 from training import train
 from training.carrier_losses import carry_pairs, place_error, predict
-from training.data.figure_store import FigureStore, Pairs, figure_store
+from training.data.figure_store import FigureStore, figure_store
+from training.data.pairs import Pairs
 from training.efficientnet import open_efficientnet
 from training.evaluation import evaluator
 from training.evaluation.metrics import PROTOCOLS
 from training.evaluation.report import format_table
 from training.evaluation.test_sets import figure_set
-from training.growing import grow, stage_config
+from training.growing import grow, stage_config, widen
 from training.objective import Objective
 from training.publish.export import export
-from training.rollout import NOTHING_CHANCE, Carrying, ChainRollout, WindowRollout, train_step
+from training.rollout import NOTHING_CHANCE, ChainRollout, PairCarrier, WindowRollout, train_step
 from training.settings import LossWeights, Settings, Stage
 from training.trainer import Trainer
 from training.validation import chain
-from training.widening import widen
 
 CPU = torch.device("cpu")
 CARRYING = dataclasses.replace(TINY, carries=True, channels=dict.fromkeys(TINY.channels, 32))  # growing passes 28 planes on
@@ -94,7 +94,7 @@ def something(count: int, size: tuple[int, int] = TINY.size) -> Carried:
     return Carried(pixels * 2 - 1, person, alpha)
 
 
-class Counted(Carrying):
+class Counted(PairCarrier):
     """Counts the pairs that were carried."""
 
     count = 0
@@ -137,7 +137,7 @@ def test_a_few_pairs_carry_nothing(monkeypatch):
     monkeypatch.setattr(
         "training.rollout.carry_pairs", lambda carrier, pairs, device: Carried(*(torch.ones(len(pairs), n, 2, 2) for n in (3, 1, 1)))
     )
-    carried = Carrying(None, np.random.default_rng(0), CPU)(range(4000))
+    carried = PairCarrier(None, np.random.default_rng(0), CPU)(range(4000))
     kept = planes(carried).flatten(1)
     assert torch.equal(kept.amin(dim=1), kept.amax(dim=1)), "all of a pair's planes or none"
     assert (kept[:, 0] == 0).float().mean().item() == pytest.approx(NOTHING_CHANCE, abs=0.02)
@@ -150,20 +150,20 @@ def test_what_a_chain_carries_is_found_once(figures, generator, carrier, always,
     chosen = []
     choose = figures.choose
     monkeypatch.setattr(figures, "choose", lambda rng, count: chosen.append(count) or choose(rng, count))
-    carrying = Counted(carrier, np.random.default_rng(1), CPU)
-    rollout = ChainRollout(CARRYING, figures, np.random.default_rng(0), batch=2, pool=2, carrying=carrying)
-    assert carrying.count == 4
+    pair_carrier = Counted(carrier, np.random.default_rng(1), CPU)
+    rollout = ChainRollout(CARRYING, figures, np.random.default_rng(0), batch=2, pool=2, carrier=pair_carrier)
+    assert pair_carrier.count == 4
     for _ in range(6):
         (step,) = rollout.run(generator, CPU)
         assert torch.allclose(planes(step.carried), planes(carry_pairs(carrier, step.pairs, CPU)), atol=2e-3)  # chains keep halves
-    assert carrying.count == sum(chosen) < 4 + 6 * 2, "only when a chain starts"
+    assert pair_carrier.count == sum(chosen) < 4 + 6 * 2, "only when a chain starts"
 
 
 def test_a_window_carries_its_pairs_through_all_its_steps(figures, generator, carrier, always):
-    carrying = Counted(carrier, np.random.default_rng(1), CPU)
-    rollout = WindowRollout(CARRYING, figures, np.random.default_rng(0), batch=4, carrying=carrying)
+    pair_carrier = Counted(carrier, np.random.default_rng(1), CPU)
+    rollout = WindowRollout(CARRYING, figures, np.random.default_rng(0), batch=4, carrier=pair_carrier)
     steps = rollout.run(generator, CPU)
-    assert carrying.count == 4 and {len(step.t) for step in steps} != {4}
+    assert pair_carrier.count == 4 and {len(step.t) for step in steps} != {4}
     for step in steps:
         assert torch.allclose(planes(step.carried), planes(carry_pairs(carrier, step.pairs, CPU)), atol=1e-5)
 
@@ -298,8 +298,8 @@ def test_a_run_starts_from_weights_that_do_not_carry(settings, tmp_path):
 
 def test_el0_reaches_the_generator(figures, generator, carrier, always):
     """An error on the person costs, and a halo on the ground as well."""
-    carrying = Carrying(carrier, np.random.default_rng(1), CPU)
-    (step,) = ChainRollout(CARRYING, figures, np.random.default_rng(0), batch=2, carrying=carrying).run(generator, CPU)
+    pair_carrier = PairCarrier(carrier, np.random.default_rng(1), CPU)
+    (step,) = ChainRollout(CARRYING, figures, np.random.default_rng(0), batch=2, carrier=pair_carrier).run(generator, CPU)
     objective = Objective(Settings(), LossWeights(pixel=0, attention=0, el0=3.0), None, "cpu", open_efficientnet(CPU))
     total, parts = objective.generator([step], None)
     assert set(parts) == {"el0"} and total.item() == pytest.approx(3 * parts["el0"].item()) and parts["el0"] > 0.1
@@ -322,10 +322,10 @@ def test_el0_reaches_the_generator(figures, generator, carrier, always):
 def test_an_evaluation_tells_how_far_places_are_off(carrier, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "nothing"))
-    size = (128, 88)
-    config = dataclasses.replace(CARRYING, size=size, steps=2, **{
-        name: dict(zip((16, 32, 64, 128), values, strict=True)) for name, values in {"channels": [8] * 4, "labels": (4, 4, 0, 0), "kernels": [1] * 4}.items()
-    })  # fmt: skip
+    size, levels = (128, 88), (16, 32, 64, 128)
+    labels = dict(zip(levels, (4, 4, 0, 0), strict=True))
+    channels, kernels = dict.fromkeys(levels, 8), dict.fromkeys(levels, 1)
+    config = dataclasses.replace(CARRYING, size=size, steps=2, channels=channels, labels=labels, kernels=kernels)
     torch.manual_seed(0)
     weights = Weights(config, Generator(config).state_dict(), carrier=CarrierState(TinyCarrierConfig(), carrier.state_dict()))
     test = figure_set(2, 50, size)

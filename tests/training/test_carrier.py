@@ -13,10 +13,11 @@ from nted_step.limbs import cell_centres
 from nted_step.weights import load_carrier, save_carrier
 from tests.conftest import TinyCarrierConfig
 from training import train
-from training.carrier_losses import NEAR_WEIGHT, PLACE_UNIT, jitter, losses, mask_loss, place_error, predict, shaken
+from training.carrier_losses import NEAR_WEIGHT, PLACE_UNIT, jitter_joints, jitter_sources, losses, mask_loss, place_error, predict
 from training.carrier_trainer import CANVAS, CarrierTrainer
 from training.checkpoint import load_latest
-from training.data.figure_store import Pairs, figure_store
+from training.data.figure_store import figure_store
+from training.data.pairs import Pairs
 from training.publish.export import export
 from training.settings import CarrierLossWeights, Settings, Stage
 
@@ -160,7 +161,7 @@ def test_to_call_nothing_seen_does_not_pay(pairs):
 
 
 def test_pairs_without_the_photos_pose_are_refused(pairs):
-    with pytest.raises(ValueError, match=r"^these pairs do not tell the pose in the source[^\n]+$"):
+    with pytest.raises(ValueError, match=r"^the source poses of these pairs are unknown[^\n]+$"):
         predict(None, pairs.source, dataclasses.replace(pairs, source_joints=None))
 
 
@@ -184,24 +185,24 @@ def alike(image: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
 
 
 def test_another_light_keeps_the_person_and_half_of_the_backgrounds(patterned):
-    changed = jitter(patterned, torch.Generator().manual_seed(0))
+    changed = jitter_sources(patterned, torch.Generator().manual_seed(0))
     assert changed.shape == patterned.source.shape and changed.dtype == torch.float32 and changed.min() >= -1 and changed.max() <= 1
     assert alike(changed[..., :42], patterned.source[..., :42]).min() > 0.9
     kept = alike(changed[..., 46:], patterned.source[..., 46:])
     assert 4 <= (kept > 0.9).sum() <= 12 and ((kept > 0.9) | (kept < 0.4)).all()
     levels = changed[..., :42].mean(dim=(1, 2, 3))
     assert levels.std() > 0.05, "and no two of them in the same light"
-    assert torch.equal(jitter(patterned, torch.Generator().manual_seed(0)), changed)
+    assert torch.equal(jitter_sources(patterned, torch.Generator().manual_seed(0)), changed)
 
 
 def test_without_classes_the_background_stays(patterned):
-    changed = jitter(dataclasses.replace(patterned, source_classes=None), torch.Generator().manual_seed(0))
+    changed = jitter_sources(dataclasses.replace(patterned, source_classes=None), torch.Generator().manual_seed(0))
     assert alike(changed, patterned.source).min() > 0.9
 
 
 def test_joints_are_a_little_off_and_now_and_then_missing(pairs):
     joints = pairs.source_joints.repeat(200, 1, 1)
-    moved = shaken(joints, torch.Generator().manual_seed(0))
+    moved = jitter_joints(joints, torch.Generator().manual_seed(0))
     there, before = moved[..., 2], joints[..., 2]
     assert moved.shape == joints.shape and set(there.unique().tolist()) == {0, 1} and not there[before == 0].any()
     assert not moved[there == 0].any()

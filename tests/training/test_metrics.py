@@ -22,7 +22,7 @@ from PIL import Image
 from nted_step.image import to_uint8
 from nted_step.weights import load_weights
 from training import evaluate
-from training.data.figure_store import Pairs
+from training.data.pairs import Pairs
 from training.deepfashion.prepare import prepare
 from training.deepfashion.store import PreparedStore
 from training.evaluation import evaluator, networks, test_sets

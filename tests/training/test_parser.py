@@ -13,11 +13,11 @@ import torch
 from appearance_control.detection import RPN_WEIGHTS, decode, to_original
 from appearance_control.parser import FashionParser, Instance, Parse
 from tests.appearance_control.conftest import TINY_PARSER
-from training.figures import render_people
+from training.figures import TEST_SEED, render_people
 from training.parser.data import MOST_INSTANCES, instances_of, make_batch, parser_store, soften
 from training.parser.evaluate import evaluate
-from training.parser.figure_stream import FolderFigures
-from training.parser.losses import choose_boxes, encode, losses, overlap, sample, without_overlaps
+from training.parser.figure_stream import FigureFolder
+from training.parser.losses import encode, losses, overlap, sample, sample_boxes, without_overlaps
 from training.parser.train import ParserTrainer, main, train, trainer_batch
 
 SIZE = (64, 44)
@@ -101,7 +101,7 @@ def test_training_learns_stops_and_goes_on(store, tmp_path):
     assert again.iteration == trainer.iteration == 60 and again.elapsed == trainer.elapsed
     assert all(torch.equal(a, b) for a, b in zip(again.network.state_dict().values(), trainer.network.state_dict().values(), strict=True))
     other = ParserTrainer(TINY_PARSER, minutes=5, lr=3e-3)
-    with pytest.raises(ValueError, match="another shape"):
+    with pytest.raises(ValueError, match="another parser configuration"):
         other.restore(trainer.state())
 
 
@@ -150,18 +150,18 @@ def perfect(figures, seed):
 
 
 def test_evaluation_gives_one_to_the_truth_and_nothing_to_nothing():
-    report = evaluate(perfect(4, 9_000_000), 4, 9_000_000, SIZE)
+    report = evaluate(perfect(4, TEST_SEED), 4, TEST_SEED, SIZE)
     assert report["box"]["ap"] == pytest.approx(1) and report["mask"]["ap"] == pytest.approx(1)
     present = {name for name, count in report["instances"].items() if count}
     assert present and {name for name, ap in report["mask"]["per_class"].items() if ap is not None} == present
-    nothing = evaluate(lambda _: Parse(SIZE, ()), 4, 9_000_000, SIZE)
+    nothing = evaluate(lambda _: Parse(SIZE, ()), 4, TEST_SEED, SIZE)
     assert nothing["box"]["ap"] == 0 and nothing["mask"]["ap"] == 0
 
 
 def test_test_people_cannot_be_trained_on(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["--output", str(tmp_path), "--people-seed", "8999999", "--people", "2"])
-    assert "kept for tests" in capsys.readouterr().err
+    assert "reserved for tests" in capsys.readouterr().err
 
 
 def test_a_batch_of_one_and_without_any_instance_can_be_learnt_from(store):
@@ -198,16 +198,17 @@ def test_places_are_taken_of_each_kind_and_no_more_than_there_are():
     positive[0, [3, 7]] = positive[1, 10:40] = True
     negative = ~positive & (torch.arange(50) >= 5)
     taken = sample(positive, negative, (4, 8))
-    assert sorted(taken.places[0][taken.positive[0]].tolist()) == [3, 7] and taken.positive.sum(1).tolist() == [2, 4]
+    assert sorted(taken.index[0][taken.positive[0]].tolist()) == [3, 7] and taken.positive.sum(1).tolist() == [2, 4]
     assert taken.valid.sum(1).tolist() == [10, 12]
-    assert positive.gather(1, taken.places)[taken.positive].all() and negative.gather(1, taken.places)[taken.valid & ~taken.positive].all()
-    assert all(len(set(row[valid].tolist())) == valid.sum() for row, valid in zip(taken.places, taken.valid, strict=True))
+    assert positive.gather(1, taken.index)[taken.positive].all() and negative.gather(1, taken.index)[taken.valid & ~taken.positive].all()
+    assert all(len(set(row[valid].tolist())) == valid.sum() for row, valid in zip(taken.index, taken.valid, strict=True))
 
 
 def test_true_boxes_are_proposals_too_and_carry_their_label(store):
     batch = store.draw(np.random.default_rng(0), 2, CONFIG.resize)
     far = torch.tensor([0.0, 0.0, 1.0, 1.0]).expand(2, 30, 4)
-    boxes, labels, owners, taken = choose_boxes(far, torch.ones(2, 30, dtype=torch.bool), batch)
+    taken = sample_boxes(far, torch.ones(2, 30, dtype=torch.bool), batch)
+    boxes, labels, owners = taken.boxes, taken.labels, taken.owners
     assert taken.positive.sum(1).tolist() == (batch.labels > 0).sum(1).tolist()
     for k in range(2):
         mine = taken.positive[k]
@@ -227,7 +228,7 @@ def write_figures(folder, first):
 
 
 def test_figures_that_appear_while_training_runs_are_taken(tmp_path):
-    store = FolderFigures(tmp_path, 12, SIZE)
+    store = FigureFolder(tmp_path, 12, SIZE)
     assert len(store) == 0
     threading.Timer(0.2, write_figures, (tmp_path, 0)).start()
     store.wait(8)
@@ -241,18 +242,24 @@ def test_figures_that_appear_while_training_runs_are_taken(tmp_path):
     store.close()
 
 
+def blank_figures(people, value=0):
+    """Black images of people in one pose, with one value in all maps."""
+    maps = np.full((people, 1, *SIZE), value, np.uint8)
+    return {"image": np.zeros((people, 1, 3, *SIZE), np.uint8), "classes": maps, "instances": maps}
+
+
 @pytest.mark.parametrize(
     ("name", "arrays", "message"),
     [
-        ("00000000.npz", {"image": np.zeros((1, 2, 3, 8, 8), np.uint8)}, "no figures"),
+        ("00000000.npz", {"image": np.zeros((1, 2, 3, 8, 8), np.uint8)}, "cannot be read as figures"),
         ("00000000.npz", dict.fromkeys(("image", "classes", "instances"), np.zeros((1, 2, 3, 8, 8), np.uint8)), "64 x 44"),
-        ("08999999.npz", {"image": np.zeros((2, 1, 3, *SIZE), np.uint8), **dict.fromkeys(("classes", "instances"), np.zeros((2, 1, *SIZE), np.uint8))}, "kept for tests"),
-        ("00000000.npz", {"image": np.zeros((1, 1, 3, *SIZE), np.uint8), **dict.fromkeys(("classes", "instances"), np.full((1, 1, *SIZE), 99, np.uint8))}, "99 instances"),
+        ("08999999.npz", blank_figures(2), "reserved for tests"),
+        ("00000000.npz", blank_figures(1, 99), "99 instances"),
     ],
-)  # fmt: skip
+)
 def test_files_that_cannot_be_trained_on_end_the_wait(tmp_path, name, arrays, message):
     np.savez(tmp_path / name, **arrays)
-    store = FolderFigures(tmp_path, 300, SIZE)
+    store = FigureFolder(tmp_path, 300, SIZE)
     with pytest.raises(ValueError, match=message):
         store.wait()
     store.close()
@@ -262,12 +269,12 @@ def test_a_file_that_cannot_be_used_is_left_out_once_there_are_figures(tmp_path,
     write_figures(tmp_path, 0)
     (tmp_path / "00000004.npz").write_bytes(b"no archive")
     write_figures(tmp_path, 8)
-    store = FolderFigures(tmp_path, 16, SIZE)
+    store = FigureFolder(tmp_path, 16, SIZE)
     limit = time.monotonic() + 20
     while len(store) < 16 and time.monotonic() < limit:
         time.sleep(0.05)
     store.close()
-    assert len(store) == 16 and "left out" in capsys.readouterr().err
+    assert len(store) == 16 and "skipped" in capsys.readouterr().err
     assert store.draw(np.random.default_rng(0), 16, CONFIG.resize).images.shape[0] == 16
 
 

@@ -6,7 +6,7 @@ import torch
 
 from nted_step.pose import Pose, joint_tensor
 from training.data.figure_store import FigureStore, figure_store
-from training.data.figure_stream import LiveFigures
+from training.data.figure_stream import FigureStream
 from training.figures import render_people
 from training.figures.annotate import shown
 from training.figures.places import DEPTH_WEIGHT, HIDDEN, NEAR, SCALE, SEEN, SEEN_WITHIN, exact_places, places_grid
@@ -179,7 +179,7 @@ def test_a_store_says_what_the_renderer_knows(stored, crowd):
 
 
 def test_live_figures_say_the_same(stored, tmp_path):
-    live = LiveFigures(tmp_path, (32, 22), 4, 2, 50, TINY, 0, torch.device("cpu"), first=4)
+    live = FigureStream(tmp_path, (32, 22), 4, 2, 50, TINY, 0, torch.device("cpu"), first=4)
     live.close()
     names = np.array([0, 3, 3]), np.array([0, 1, 0]), np.array([1, 0, 1])
     mine, theirs = live.pairs(*names), stored[0].pairs(*names)
@@ -193,8 +193,8 @@ def test_figures_of_an_older_version_are_rendered_anew(stored, tmp_path):
     (folder / "rendered_64x44_50_4x2" / "place.npy").unlink()
     assert np.array_equal(figure_store(folder, (32, 22), 4, 2, 50, TINY).arrays["place"], before)
 
-    def live() -> LiveFigures:
-        figures = LiveFigures(tmp_path, (32, 22), 4, 2, 50, TINY, 0, torch.device("cpu"), first=4)
+    def live() -> FigureStream:
+        figures = FigureStream(tmp_path, (32, 22), 4, 2, 50, TINY, 0, torch.device("cpu"), first=4)
         figures.close()
         return figures
 

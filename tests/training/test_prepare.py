@@ -19,12 +19,13 @@ from tests.conftest import TinyCarrierConfig
 from tests.parity import CROP_BOX, CROP_SCALE
 from training.carrier_losses import losses, predict
 from training.data.figure_store import figure_store
+from training.data.pairs import concatenate
 from training.deepfashion import prepare as prepare_module
 from training.deepfashion import records, writer
 from training.deepfashion.augmentation import Crop, random_crop
 from training.deepfashion.folder import flat_name
 from training.deepfashion.prepare import main, prepare
-from training.deepfashion.store import PreparedError, PreparedStore, collate, skeleton
+from training.deepfashion.store import PreparedError, PreparedStore, skeleton
 from training.figures.dataset import write_dataset
 from training.figures.render import TEST_SEED
 from training.rollout import ChainRollout, WindowRollout
@@ -155,7 +156,7 @@ def test_an_interrupted_run_is_refused_and_goes_on(figures, output, tmp_path, mo
     monkeypatch.setattr(prepare_module, "convert", interrupted)
     assert main(["--root", str(figures), "--sizes", "64x44", "--output", str(output), "--workers", "1"]) == 130
     assert len(entries(output)) == 3
-    with pytest.raises(PreparedError, match="not to the end"):
+    with pytest.raises(PreparedError, match="not completely"):
         PreparedStore(output, SIZE)
     report = run(figures, output)
     assert (report.kept, report.made) == (3, 3)
@@ -283,9 +284,9 @@ def test_a_carrier_learns_from_photographs(figures, output):
 def test_loader_workers_open_their_own_environment(figures, output):
     run(figures, output)
     store = PreparedStore(output, SIZE)
-    direct = collate([store[row] for row in range(4)])  # open in the parent before it forks
-    loader = DataLoader(store, batch_size=2, num_workers=2, collate_fn=collate, multiprocessing_context="fork")
-    assert torch.equal(collate(list(loader)).source, direct.source)
+    direct = concatenate([store[row] for row in range(4)])  # open in the parent before it forks
+    loader = DataLoader(store, batch_size=2, num_workers=2, collate_fn=concatenate, multiprocessing_context="fork")
+    assert torch.equal(concatenate(list(loader)).source, direct.source)
     assert torch.equal(store[1].source, direct.source[1:2])
 
 
@@ -322,6 +323,12 @@ def write(name, text):
     return lambda root: (root / name).write_text(text)
 
 
+def spoil_environment(root):
+    folder = root.parent / "prepared" / "64x44"
+    folder.mkdir(parents=True)
+    (folder / "data.mdb").write_bytes(b"x" * 9000)
+
+
 @pytest.mark.parametrize(
     "damage, message",
     [
@@ -333,9 +340,9 @@ def write(name, text):
         (write("masks.json", "{}"), "masks.json: not COCO annotations"),
         (lambda root: [path.unlink() for path in (root / "img").iterdir()], "none of the 6 listed images"),
         (lambda root: (root.parent / "prepared").write_text(""), "choose another --output"),
-        (lambda root: ((root.parent / "prepared/64x44").mkdir(parents=True), (root.parent / "prepared/64x44/data.mdb").write_bytes(b"x" * 9000)), "not a usable LMDB"),
+        (spoil_environment, "not a usable LMDB"),
     ],
-)  # fmt: skip
+)
 def test_mistakes_are_one_line_and_status_2(root, output, capsys, damage, message):
     damage(root)
     assert main(["--root", str(root), "--sizes", "64x44", "--output", str(output)]) == 2

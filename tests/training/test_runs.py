@@ -16,9 +16,10 @@ from nted_step.schedule import degrade, ladder
 from nted_step.weights import load_weights, save_weights
 from training.checkpoint import load_latest
 from training.data.figure_store import figure_store
-from training.data.stores import SomePairs, validation_store
+from training.data.stores import validation_store
 from training.deepfashion import records
 from training.deepfashion.prepare import prepare
+from training.deepfashion.store import PreparedStore
 from training.figures.dataset import write_dataset
 from training.figures.render import TEST_SEED
 from training.publish.export import export
@@ -74,7 +75,8 @@ def test_a_run_of_prepared_data_goes_on_where_it_was(tmp_path, tiny_config):
         assert again.run()
         for key, value in whole.generator.state_dict().items():
             assert torch.equal(value, again.generator.state_dict()[key]), (rollout, key)
-    assert isinstance(validation_store(settings("window", 0), tiny_config, 2), SomePairs)
+    validation = validation_store(settings("window", 0), tiny_config, 2)
+    assert isinstance(validation, PreparedStore) and validation.people == len(validation.first_pairs()) == 2 and not validation.augment
     for _, folder in list(records._OPEN):
         records.close_reader(Path(folder))
 

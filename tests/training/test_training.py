@@ -16,19 +16,18 @@ from nted_step.schedule import degrade, ladder
 from nted_step.weights import save_weights
 from training import losses
 from training.checkpoint import load_latest, save_checkpoint
-from training.cuda.blur import smooth_on_gpu
+from training.cuda import choose_blurs
 from training.data import figure_store as training_data
 from training.data.figure_store import FigureStore, figure_store
-from training.data.figure_stream import LiveFigures
+from training.data.figure_stream import FigureStream
 from training.discriminator import Discriminator, minibatch_deviation
-from training.growing import at_stage, grow, stage_config
+from training.growing import at_stage, grow, stage_config, widen
 from training.objective import Objective
 from training.rollout import ChainRollout, WindowRollout, degrade_each
 from training.settings import LossWeights, Settings, SettingsError, Stage, load_settings
 from training.train import CARRIER
 from training.trainer import Trainer, model_config
 from training.validation import masked_psnr
-from training.widening import widen
 
 CHANNELS = {64: 8, 32: 8, 16: 8, 8: 8, 4: 8}
 
@@ -187,11 +186,11 @@ def test_a_pool_of_chains_is_visited_at_random_and_strides(figures, tiny_generat
 def test_a_larger_pool_takes_over_the_chains_of_a_smaller(figures, tiny_config):
     small = ChainRollout(tiny_config, figures, np.random.default_rng(0), batch=3)
     large = ChainRollout(tiny_config, figures, np.random.default_rng(1), batch=3, pool=2)
-    small.people[1] = 99, 0, 1  # nobody of this store: that chain's place keeps its new pair
+    small.names[1] = 99, 0, 1  # nobody of this store: that chain's place keeps its new pair
     kept = large.t[1].clone()
     large.load_state(small.state())
     assert torch.equal(large.x[[0, 2]], small.x[[0, 2]]) and torch.equal(large.t[[0, 2]], small.t[[0, 2]])
-    assert large.t[1] == kept and large.people[1, 0] < figures.people
+    assert large.t[1] == kept and large.names[1, 0] < figures.people
 
 
 @pytest.mark.parametrize("kind", [ChainRollout, WindowRollout])
@@ -283,9 +282,12 @@ def test_newest_checkpoint_wins_and_old_ones_go(tmp_path):
     for samples in (1, 2, 3):
         save_checkpoint(tmp_path, {"samples": samples}, samples)
     (tmp_path / ".checkpoint_0000000009.pt.1.part").write_bytes(b"half")
+    (tmp_path / ".checkpoint_0000000009.1.part.pt").write_bytes(b"half")
     assert load_latest(tmp_path) == {"samples": 3}
     assert len(list(tmp_path.glob("checkpoint_*.pt"))) == 2
     assert load_latest(tmp_path / "none") is None
+    save_checkpoint(tmp_path, {"samples": 4}, 4)
+    assert not list(tmp_path.glob(".*")), "what killed processes left is gone"
 
 
 # -- settings --------------------------------------------------------------------------------------------------------------
@@ -311,10 +313,15 @@ def test_every_configuration_reads(path):
 @pytest.mark.parametrize(
     "text,overrides,message",
     [
-        ("sed: 1", [], "unknown setting 'sed'"), ("seed: x", [], "expected int"), ("stages: 3", [], "expected a list"), ("[", [], "not valid YAML"),
-        ("seed: 1", ["seed"], "key=value"), ("stages: []", ["stages.4.batch=1"], "no 'stages.4.batch'"), ("figures: {a: 1}", [], "unknown setting 'a'"),
+        ("sed: 1", [], "unknown setting 'sed'"),
+        ("seed: x", [], "expected int"),
+        ("stages: 3", [], "expected a list"),
+        ("[", [], "not valid YAML"),
+        ("seed: 1", ["seed"], "key=value"),
+        ("stages: []", ["stages.4.batch=1"], "no 'stages.4.batch'"),
+        ("figures: {a: 1}", [], "unknown setting 'a'"),
     ],
-)  # fmt: skip
+)
 def test_bad_settings_are_named(tmp_path, text, overrides, message):
     path = tmp_path / "c.yaml"
     path.write_text(text)
@@ -324,7 +331,7 @@ def test_bad_settings_are_named(tmp_path, text, overrides, message):
 
 def test_a_broken_store_is_made_again(tmp_path, monkeypatch):
     monkeypatch.setattr(training_data, "CHUNK", 2)
-    (tmp_path / "figures_32x22_50_2x2.part").mkdir()
+    (tmp_path / ".figures_32x22_50_2x2.part").mkdir()
     store = figure_store(tmp_path, (32, 22), 2, 2, 50, (64, 44))
     assert isinstance(store, FigureStore) and not list(tmp_path.glob("*.part"))
 
@@ -375,13 +382,13 @@ def test_a_smaller_first_stage_gives_up_the_finest_level_when_told_to(settings, 
 
 def test_smoothing_on_a_gpu_is_the_same_function(tiny_config):
     torch.manual_seed(0)
-    config = dataclasses.replace(tiny_config, size=(128, 88), channels=dict.fromkeys((16, 32, 64, 128), 8), labels={16: 4, 32: 4, 64: 4, 128: 0},
-                                 kernels={16: 1, 32: 3, 64: 3, 128: 3})  # fmt: skip
+    channels, labels, kernels = dict.fromkeys((16, 32, 64, 128), 8), {16: 4, 32: 4, 64: 4, 128: 0}, {16: 1, 32: 3, 64: 3, 128: 3}
+    config = dataclasses.replace(tiny_config, size=(128, 88), channels=channels, labels=labels, kernels=kernels)
     generator, judge = Generator(config).eval(), Discriminator(config.size, dict.fromkeys((4, 8, 16, 32, 64, 128), 8), config.steps)
     source, skeleton = torch.rand(2, 3, *config.size), torch.rand(2, 20, *config.size)
     with torch.no_grad():
         before, verdict = generator(source, source, skeleton, torch.tensor([0, 2]))[0].image, judge(source)
-        smooth_on_gpu(generator, judge)
+        choose_blurs(generator, judge)
         after, again = generator(source, source, skeleton, torch.tensor([0, 2]))[0].image, judge(source)
     ways = {module.way for module in generator.modules() if isinstance(module, Blur)}
     assert ways == {"fused", "planes"} and {module.way for module in judge.modules() if isinstance(module, Blur)} == {"fused"}
@@ -408,13 +415,13 @@ def test_graphs_say_what_they_need(settings, tmp_path):
 
 
 def test_figures_that_come_while_training(tmp_path):
-    store = LiveFigures(tmp_path, (64, 44), 6, 2, 50, (64, 44), 0, torch.device("cpu"), first=8)
+    store = FigureStream(tmp_path, (64, 44), 6, 2, 50, (64, 44), 0, torch.device("cpu"), first=8)
     store.close()
     before = figure_store(tmp_path / "before", (64, 44), 8, 2, 50, (64, 44))
     names = [np.array(index) for index in ([0, 5, 7], [0, 1, 0], [1, 0, 1])]
     for mine, theirs in zip(vars(store.pairs(*names)).values(), vars(before.pairs(*names)).values(), strict=True):
         assert torch.equal(mine, theirs)
-    assert sorted(store.there) == list(range(8)), "rounded up to whole groups"
+    assert sorted(store.available) == list(range(8)), "rounded up to whole groups"
     assert len(list(tmp_path.glob("*.npz"))) == 2
     chosen = store.choose(np.random.default_rng(0), 50)
     assert store.holds(chosen).all() and not store.holds(chosen + 8).any()

@@ -1,1 +1,1 @@
-"""Pairs to train on."""
+"""Training pairs."""

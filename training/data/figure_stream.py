@@ -1,7 +1,7 @@
-"""Figures that worker processes render while training goes on, kept on the training device.
+"""Pairs of figures that worker processes render during training, kept on the training device.
 
-Every group of people is also written to a folder, ``<first seed>.npz``, and read from there where it is there already: so a run
-goes on without rendering anew, and another run can read along.
+Every group of people is also written to a folder, as ``<first seed>.npz``, and is read from there if it exists: a resumed run
+renders nothing twice, and another run can read the same files.
 """
 
 from __future__ import annotations
@@ -18,31 +18,36 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from nted_step.files import file_beside
-from training.data.figure_store import Pairs, PersonPairs, as_pairs, at_canvas, eyes, joint_arrays, rendered_arrays, upload
+from training.data.figure_store import as_pairs, at_canvas, eyes, joint_arrays, rendered_arrays
+from training.data.pairs import Pairs, PeopleStore
 from training.figures.places import places_grid
+from training.memory import upload
 
-GROUP = 4  # people a file
-FIRST = 128  # people to wait for, so that training does not begin on a handful
-POLL = 0.1  # seconds
+GROUP = 4  # people per file
+FIRST_PEOPLE = 128  # people to wait for, so that training does not begin with a handful
+POLL_SECONDS = 0.1
 
 
-class LiveFigures(PersonPairs):
-    """People ``seed .. seed + people - 1`` in several poses, of whom those are drawn that are there already.
+class FigureStream(PeopleStore):
+    """People ``seed .. seed + people - 1`` in several poses; pairs are drawn from the people rendered so far.
 
-    Which people are there at an iteration depends on the machine's speed, so two runs never see the same pairs.
+    Who has been rendered by a given iteration depends on the machine's speed, so two runs never see the same pairs.
 
     Args:
         folder: where the groups are written.
         size: (h, w) of the stage's canvas. render_size: (H, W) at which figures are rendered.
-        people: rounded up to whole groups; the device holds 1.1 MB a figure at 256x176.
-        workers: processes that render; 0 renders everybody at once, here.
-        device: where the figures are kept and pairs are made.
+        people: rounded up to whole groups; a figure takes 1.1 MB of the device's memory at 256x176.
+        workers: processes that render; 0 renders in a thread of this process.
+        device: where the figures are kept and the pairs are assembled.
         first: people to wait for before the constructor returns.
+
+    Attributes:
+        available: int64, the people rendered so far, in order of arrival. It is replaced, never modified.
     """
 
     def __init__(
         self, folder: Path, size: tuple[int, int], people: int, poses: int, seed: int, render_size: tuple[int, int], workers: int,
-        device: torch.device, first: int = FIRST,
+        device: torch.device, first: int = FIRST_PEOPLE,
     ):  # fmt: skip
         folder.mkdir(parents=True, exist_ok=True)
         groups = -(-people // GROUP)
@@ -56,49 +61,52 @@ class LiveFigures(PersonPairs):
         grid = places_grid(render_size)
         self.tensors["place"] = torch.zeros(self.people, poses, poses, 2, *grid, dtype=torch.int16, device=device)
         self.tensors["seen"] = torch.zeros(self.people, poses, poses, *grid, dtype=torch.uint8, device=device)
-        self.there = np.zeros(0, np.int64)  # people, in the order in which they came; replaced, never changed
+        self.available = np.zeros(0, np.int64)
         self.failure: BaseException | None = None
-        groups_of = _Groups(folder, groups, seed, poses, render_size, size)
+        dataset = _GroupDataset(folder, groups, seed, poses, render_size, size)
         context = {"multiprocessing_context": "spawn", "prefetch_factor": 1} if workers else {}  # a process that uses CUDA cannot be forked
-        self.loader = DataLoader(groups_of, batch_size=None, num_workers=workers, in_order=False, **context)
-        self.closed, self.moving = False, threading.Lock()
-        self.thread = threading.Thread(target=self._fill, name="live figures", daemon=True)
+        self.loader = DataLoader(dataset, batch_size=None, num_workers=workers, in_order=False, **context)
+        self.closed, self.copying = False, threading.Lock()
+        self.thread = threading.Thread(target=self._fill, name="figure stream", daemon=True)
         self.thread.start()
-        while len(self.there) < min(first, self.people):
+        while len(self.available) < min(first, self.people):
             self._check()
-            time.sleep(POLL)
+            time.sleep(POLL_SECONDS)
 
-    def still(self) -> AbstractContextManager:
-        """A context in which nothing is moved to the device."""
-        return self.moving
+    @property
+    def rendered_people(self) -> int:
+        return len(self.available)
+
+    def pause(self) -> AbstractContextManager:
+        return self.copying
 
     def close(self) -> None:
-        """Render no more, and end the workers; who is there stays."""
+        """Stop rendering and end the workers; the people rendered so far stay available."""
         self.closed = True
         self.thread.join()
 
     def pairs(self, person: np.ndarray, source_pose: np.ndarray, target_pose: np.ndarray) -> Pairs:
-        who, source, target = (upload(index.copy(), self.device) for index in (person, source_pose, target_pose))
-        return as_pairs(lambda name, *poses: self.tensors[name][(who, *poses)], source, target)
+        people, source, target = (upload(index.copy(), self.device) for index in (person, source_pose, target_pose))
+        return as_pairs(lambda name, *poses: self.tensors[name][(people, *poses)], source, target)
 
     def holds(self, names: np.ndarray) -> np.ndarray:
-        return super().holds(names) & np.isin(names[:, 0], self.there)
+        return super().holds(names) & np.isin(names[:, 0], self.available)
 
     def _choose_people(self, rng: np.random.Generator, count: int) -> np.ndarray:
         self._check()
-        return rng.choice(self.there, count)
+        return rng.choice(self.available, count)
 
     def _fill(self) -> None:
         try:
             for group, arrays in self.loader:
                 rows = slice(GROUP * group, GROUP * (group + 1))
-                with self.moving:
+                with self.copying:
                     for name, values in arrays.items():
                         self.tensors[name][rows].copy_(values.view(GROUP, self.poses, *values.shape[1:]))
-                self.there = np.append(self.there, np.arange(rows.start, rows.stop))
+                self.available = np.append(self.available, np.arange(rows.start, rows.stop))
                 if self.closed:
                     return
-        except BaseException as error:  # told to the training thread, which asks for pairs
+        except BaseException as error:  # raised in the training thread, when it asks for pairs
             self.failure = error
 
     def _check(self) -> None:
@@ -106,36 +114,38 @@ class LiveFigures(PersonPairs):
             raise RuntimeError("figures can no longer be rendered") from self.failure
 
 
-class _Groups(IterableDataset):
-    """(number, arrays) of every group, in the form in which it is kept; each worker has every n-th."""
+class _GroupDataset(IterableDataset):
+    """(number, arrays) of every group, in the form in which it is kept; each of n workers yields every n-th."""
 
     def __init__(self, folder: Path, groups: int, seed: int, poses: int, render_size: tuple[int, int], size: tuple[int, int]):
         self.folder, self.groups, self.seed, self.poses, self.render_size, self.size = folder, groups, seed, poses, render_size, size
 
     def __iter__(self) -> Iterator[tuple[int, dict[str, Tensor]]]:
         worker = get_worker_info()
-        mine = range(self.groups) if worker is None else range(worker.id, self.groups, worker.num_workers)
-        for group in mine:
+        numbers = range(self.groups) if worker is None else range(worker.id, self.groups, worker.num_workers)
+        for group in numbers:
             figures = self._figures(self.seed + GROUP * group)
             pairs = {name: figures.pop(name) for name in ("place", "seen")}
             joints, visible = figures["joints"].numpy(), figures["visible"].numpy()
-            where = torch.from_numpy(eyes(joints, visible, self.render_size, self.size))
+            face = torch.from_numpy(eyes(joints, visible, self.render_size, self.size))
             points = torch.from_numpy(joint_arrays(joints, visible, self.render_size))
-            yield group, at_canvas(**figures, size=self.size) | {"eyes": where, "joints": points} | pairs
+            yield group, at_canvas(**figures, size=self.size) | {"eyes": face, "joints": points} | pairs
 
     def _figures(self, first: int) -> dict[str, Tensor]:
-        """The arrays of :func:`training.data.figure_store.rendered_shapes` of a group, the poses of a person one after another. Files also hold
-        the instances, for whoever trains a parser."""
+        """The arrays of :func:`training.data.figure_store.rendered_shapes` of a group, one figure after another.
+
+        Files also hold the instances, which train the fashion parser.
+        """
         path = self.folder / f"{first:08d}.npz"
-        stored = _stored(path)
+        stored = _load(path)
         if stored is None:
             stored = rendered_arrays(range(first, first + GROUP), self.poses, self.render_size)
             _save(path, stored)
         return {name: torch.from_numpy(values).flatten(0, 1) for name, values in stored.items() if name != "instances"}
 
 
-def _stored(path: Path) -> dict[str, np.ndarray] | None:
-    """A group on disk; None where it is not there, or is of an older version."""
+def _load(path: Path) -> dict[str, np.ndarray] | None:
+    """A group on disk; None if it does not exist or was written by an older version."""
     if not path.exists():
         return None
     with np.load(path) as file:

@@ -1,1 +1,1 @@
-"""DeepFashion in-shop: from its folder to pairs."""
+"""The DeepFashion in-shop data set: prepared from its folder, and read as pairs."""

@@ -1,4 +1,4 @@
-"""Random enlarge-and-crop of a person: the picture, its mask and its joints alike."""
+"""Random enlarging and cropping of a person: the picture, its mask and its joints."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from torch import Tensor
 
 from nted_step.pose import Pose
 
-LARGEST = 1.1  # our choice: the original's recorded crop is 1.074, the range it was drawn from is not recorded
+LARGEST = 1.1  # our choice: the original records a crop of 1.074, but not the range that it was drawn from
 
 
 @dataclass(frozen=True)
 class Crop:
-    """Resize to ``resized`` (H, W) pixels, then cut the canvas out of it at ``left``, ``top``."""
+    """Resize to ``resized`` (H, W) pixels, then cut out the canvas at ``left``, ``top``."""
 
     resized: tuple[int, int]
     left: int
@@ -28,13 +28,13 @@ class Crop:
         return large[:, self.top : self.top + height, self.left : self.left + width]
 
     def pose(self, pose: Pose, size: tuple[int, int]) -> Pose:
-        """The joints on the cropped canvas of ``size``; some may come to lie outside of it."""
+        """The joints on the cropped canvas of ``size``; some may lie outside it."""
         scale = (self.resized[1] / size[1], self.resized[0] / size[0])
         return Pose(pose.xy.astype(float) * scale - (self.left, self.top), pose.visible)
 
 
 def random_crop(rng: np.random.Generator, size: tuple[int, int], largest: float = LARGEST) -> Crop:
-    """A crop of a canvas (H, W) enlarged by 1..``largest``, uniformly in scale and in place."""
+    """A crop of a canvas (H, W) enlarged by 1..``largest``, uniform in scale and position."""
     scale = rng.uniform(1, largest)
     height, width = round(size[0] * scale), round(size[1] * scale)
     return Crop((height, width), int(rng.integers(width - size[1] + 1)), int(rng.integers(height - size[0] + 1)))

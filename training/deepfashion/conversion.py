@@ -1,4 +1,4 @@
-"""One image of a data set into its entries: decoded once, checked, resized to every size. Runs in worker processes."""
+"""Conversion of one image of a data set into its entries: decoded once, checked, and resized to every size."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ENCODINGS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Job:
-    """An image to convert: its files, the sizes (H, W) that are wanted, and what its entries are to carry."""
+    """An image to convert: its files, the sizes (H, W) of its entries, their encoding and stamp, and COCO masks if there are any."""
 
     name: str
     image: Path
@@ -34,28 +34,28 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Converted:
-    """The packed entries by size; or none, and the reason in one line."""
+class Conversion:
+    """The packed entries by size, or none and a one-line reason."""
 
     name: str
     entries: dict[tuple[int, int], bytes] = field(default_factory=dict)
     reason: str = ""
 
 
-def convert(job: Job) -> Converted:
-    """Entries of one image. A missing or broken file is a reason, never an exception."""
+def convert(job: Job) -> Conversion:
+    """Convert one image; runs in worker processes. A missing or broken file gives a reason, never an exception."""
     try:
         text, picture = _pose_text(job.pose), decode(_read(job.image), str(job.image))
         poses = {size: Pose.from_text(text, size, str(job.pose)) for size in job.sizes}
         mask = _person(job.masks, picture.size, job.image)
     except (ImageError, PoseError) as error:
-        return Converted(job.name, reason=str(error))
+        return Conversion(job.name, reason=str(error))
     entries = {
         size: Record(job.stamp, poses[size], encode_image(_fitted(picture, size, Image.Resampling.BICUBIC), **ENCODINGS[job.encoding]),
                      encode_image(_fitted(mask, size, Image.Resampling.BOX), **ENCODINGS["png"]) if mask else b"").pack()
         for size in job.sizes
     }  # fmt: skip
-    return Converted(job.name, entries)
+    return Conversion(job.name, entries)
 
 
 def _read(path: Path) -> bytes:
@@ -75,12 +75,12 @@ def _pose_text(path: Path) -> str:
 
 
 def _person(masks: tuple[dict[str, Any], ...], size: tuple[int, int], image: Path) -> Image.Image | None:
-    """Everything annotated as one grey picture, 255 on the person. ``size`` is (W, H) of the photo."""
+    """The union of all masks as one grey picture, 255 on the person. ``size`` is (W, H) of the photo."""
     if not masks:
         return None
     try:
         covered = np.stack([coco_mask.decode(dict(rle)) for rle in masks]).any(axis=0)
-    except Exception as error:  # the decoder raises whatever its C code meets
+    except Exception as error:  # the decoder passes on any error of its C code
         raise ImageError(f"{image}: its mask cannot be read ({type(error).__name__})") from None
     if covered.shape != (size[1], size[0]):
         raise ImageError(f"{image}: its mask is {covered.shape[1]}x{covered.shape[0]}, the image {size[0]}x{size[1]}")
@@ -88,11 +88,13 @@ def _person(masks: tuple[dict[str, Any], ...], size: tuple[int, int], image: Pat
 
 
 def _fitted(picture: Image.Image, size: tuple[int, int], filtering: Image.Resampling) -> Image.Image:
-    """Straight to the canvas (H, W), as published for this data set. A square picture is the frame with white sides on
-    which the pose files count: the canvas is its middle."""
+    """The picture resized to the canvas (H, W) without keeping its aspect, as published for this data set.
+
+    A square picture is the frame with white sides that the pose files refer to; the canvas is its middle.
+    """
     box = (0.0, 0.0, float(picture.width), float(picture.height))
     if picture.width == picture.height:
         side = picture.width * FRAME_OFFSET / BASE_SIZE[0]
         box = (side, 0.0, picture.width - side, float(picture.height))
-    whole = box[2] - box[0] == picture.width
-    return picture if whole and picture.size == (size[1], size[0]) else picture.resize((size[1], size[0]), filtering, box=box)
+    uncropped = box[2] - box[0] == picture.width
+    return picture if uncropped and picture.size == (size[1], size[0]) else picture.resize((size[1], size[0]), filtering, box=box)

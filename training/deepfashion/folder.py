@@ -1,4 +1,4 @@
-"""Where things are in a DeepFashion in-shop folder: images (nested or flat), poses, lists, pairs, and masks if there are any."""
+"""Layout of a DeepFashion in-shop folder: images (nested or flat), poses, lists, pairs, and optional masks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-IMAGE_FOLDERS = ("img_highres", "img")  # the better one first
+IMAGE_FOLDERS = ("img_highres", "img")  # in order of preference
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 PARTS = ("train", "test")
 
@@ -25,9 +25,9 @@ class Layout:
 
     Attributes:
         images, poses: folders.
-        names: every image named by a list or a pair, once, in order.
+        names: every image named in a list or a pair, once, in order.
         pairs: part -> (source, target) names, in the file's order.
-        masks: name -> run-length masks (COCO) of what the person is and wears; empty without ``masks.json``.
+        masks: name -> run-length masks (COCO) of the person's body and garments; empty without ``masks.json``.
     """
 
     images: Path
@@ -37,12 +37,12 @@ class Layout:
     masks: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     def image_file(self, name: str) -> Path | None:
-        """The file of an image: under its very name, or where the splits' flat name for a nested file points; else None."""
+        """The file of an image: at this path, or the nested file whose flat name in the published splits this is; else None."""
         path = self.images / name
         return path if path.is_file() else self._by_flat_name.get(flat_name(name))
 
     def pose_file(self, name: str, image: Path) -> Path:
-        """Where the pose of an image is, or should be: beside the listed name, or beside the image's own."""
+        """The pose file of an image, which may be missing: named after the listed name, else after the image's own path."""
         listed = (self.poses / name).with_suffix(".txt")
         found = (self.poses / image.relative_to(self.images)).with_suffix(".txt")
         return found if not listed.is_file() and found.is_file() else listed
@@ -53,13 +53,15 @@ class Layout:
         for path in self.images.rglob("*"):
             if path.suffix.lower() in SUFFIXES:
                 flat = flat_name(path.relative_to(self.images).as_posix())
-                found[flat] = None if flat in found else path  # two files of one flat name: better none than the wrong one
+                found[flat] = None if flat in found else path  # two files with one flat name: none is better than the wrong one
         return {flat: path for flat, path in found.items() if path}
 
 
 def flat_name(name: str) -> str:
-    """What is left of a name when folders are joined, as in the published splits:
-    ``WOMEN/Dresses/id_00000002/02_1_front.jpg`` and ``fashionWOMENDressesid0000000202_1front.jpg`` are one image."""
+    """A name without its folders' separators and underscores, for comparison with the names in the published splits.
+
+    ``WOMEN/Dresses/id_00000002/02_1_front.jpg`` and ``fashionWOMENDressesid0000000202_1front.jpg`` are the same image.
+    """
     return re.sub("[/_]", "", str(PurePosixPath(name).with_suffix("")).removeprefix("fashion"))
 
 
@@ -82,7 +84,7 @@ def read_layout(root: str | Path) -> Layout:
 
 
 def name_problem(name: str, max_bytes: int) -> str | None:
-    """Why a listed name cannot be a key or a file below the image folder; None when it can."""
+    """Why a listed name cannot be a key or a file in the image folder; None if it can."""
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or not path.name:
         return "a name must lie inside the image folder"
@@ -94,7 +96,7 @@ def _unique(*groups: Iterable[str]) -> tuple[str, ...]:
 
 
 def _lines(path: Path) -> list[tuple[int, str]]:
-    """Line numbers from 1, and lines; blank ones are left out."""
+    """Line numbers, from 1, and lines, without the blank ones."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -115,7 +117,7 @@ def _read_pairs(path: Path) -> tuple[tuple[str, str], ...]:
 
 
 def _read_masks(path: Path) -> dict[str, list[dict[str, Any]]]:
-    """COCO annotations by image name; nothing when there is no such file."""
+    """COCO annotations by image name; empty if the file does not exist."""
     if not path.exists():
         return {}
     masks: dict[str, list[dict[str, Any]]] = {}
@@ -126,6 +128,6 @@ def _read_masks(path: Path) -> dict[str, list[dict[str, Any]]]:
             masks.setdefault(names[entry["image_id"]], []).append(dict(entry["segmentation"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LayoutError(
-            f"{path}: not COCO annotations ({type(error).__name__}: {error}); write it again, or remove it to go without masks"
+            f"{path}: not COCO annotations ({type(error).__name__}: {error}); write it again, or remove it to do without masks"
         ) from None
     return masks

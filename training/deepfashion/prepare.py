@@ -1,9 +1,9 @@
-"""Prepare a DeepFashion in-shop folder for training: every image at every size, with its pose, in LMDB.
+"""Prepare a DeepFashion in-shop folder for training: every image at every size, with its pose, in an LMDB environment.
 
     python -m training prepare --root data/deepfashion --sizes 256x176 512x352 --output data/prepared
 
-Writes OUTPUT/HEIGHTxWIDTH (one environment per size, with the pair lists) and OUTPUT/report.json, which names every file
-that is missing or broken. Run again after an interruption, or after repairing files, it makes what is not there yet.
+Writes OUTPUT/HEIGHTxWIDTH (one environment per size, with the pair lists) and OUTPUT/report.json, which names every missing or
+broken file. Run it again after an interruption, or after repairing files: it converts only what is missing or has changed.
 """
 
 from __future__ import annotations
@@ -25,30 +25,31 @@ from typing import Any
 import lmdb
 from tqdm import tqdm
 
+from nted_step.command_line import INTERRUPTED, parse_size, report_error
 from nted_step.files import write_json
 from nted_step.hardware import available_cores
-from training.deepfashion.conversion import ENCODINGS, Converted, Job, convert
+from training.deepfashion.conversion import ENCODINGS, Conversion, Job, convert
 from training.deepfashion.folder import Layout, LayoutError, name_problem, read_layout
 from training.deepfashion.records import MAX_KEY, size_folder
 from training.deepfashion.writer import Writer
 
-PER_WORKER = 64  # images below which another process is not worth its start
-NAMED = 20  # broken files named on the terminal; report.json names all
+IMAGES_PER_WORKER = 64  # with fewer, another process is not worth starting
+NAMES_SHOWN = 20  # broken files named on the terminal; report.json names all
 Size = tuple[int, int]
 
 
 class PrepareError(ValueError):
-    """A preparation that cannot go on; the message is one line with the remedy."""
+    """A preparation that cannot continue; the message is one line with the remedy."""
 
 
 @dataclass
 class Report:
-    """What a run found and did.
+    """Result of a preparation.
 
     Attributes:
-        images: listed images. kept: entries that an earlier run had made. made: images converted by this run.
+        images: number of listed images. kept: entries of an earlier run. made: images converted by this run.
         broken: name -> why it was left out.
-        pairs: part -> listed pairs, and those with both images.
+        pairs: part -> number of listed pairs, and of those with both images.
     """
 
     images: int
@@ -58,7 +59,7 @@ class Report:
     pairs: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
-        """What report.json holds."""
+        """The contents of report.json."""
         broken = [{"name": name, "reason": reason} for name, reason in sorted(self.broken.items())]
         return {
             "images": self.images,
@@ -70,13 +71,13 @@ class Report:
         }
 
     def text(self, output: Path) -> str:
-        """The same for a person, in a few lines."""
+        """The same as text, in a few lines."""
         usable = self.images - len(self.broken)
-        lines = [f"{usable} of {self.images} images are in {output} ({self.made} new, {self.kept} from before)"]
-        lines += [f"{part}: {count['usable']} of {count['listed']} pairs are whole" for part, count in self.pairs.items()]
+        lines = [f"{usable} of {self.images} images are in {output} ({self.made} new, {self.kept} from earlier runs)"]
+        lines += [f"{part}: {count['usable']} of {count['listed']} pairs are complete" for part, count in self.pairs.items()]
         if self.broken:
             lines.append(f"{len(self.broken)} images were left out:")
-            lines += [f"  {name}: {reason}" for name, reason in sorted(self.broken.items())[:NAMED]]
+            lines += [f"  {name}: {reason}" for name, reason in sorted(self.broken.items())[:NAMES_SHOWN]]
             lines.append(f"all of them: {output / 'report.json'}; repair the files and run the same command again")
         return "\n".join(lines)
 
@@ -84,12 +85,12 @@ class Report:
 def prepare(
     root: Path, sizes: Sequence[Size], output: Path, encoding: str = "png", workers: int | None = None, progress: bool = True
 ) -> Report:
-    """Make the entries of every listed image that are not there yet, and write the report.
+    """Convert every listed image that has no up-to-date entry, and write the report.
 
     Args:
         root: folder in the in-shop layout. sizes: canvases (H, W). output: folder of the prepared set.
         encoding: "png", without loss, or "jpeg", a few times smaller.
-        workers: processes; by default one per core, fewer for few images.
+        workers: number of processes; by default one per core, or fewer for few images.
 
     Raises:
         LayoutError, PrepareError: one line that names the file and the remedy.
@@ -99,9 +100,9 @@ def prepare(
     with ExitStack() as stack:
         writers = {size: stack.enter_context(_writer(output, size)) for size in sizes}
         jobs = list(_jobs(layout, writers, encoding, report, progress))
-        for done in tqdm(_converted(jobs, workers), total=len(jobs), desc="preparing", unit="image", disable=not progress):
-            _store(done, writers, report)
-        for name in report.broken:  # an entry of the file as it once was would be taken for this one
+        for conversion in tqdm(_conversions(jobs, workers), total=len(jobs), desc="preparing", unit="image", disable=not progress):
+            _store(conversion, writers, report)
+        for name in report.broken:  # an entry of the former, unbroken file must not be used
             for writer in writers.values():
                 writer.delete(name)
         report.pairs = _count_pairs(layout, report.broken)
@@ -127,7 +128,7 @@ def _writer(output: Path, size: Size) -> Writer:
 
 
 def _jobs(layout: Layout, writers: dict[Size, Writer], encoding: str, report: Report, progress: bool) -> Iterator[Job]:
-    """What is left to convert; fills ``kept`` and the images without a file into the report."""
+    """Images still to convert; counts the others in the report as kept or broken."""
     for name in tqdm(layout.names, desc="checking", unit="image", disable=not progress):
         problem = name_problem(name, MAX_KEY)
         image = None if problem else layout.image_file(name)
@@ -144,7 +145,7 @@ def _jobs(layout: Layout, writers: dict[Size, Writer], encoding: str, report: Re
 
 
 def _stamp(image: Path, pose: Path, masks: tuple[dict[str, Any], ...], encoding: str) -> bytes:
-    """16 bytes that differ when a file has been changed, so that its entry is made again."""
+    """16 bytes that change with the files, so that a changed file is converted again."""
     parts: list[Any] = [ENCODINGS[encoding], masks]
     for path in (image, pose):
         try:
@@ -155,9 +156,9 @@ def _stamp(image: Path, pose: Path, masks: tuple[dict[str, Any], ...], encoding:
     return hashlib.blake2b(repr(parts).encode(), digest_size=16).digest()
 
 
-def _converted(jobs: Sequence[Job], workers: int | None) -> Iterator[Converted]:
-    """Results in the order of the jobs; few are in memory at a time."""
-    workers = min(workers or min(available_cores(), -(-len(jobs) // PER_WORKER)), len(jobs))
+def _conversions(jobs: Sequence[Job], workers: int | None) -> Iterator[Conversion]:
+    """Results in the order of the jobs; only a few are in memory at a time."""
+    workers = min(workers or min(available_cores(), -(-len(jobs) // IMAGES_PER_WORKER)), len(jobs))
     if workers <= 1:
         yield from map(convert, jobs)
         return
@@ -171,20 +172,20 @@ def _converted(jobs: Sequence[Job], workers: int | None) -> Iterator[Converted]:
             while waiting:
                 yield waiting.popleft().result()
     except BrokenProcessPool:
-        raise PrepareError("a worker process was ended from outside, for lack of memory perhaps; run again with --workers 1") from None
+        raise PrepareError("a worker process was killed, perhaps for lack of memory; run again with --workers 1") from None
 
 
 def _ignore_interrupt() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches every process; the parent alone decides what it means
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches every process; only the parent reacts to it
 
 
-def _store(done: Converted, writers: dict[Size, Writer], report: Report) -> None:
-    if done.reason:
-        report.broken[done.name] = done.reason
+def _store(conversion: Conversion, writers: dict[Size, Writer], report: Report) -> None:
+    if conversion.reason:
+        report.broken[conversion.name] = conversion.reason
         return
     report.made += 1
-    for size, entry in done.entries.items():
-        writers[size].put(done.name, entry)
+    for size, entry in conversion.entries.items():
+        writers[size].put(conversion.name, entry)
 
 
 def _count_pairs(layout: Layout, broken: dict[str, str]) -> dict[str, dict[str, int]]:
@@ -194,41 +195,29 @@ def _count_pairs(layout: Layout, broken: dict[str, str]) -> dict[str, dict[str, 
     }
 
 
-def _size(text: str) -> Size:
-    try:
-        height, width = (int(value) for value in text.lower().split("x"))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"a size is HEIGHTxWIDTH, for example 256x176, not {text!r}") from None
-    if min(height, width) < 16 or max(height, width) > 2048:
-        raise argparse.ArgumentTypeError(f"height and width must be 16..2048, not {text}")
-    return height, width
-
-
 def _workers(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"a number of processes is 1 or more, not {text!r}")
+        raise argparse.ArgumentTypeError(f"the number of processes must be 1 or more, not {text!r}")
     return int(text)
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training prepare", description="Prepare a DeepFashion in-shop folder for training.")
     parser.add_argument("--root", required=True, type=Path, help="folder with img/ or img_highres/, pose/ and the lists")
-    parser.add_argument("--sizes", required=True, type=_size, nargs="+", metavar="HEIGHTxWIDTH", help="canvases, e.g. 256x176 512x352")
+    parser.add_argument("--sizes", required=True, type=parse_size, nargs="+", metavar="HEIGHTxWIDTH", help="canvases, e.g. 256x176 512x352")
     parser.add_argument("--output", required=True, type=Path, help="folder to write to")
-    parser.add_argument("--format", choices=sorted(ENCODINGS), default="png", help="png loses nothing, jpeg is smaller (default: png)")
+    parser.add_argument("--format", choices=sorted(ENCODINGS), default="png", help="png is lossless, jpeg is smaller (default: png)")
     parser.add_argument("--workers", type=_workers, help="processes (default: one per core)")
     options = parser.parse_args(arguments)
     try:
         report = prepare(options.root, list(dict.fromkeys(options.sizes)), options.output, options.format, options.workers)
     except (LayoutError, PrepareError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return report_error(error)
     except (lmdb.Error, OSError) as error:
-        print(f"error: {options.output}: {error}; make room or choose another --output, then run again to go on", file=sys.stderr)
-        return 2
+        return report_error(f"{options.output}: {error}; make room or choose another --output, then run again to continue")
     except KeyboardInterrupt:
-        print("stopped; run the same command again to go on", file=sys.stderr)
-        return 130
+        print("stopped; run the same command again to continue", file=sys.stderr)
+        return INTERRUPTED
     print(report.text(options.output))
     return 0
 

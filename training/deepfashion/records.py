@@ -1,6 +1,6 @@
-"""One entry of a prepared data set: an encoded picture, its mask and its pose in one string of bytes, with a checksum.
+"""An entry of a prepared data set: an encoded picture, its mask and its pose as bytes, with a checksum.
 
-The environments that hold the entries are LMDB's; they are opened here, once per process, and never used across a fork.
+Entries are stored in LMDB environments, which are opened here, once per process, and never used across a fork.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ import numpy as np
 from nted_step.pose import Pose
 
 MAGIC = b"NTP1"
-HEADER = struct.Struct("<4sI16sII")  # magic, CRC-32 of all that follows it, stamp, bytes of the picture, bytes of the mask
+HEADER = struct.Struct("<4sI16sII")  # magic, CRC-32 of everything after it, stamp, size of the picture, size of the mask
 POSE_BYTES = 18 * 2 * 4 + 18
-CHECKED_FROM = 8  # the checksum covers everything behind itself
+CHECKED_FROM = 8  # the checksum covers everything after itself
 MAX_KEY = 511  # bytes, LMDB's limit
-WHOLE_NAME = "whole.json"  # written last into an environment's folder: without it the folder is not whole
+COMPLETE_NAME = "whole.json"  # written last into an environment's folder: without it the folder is incomplete
 
 
 class RecordError(ValueError):
@@ -31,13 +31,13 @@ class RecordError(ValueError):
 
 @dataclass(frozen=True)
 class Record:
-    """What is kept of one image at one size.
+    """One image at one size.
 
     Attributes:
-        stamp: 16 bytes that change when the files it was made from change.
+        stamp: 16 bytes that change with the original files.
         pose: in pixels of the canvas.
         picture: PNG or JPEG, 8-bit RGB at the size of the canvas.
-        mask: PNG, 8-bit grey at the same size, 255 on the person; empty when there is none.
+        mask: PNG, 8-bit grey at the same size, 255 on the person; empty if there is none.
     """
 
     stamp: bytes
@@ -54,7 +54,7 @@ class Record:
 
 
 def unpack(data: bytes | memoryview) -> Record:
-    """Read what :meth:`Record.pack` wrote. Raises RecordError if a single byte of it is not as it was written."""
+    """Read what :meth:`Record.pack` wrote. Raises RecordError if any byte differs from what was written."""
     if len(data) < HEADER.size + POSE_BYTES or bytes(data[:4]) != MAGIC:
         raise RecordError("not an entry of a prepared data set")
     _, checksum, stamp, picture, mask = HEADER.unpack_from(data)
@@ -67,25 +67,25 @@ def unpack(data: bytes | memoryview) -> Record:
 
 
 def size_folder(output: str | Path, size: tuple[int, int]) -> Path:
-    """Where the environment of a canvas (H, W) lies in a prepared data set."""
+    """Folder of the environment for a canvas (H, W) in a prepared data set."""
     return Path(output) / f"{size[0]}x{size[1]}"
 
 
-# By process id and folder. LMDB allows an environment to be open once in a process, and forbids to use it across a fork;
-# py-lmdb counts the parent's as open in the child too. So all are closed before a fork, and each process opens its own on
-# its next reading. The lock keeps a fork out of the middle of another thread's reading.
+# By process id and folder. An LMDB environment may be open only once in a process and must not be used across a fork, and
+# py-lmdb counts the parent's as open in the child too. So all are closed before a fork, and each process opens its own at its
+# next read. The lock prevents a fork during another thread's read.
 _OPEN: dict[tuple[int, str], lmdb.Environment] = {}
 _LOCK = threading.RLock()
 
 
 def read_entry(folder: Path, key: str) -> bytes | None:
-    """The bytes under a key of a folder's environment, or None. Opens it on this process's first reading. Raises lmdb.Error."""
+    """The bytes under a key of a folder's environment, or None. Opens it at this process's first read. Raises lmdb.Error."""
     with _LOCK, _reader(folder).begin() as transaction:
         return transaction.get(key.encode())
 
 
 def close_reader(folder: Path) -> None:
-    """Close this process's environment of a folder, if it is open; the next reading opens it again."""
+    """Close this process's environment of a folder, if it is open; the next read opens it again."""
     with _LOCK:
         environment = _OPEN.pop(_own(folder), None)
         if environment is not None:
@@ -95,7 +95,7 @@ def close_reader(folder: Path) -> None:
 def _reader(folder: Path) -> lmdb.Environment:
     own = _own(folder)
     if own not in _OPEN:
-        # Without locks: nobody writes while a run reads, and readers of many processes need no table of readers then.
+        # Without locks: nothing writes while a run reads, so the processes need no table of readers.
         _OPEN[own] = lmdb.open(own[1], readonly=True, lock=False, readahead=False, create=False)
     return _OPEN[own]
 
@@ -110,5 +110,5 @@ def _close_before_fork() -> None:
         _OPEN.popitem()[1].close()
 
 
-if hasattr(os, "register_at_fork"):  # not where processes cannot fork
+if hasattr(os, "register_at_fork"):  # not on systems without fork
     os.register_at_fork(before=_close_before_fork, after_in_parent=_LOCK.release, after_in_child=_LOCK.release)

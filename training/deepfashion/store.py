@@ -1,4 +1,4 @@
-"""Pairs to train on out of a data set that ``training.deepfashion.prepare`` has written."""
+"""Pairs of a data set that :mod:`training.deepfashion.prepare` has written."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from PIL import Image
 from torch import Tensor
 
 from nted_step.pose import BASE_SIZE, Pose, joint_tensor, skeleton_u8
-from training.data.figure_store import Pairs
+from training.data.pairs import Pairs, PeopleStore
 from training.deepfashion.augmentation import Crop, random_crop
-from training.deepfashion.records import WHOLE_NAME, Record, RecordError, close_reader, read_entry, size_folder, unpack
+from training.deepfashion.records import COMPLETE_NAME, Record, RecordError, close_reader, read_entry, size_folder, unpack
 
 AGAIN = "run python -m training prepare again with the same --output"
 
 
 class PreparedError(ValueError):
-    """A prepared data set, or an entry of it, that cannot be used; one line that names it and the remedy."""
+    """A prepared data set, or an entry of one, that cannot be used; the message is one line that names it and the remedy."""
 
 
 @dataclass(frozen=True)
 class Person:
-    """One image as training sees it: ``image`` 3 x h x w float32 in [-1, 1], the pose in its pixels, ``mask`` 1 x h x w in [0, 1]."""
+    """One image: ``image`` 3 x h x w float32 in [-1, 1], ``pose`` in its pixels, ``mask`` 1 x h x w in [0, 1]."""
 
     image: Tensor
     pose: Pose
@@ -39,32 +39,32 @@ class Person:
         return Person(crop.image(self.image), crop.pose(self.pose, tuple(self.image.shape[-2:])), crop.image(self.mask))
 
 
-class PreparedStore:
-    """The listed pairs of one part at one size, with the interface of ``training.data.figure_store.FigureStore``.
+class PreparedStore(PeopleStore):
+    """The listed pairs of one part at one size.
 
-    A "person" is a row of the pair list and has two "poses": 0 is the row's source and 1 its target. Pairs with an image
-    that the preparation had to leave out are not among the rows.
+    A "person" is a row of the pair list and has two "poses": 0 is the row's source and 1 its target. Pairs with an image that the
+    preparation had to leave out are not among the rows.
 
-    The environment is opened by the process that reads, on its first reading; the store may be forked and pickled at any
-    time.
+    Each process opens the environment at its first read, so the store may be forked and pickled at any time.
 
     Args:
-        output: the folder given to ``training.deepfashion.prepare``.
+        output: the folder given to ``python -m training prepare``.
         size: canvas (H, W).
         part: "train" or "test".
-        augment: whether :meth:`draw` enlarges and crops at random and gives every pair in both directions.
+        augment: whether :meth:`draw` enlarges and crops at random and returns every pair in both directions.
+        limit: keep only the first rows, at most this many.
 
     Raises:
-        PreparedError: the size or part is not there, or its preparation did not come to its end.
+        PreparedError: the size or part does not exist, or its preparation was not completed.
     """
 
     poses = 2
 
-    def __init__(self, output: str | Path, size: tuple[int, int], part: str = "train", augment: bool = True):
+    def __init__(self, output: str | Path, size: tuple[int, int], part: str = "train", augment: bool = True, limit: int | None = None):
         self.folder, self.size, self.augment = size_folder(output, size), tuple(size), augment
         left_out = self._left_out(part)
         path = self.folder / f"{part}_pairs.txt"
-        self.rows = [(a, b) for a, b in _read_pairs(path) if a not in left_out and b not in left_out]
+        self.rows = [(a, b) for a, b in _read_pairs(path) if a not in left_out and b not in left_out][:limit]
         if not self.rows:
             raise PreparedError(f"{path}: no pair has both its images; see report.json, repair, then {AGAIN}")
 
@@ -77,11 +77,11 @@ class PreparedStore:
         return len(self.rows)
 
     def __getitem__(self, row: int) -> Pairs:
-        """The row's source and target, as a batch of one, never augmented; :func:`collate` joins such batches."""
+        """The row's source and target as a batch of one, never augmented; :func:`training.data.pairs.concatenate` joins batches."""
         return self.pairs(np.array([row]), np.array([0]), np.array([1]))
 
     def pairs(self, person: np.ndarray, source_pose: np.ndarray, target_pose: np.ndarray) -> Pairs:
-        """The pairs named by three index arrays of length B, never augmented: whoever asks twice gets the same.
+        """The pairs named by three index arrays of length B, never augmented, so the same each time.
 
         Raises PreparedError with the key of an entry that is missing or damaged.
         """
@@ -91,30 +91,30 @@ class PreparedStore:
     def draw(self, rng: np.random.Generator, count: int, symmetric: bool | None = None) -> Pairs:
         """``count`` pairs, uniformly over rows and directions.
 
-        Augmented, every image has a crop of its own. Symmetric (by default where augmented), the second half is the first in
-        the other direction, as published. Raises PreparedError as :meth:`pairs`.
+        If augmented, every image has a crop of its own. If symmetric (the default when augmented), the second half is the first in
+        the other direction, as published. Raises PreparedError like :meth:`pairs`.
         """
         symmetric = self.augment if symmetric is None else symmetric
         drawn = -(-count // 2) if symmetric else count
         row, source = rng.integers(self.people, size=drawn), rng.integers(self.poses, size=drawn)
-        first = [self._drawn(rng, *where) for where in zip(row, source, strict=True)]
-        second = [self._drawn(rng, *where) for where in zip(row, 1 - source, strict=True)]
+        first = [self._augmented(rng, *index) for index in zip(row, source, strict=True)]
+        second = [self._augmented(rng, *index) for index in zip(row, 1 - source, strict=True)]
         if not symmetric:
             return self._batch(first, second)
         return self._batch((first + second)[:count], (second + first)[:count])
 
     def close(self) -> None:
-        """Close this process's environment; the next reading opens it again."""
+        """Close this process's environment; the next read opens it again."""
         close_reader(self.folder)
 
     def _left_out(self, part: str) -> set[str]:
-        """Names without an entry, from the file that a finished preparation wrote."""
-        path = self.folder / WHOLE_NAME
+        """Names of the images without an entry, from the file that a completed preparation wrote."""
+        path = self.folder / COMPLETE_NAME
         try:
             document = json.loads(path.read_bytes())
             parts, left_out = document["parts"], set(document["left_out"])
         except FileNotFoundError:
-            raise PreparedError(f"{self.folder}: this size is not prepared, or not to the end; {AGAIN}") from None
+            raise PreparedError(f"{self.folder}: this size is not prepared, or not completely; {AGAIN}") from None
         except (OSError, ValueError, KeyError, TypeError):
             raise PreparedError(f"{path}: cannot be read; {AGAIN}") from None
         if part not in parts:
@@ -125,23 +125,14 @@ class PreparedStore:
 
     @property
     def names(self) -> list[str]:
-        """Every image of the pairs, once, in order."""
+        """Names of the images in the pairs, each once, in order."""
         return list(dict.fromkeys(name for row in self.rows for name in row))
 
     def images(self, names: Sequence[str]) -> Tensor:
-        """Images by name: N x 3 x h x w in [-1, 1]. Raises PreparedError as :meth:`pairs`."""
+        """Images by name: N x 3 x h x w in [-1, 1]. Raises PreparedError like :meth:`pairs`."""
         return torch.stack([self._read(name).image for name in names])
 
-    def choose(self, rng: np.random.Generator, count: int) -> np.ndarray:
-        """Names of ``count`` pairs, uniformly: count x 3, the arguments of :meth:`pairs`."""
-        row, source = rng.integers(self.people, size=count), rng.integers(self.poses, size=count)
-        return np.stack([row, source, 1 - source], axis=1)
-
-    def holds(self, names: np.ndarray) -> np.ndarray:
-        """Which of the pairs that were once chosen this store has, N bool."""
-        return (names < (self.people, self.poses, self.poses)).all(axis=1)
-
-    def _drawn(self, rng: np.random.Generator, row: int, pose: int) -> Person:
+    def _augmented(self, rng: np.random.Generator, row: int, pose: int) -> Person:
         person = self._person(row, pose)
         return person.cropped(random_crop(rng, self.size)) if self.augment else person
 
@@ -180,20 +171,14 @@ class PreparedStore:
         )
 
 
-def collate(batches: Sequence[Pairs]) -> Pairs:
-    """One batch of several, for a DataLoader's ``collate_fn``."""
-    there = [name for name, value in vars(batches[0]).items() if value is not None]
-    return Pairs(**{name: torch.cat([getattr(batch, name) for batch in batches]) for name in there})
-
-
 def face(pose: Pose) -> Tensor:
-    """x and y of the right and the left eye, all -1 where one of them is not seen: 4 float32."""
+    """x and y of the right and the left eye, all -1 if either is hidden: 4 float32."""
     seen = pose.visible[[14, 15]].all()
     return torch.from_numpy(pose.xy[[14, 15]].astype(np.float32).reshape(4)) if seen else torch.full((4,), -1.0)
 
 
 def skeleton(pose: Pose, size: tuple[int, int]) -> Tensor:
-    """The conditioning map 20 x h x w in [0, 1]. Below 256x176 it is drawn there and averaged down, as for rendered figures."""
+    """The conditioning map 20 x h x w in [0, 1]. Below 256x176 it is drawn at 256x176 and averaged down, as for rendered figures."""
     if size[0] >= BASE_SIZE[0]:
         return torch.from_numpy(skeleton_u8(pose, size)).float() / 255
     drawn = torch.from_numpy(skeleton_u8(pose.scaled(size, BASE_SIZE), BASE_SIZE)).float()
@@ -208,7 +193,7 @@ def _read_pairs(path: Path) -> list[tuple[str, str]]:
 
 
 def _pixels(data: bytes) -> Tensor | None:
-    """An encoded picture as C x h x w uint8; None for no data."""
+    """An encoded picture as C x h x w uint8; None for empty data."""
     if not data:
         return None
     pixels = np.array(Image.open(io.BytesIO(data)))

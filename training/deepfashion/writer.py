@@ -1,4 +1,4 @@
-"""Writes one environment of a prepared data set, some entries in each transaction."""
+"""Writing of one LMDB environment of a prepared data set, several entries per transaction."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from pathlib import Path
 import lmdb
 
 from nted_step.files import write_file
-from training.deepfashion.records import WHOLE_NAME, RecordError, unpack
+from training.deepfashion.records import COMPLETE_NAME, RecordError, unpack
 
 START_BYTES = 64 * 2**20  # of the memory map, which doubles when it is full
-PER_COMMIT = 64  # entries; an interruption costs no more than these
+PER_COMMIT = 64  # entries per transaction, and the most that an interruption loses
 
 
 class Writer:
-    """A size's environment, open for writing; a context manager that keeps what was put, whatever ends it.
+    """The environment of one size, open for writing; a context manager that saves what was put, even if an exception ends it.
 
-    While it is open, and until :meth:`finish`, the folder is not whole and readers refuse it. Raises OSError and
-    lmdb.Error where the folder cannot be written or holds something else.
+    From its opening until :meth:`finish` the folder is marked as incomplete, and readers refuse it. Raises OSError or lmdb.Error if the
+    folder cannot be written or holds something else.
     """
 
     def __init__(self, folder: Path):
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.environment = lmdb.open(str(folder), map_size=START_BYTES, readahead=False)
-        self.waiting: list[tuple[bytes, bytes | None]] = []
-        (folder / WHOLE_NAME).unlink(missing_ok=True)
+        self.pending: list[tuple[bytes, bytes | None]] = []
+        (folder / COMPLETE_NAME).unlink(missing_ok=True)
 
     def __enter__(self) -> Writer:
         return self
@@ -40,7 +40,7 @@ class Writer:
             self.environment.close()
 
     def stamp(self, name: str) -> bytes | None:
-        """The stamp of an entry that is there and undamaged, else None. Reads all of it."""
+        """The stamp of an entry, or None if it is missing or damaged. Reads the whole entry."""
         with self.environment.begin(buffers=True) as transaction:
             data = transaction.get(name.encode())
             try:
@@ -49,37 +49,37 @@ class Writer:
                 return None
 
     def put(self, name: str, entry: bytes) -> None:
-        """Write an entry, or write it anew."""
+        """Write an entry, replacing an older one."""
         self._add(name, entry)
 
     def delete(self, name: str) -> None:
-        """Remove an entry if it is there; a name too long for a key never is."""
+        """Remove an entry if it exists; a name that is too long for a key never does."""
         if len(name.encode()) <= self.environment.max_key_size():
             self._add(name, None)
 
     def finish(self, pairs: Mapping[str, Sequence[tuple[str, str]]], left_out: Iterable[str]) -> None:
-        """Write what waits, the pair lists, and last the file that says the folder is whole."""
+        """Write the pending entries, then the pair lists, and last the file that marks the folder as complete."""
         self._commit()
         self.environment.sync(True)
         for part, listed in pairs.items():
             write_file(self.folder / f"{part}_pairs.txt", "".join(f"{a},{b}\n" for a, b in listed).encode())
         document = {"parts": sorted(pairs), "left_out": sorted(left_out)}
-        write_file(self.folder / WHOLE_NAME, (json.dumps(document) + "\n").encode())
+        write_file(self.folder / COMPLETE_NAME, (json.dumps(document) + "\n").encode())
 
     def _add(self, name: str, entry: bytes | None) -> None:
-        self.waiting.append((name.encode(), entry))
-        if len(self.waiting) >= PER_COMMIT:
+        self.pending.append((name.encode(), entry))
+        if len(self.pending) >= PER_COMMIT:
             self._commit()
 
     def _commit(self) -> None:
-        while self.waiting:
+        while self.pending:
             try:
                 with self.environment.begin(write=True) as transaction:
-                    for key, entry in self.waiting:
+                    for key, entry in self.pending:
                         if entry is None:
                             transaction.delete(key)
                         else:
                             transaction.put(key, entry)
-                self.waiting = []
+                self.pending = []
             except lmdb.MapFullError:
                 self.environment.set_mapsize(2 * self.environment.info()["map_size"])

@@ -1,1 +1,1 @@
-"""Measuring what was trained."""
+"""Measuring trained models."""

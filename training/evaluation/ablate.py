@@ -1,10 +1,10 @@
-"""Ablations: runs that differ in one thing, with the same seed and budget, in one table.
+"""Ablations: runs that differ in one respect, with the same seed and budget, compared in one table.
 
     python -m training ablate --plan training/configs/ablation.yaml --output runs/ablation
 
-The plan names a configuration, overrides for all runs, and for every row of the table its own. Rows that are finished are not
-run again, and one that was interrupted goes on, so the command can be repeated whenever cores are idle. ``--rows A B`` does only
-these. Writes OUTPUT/table.md and OUTPUT/table.json; every row's command stands in both.
+The plan names a configuration, overrides for all runs, and further overrides for each row of the table. Finished rows are not run
+again and an interrupted row continues, so the command can be repeated whenever cores are idle. ``--rows A B`` runs only these rows.
+Writes OUTPUT/table.md and OUTPUT/table.json, both with the command of every row.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ import numpy as np
 import torch
 import yaml
 
+from nted_step.command_line import INTERRUPTED, report_error
 from nted_step.execution import Eager
 from nted_step.files import write_file, write_json
 from nted_step.pipeline import choose_device
-from training.data.figure_store import Pairs
+from training.data.pairs import Pairs
 from training.data.stores import validation_store
 from training.evaluation.garment_colour import GarmentColours
 from training.evaluation.metrics import NotAvailable, psnr, ssim, to_bytes
@@ -44,12 +45,12 @@ COLUMNS = {"masked_psnr": ".2f", "psnr": ".2f", "ssim": ".4f", "colour": ".1f"} 
 
 @dataclass(frozen=True)
 class Plan:
-    """An ablation as its file says it.
+    """An ablation's plan, as read from its file.
 
     Attributes:
-        config: the YAML file that all runs start from.
+        config: the YAML file of all runs.
         common: overrides of every run. rows: name -> further overrides.
-        people: validation people that are measured.
+        people: number of validation people that are measured.
     """
 
     config: Path
@@ -61,13 +62,13 @@ class Plan:
         return load_settings(self.config, [*self.common, *self.rows[row]])
 
     def command(self, row: str, output: Path) -> str:
-        """What trains one row alone."""
+        """The command that trains this row alone."""
         overrides = " ".join(f"--set {shlex.quote(item)}" for item in (*self.common, *self.rows[row]))
         return f"python -m training train --config {self.config} --run {output / row} {overrides}"
 
 
 def load_plan(path: Path) -> Plan:
-    """Raises SettingsError naming what is wrong, also for a row whose settings cannot be read."""
+    """Read a plan. Raises SettingsError naming the mistake, also in the settings of a row."""
     try:
         document = yaml.safe_load(path.read_text())
     except OSError as error:
@@ -76,7 +77,7 @@ def load_plan(path: Path) -> Plan:
         raise SettingsError(f"{path}: not valid YAML ({str(error).splitlines()[0]})") from None
     known = {"config", "set", "rows", "people"}
     if not isinstance(document, dict) or not {"config", "rows"} <= set(document) <= known or not isinstance(document["rows"], dict):
-        raise SettingsError(f"{path}: expected the keys config, rows (a table) and, if need be, set and people")
+        raise SettingsError(f"{path}: expected the keys config, rows (a table) and, optionally, set and people")
     rows = {name: tuple(overrides or ()) for name, overrides in document["rows"].items()}
     plan = Plan(path.parent / document["config"], tuple(document.get("set") or ()), rows, int(document.get("people", 24)))
     budgets = {name: sum(stage.samples for stage in plan.settings(name).stages) for name in rows}
@@ -88,14 +89,14 @@ def load_plan(path: Path) -> Plan:
 
 
 def run_row(plan: Plan, row: str, output: Path, device: torch.device, stop: Any) -> dict[str, Any] | None:
-    """Train a row to its end and measure it; what was measured before is read. None when it was stopped before its end."""
+    """Train a row to the end and measure it, or read its earlier result. None if it was stopped before the end."""
     folder = output / row
     settings = plan.settings(row)
     identity = json.loads(json.dumps(dataclasses.asdict(settings)))
     try:
-        known = json.loads((folder / "result.json").read_bytes())
-        if known["settings"] == identity and known["people"] == plan.people:
-            return known
+        earlier = json.loads((folder / "result.json").read_bytes())
+        if earlier["settings"] == identity and earlier["people"] == plan.people:
+            return earlier
     except FileNotFoundError:
         pass
     began = time.monotonic()
@@ -103,8 +104,7 @@ def run_row(plan: Plan, row: str, output: Path, device: torch.device, stop: Any)
     if not trainer.run(stop):
         return None
     store = validation_store(settings, trainer.ema.config, plan.people)
-    people = torch.arange(store.people).numpy()
-    pairs = store.pairs(people, 0 * people, 0 * people + 1)
+    pairs = store.first_pairs()
     images = chain(Eager(trainer.ema), pairs, device)
     save_sheet(folder / "sheet.png", pairs, images)
     result = {
@@ -117,7 +117,7 @@ def run_row(plan: Plan, row: str, output: Path, device: torch.device, stop: Any)
 
 
 def measure(image: torch.Tensor, pairs: Pairs) -> dict[str, float | None]:
-    """The columns of a row; None for what cannot be had at this size."""
+    """The columns of a row; None for what is not available at this size."""
     output, truth = to_bytes(image), to_bytes(pairs.target)
     values = {"masked_psnr": psnr(output, truth, pairs.mask).mean().item(), "psnr": psnr(output, truth).mean().item()}
     errors = [] if pairs.target_classes is None else GarmentColours(truth, pairs.target_classes).errors(output)
@@ -129,7 +129,7 @@ def measure(image: torch.Tensor, pairs: Pairs) -> dict[str, float | None]:
 
 
 def table(results: Mapping[str, dict[str, Any]]) -> str:
-    """Markdown: a line for every row, copying the source first, and the commands below."""
+    """A Markdown table with copying the source first, and the commands below it."""
     lines = ["| | masked PSNR | PSNR | SSIM | colour error | samples | minutes |", "|---|---|---|---|---|---|---|"]
 
     def line(name: str, values: Mapping[str, float | None], *rest: str) -> str:
@@ -138,8 +138,8 @@ def table(results: Mapping[str, dict[str, Any]]) -> str:
 
     first = next(iter(results.values()))
     lines.append(line(COPY, first[COPY], "", ""))
-    lines += [line(name, one["measured"], str(one["samples"]), f"{one['seconds'] / 60:.1f}") for name, one in results.items()]
-    return "\n".join([*lines, "", *(f"- {name}: `{one['command']}`" for name, one in results.items())]) + "\n"
+    lines += [line(name, result["measured"], str(result["samples"]), f"{result['seconds'] / 60:.1f}") for name, result in results.items()]
+    return "\n".join([*lines, "", *(f"- {name}: `{result['command']}`" for name, result in results.items())]) + "\n"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -159,14 +159,13 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"== {row}", flush=True)
             result = run_row(plan, row, options.output, device, stop)
             if result is None:
-                print("stopped; saved; run the same command again to go on", flush=True)
-                return 130
+                print("stopped; saved; run the same command again to continue", flush=True)
+                return INTERRUPTED
             results[row] = result
             write_json(options.output / "table.json", results)
             write_file(options.output / "table.md", table(results).encode())
     except (ValueError, DivergedError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return report_error(error)
     print(table(results))
     return 0
 

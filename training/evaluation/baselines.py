@@ -1,4 +1,4 @@
-"""What a program without a network can do: move the pixels of each limb of the source to where the target pose has that limb."""
+"""A baseline without a network: move the pixels of each limb of the source to the limb's place in the target pose."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from nted_step.pose import Pose
 
 # Bones (from, to) by joint: the limbs, the head, and the trunk as two bones that carry the chest's sides with them.
 BONES = ((2, 3), (3, 4), (5, 6), (6, 7), (8, 9), (9, 10), (11, 12), (12, 13), (1, 0), (1, 8), (1, 11))
-REACH = {(1, 0): 0.55, (1, 8): 0.42, (1, 11): 0.42}  # half-width of a bone's flesh, as a share of the trunk's length
+REACH = {(1, 0): 0.55, (1, 8): 0.42, (1, 11): 0.42}  # half-width of the body around a bone, as a share of the trunk's length
 LIMB_REACH = 0.2
 
 
 def limb_warp(source: Tensor, source_pose: Pose, target_pose: Pose) -> Tensor:
-    """The source re-posed by one similarity transform per bone; 3 x H x W in and out.
+    """The source in the target pose, by one similarity transform per bone; 3 x H x W in and out.
 
-    A pixel of the result belongs to the nearest bone of the target pose that both poses show, if it is within that bone's reach,
-    and takes the source's pixel at the same place along and across that bone. All others take the source's background, the median
-    colour of its upper and side borders.
+    Within a bone's reach, a pixel of the result belongs to the nearest bone that is visible in both poses, and takes the source's pixel
+    at the same place along and across that bone. All other pixels take the source's background, the median colour of its upper and
+    side borders.
     """
     height, width = source.shape[1:]
     there = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).astype(np.float32)  # H x W x (x, y)
@@ -41,7 +41,7 @@ def limb_warp(source: Tensor, source_pose: Pose, target_pose: Pose) -> Tensor:
 
 
 def _along_bone(pixel: np.ndarray, to: np.ndarray, back: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distance of every pixel from the bone ``to`` (2 x 2), and where it lies when the bone is laid onto ``back``."""
+    """Distance of every pixel from the bone ``to`` (2 x 2), and its position when the bone is mapped onto ``back``."""
     axis, other = to[1] - to[0], back[1] - back[0]
     length, other_length = max(float(np.hypot(*axis)), 1.0), max(float(np.hypot(*other)), 1.0)
     unit, other_unit = axis / length, other / other_length
@@ -54,7 +54,7 @@ def _along_bone(pixel: np.ndarray, to: np.ndarray, back: np.ndarray) -> tuple[np
 
 
 def _trunk(pose: Pose) -> float:
-    """Length from neck to hips in pixels, or a typical one where they are hidden."""
+    """Length from neck to hips in pixels, or a typical length if they are hidden."""
     hips = [joint for joint in (8, 11) if pose.visible[joint]]
     if not hips or not pose.visible[1]:
         return 70.0

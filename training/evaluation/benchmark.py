@@ -1,9 +1,9 @@
-"""How fast a configuration trains here, and where an iteration's time goes.
+"""Speed of training with a configuration on this machine, and how an iteration's time is divided.
 
     python -m training benchmark --config training/configs/lite_figures.yaml --stage 1
     python -m training benchmark --config training/configs/lite_figures.yaml --set precision=float32 --json
 
-Iterations of the real trainer, of one stage, from new weights; nothing of it is kept but the rendered figures.
+It times iterations of the real trainer in one stage, from new weights, and keeps nothing but the rendered figures.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from nted_step.command_line import report_error
 from nted_step.hardware import available_cores, device_name
 from nted_step.pipeline import choose_device
 from training.memory import keep_freed_memory
@@ -32,12 +33,12 @@ from training.progress import Iteration
 from training.settings import Settings, SettingsError, load_settings
 from training.trainer import Trainer
 
-WARM_UP = 3  # iterations that are not counted: allocations, the choice of kernels, compilation
+WARM_UP = 3  # iterations not timed: they allocate, choose kernels and compile
 PARTS = ("data wait", "G forward", "losses", "G backward", "D", "R1", "optimizers and average", "rest")
 
 
 class Stopwatch:
-    """Seconds of every part of the iterations, by its name in the loop; stands in for a trainer's reporter as well."""
+    """Seconds of every part of the iterations, by its name in the loop; also takes the place of the trainer's reporter."""
 
     def __init__(self, device: torch.device):
         self.device = device
@@ -57,58 +58,59 @@ class Stopwatch:
         self.iterations.append(iteration)
 
     def _now(self) -> float:
-        if self.device.type == "cuda":  # work is queued there: without waiting, a part would pay for the one before
+        if self.device.type == "cuda":  # its work is queued: without waiting, a part would include the one before
             torch.cuda.synchronize(self.device)
         return time.perf_counter()
 
     def seconds(self) -> dict[str, float]:
-        """Of each of PARTS, over all iterations.
+        """Seconds of each of PARTS, over all iterations.
 
-        R1 shares a backward pass with D's other losses: it is what D took longer where R1 was in it. Where that was every
-        time, it is all of D.
+        R1 shares a backward pass with D's other losses: it counts as the additional time of D's iterations with R1. If every iteration
+        has R1, all of D counts as R1.
         """
-        found = {part: sum(several) for part, several in self.parts.items()}
+        measured = {part: sum(several) for part, several in self.parts.items()}
         plain, with_r1 = self.parts["D"], self.parts["D and R1"]
         usual = sum(plain) / len(plain) if plain else 0.0
-        r1 = sum(max(0.0, one - usual) for one in with_r1)
-        waited = sum(one.waited for one in self.iterations)
+        r1 = sum(max(0.0, seconds - usual) for seconds in with_r1)
+        waited = sum(iteration.waited for iteration in self.iterations)
         parts = {
-            "data wait": waited, "G forward": found["G forward"] - waited, "losses": found["losses"], "G backward": found["G backward"],
-            "D": sum(plain) + sum(with_r1) - r1, "R1": r1, "optimizers and average": found["optimizers and average"],
+            "data wait": waited, "G forward": measured["G forward"] - waited, "losses": measured["losses"],
+            "G backward": measured["G backward"],
+            "D": sum(plain) + sum(with_r1) - r1, "R1": r1, "optimizers and average": measured["optimizers and average"],
         }  # fmt: skip
-        return parts | {"rest": sum(one.seconds for one in self.iterations) - sum(parts.values())}
+        return parts | {"rest": sum(iteration.seconds for iteration in self.iterations) - sum(parts.values())}
 
 
 def benchmark(settings: Settings, stage: int, iterations: int, device: torch.device) -> dict[str, Any]:
-    """Time ``iterations`` of a stage of a run.
+    """Time ``iterations`` iterations of one stage of a run.
 
     Returns ``images_per_second`` (pairs) and ``samples_per_second`` (steps of pairs), ``seconds`` of an iteration,
     ``shares`` of PARTS in it, ``r1_iterations``, the ``effective_batch``, and the process's ``peak_memory_gb`` (resident;
-    on a GPU also ``peak_gpu_memory_gb``, allocated); beside them what was run, and on what. Raises SettingsError for a stage
-    that is not there.
+    on a GPU also ``peak_gpu_memory_gb``, allocated); also what was run, and on which hardware. Raises SettingsError for
+    a stage that does not exist.
     """
     if not 0 <= stage < len(settings.stages):
         raise SettingsError(f"--stage {stage}: the configuration has stages 0 to {len(settings.stages) - 1}")
     chosen = dataclasses.replace(settings, stages=(settings.stages[stage],), tensorboard=False, wandb="")
-    with TemporaryDirectory() as run, redirect_stdout(sys.stderr):  # what the trainer says is not the report
+    with TemporaryDirectory() as run, redirect_stdout(sys.stderr):  # the trainer's messages are not part of the report
         trainer, watch = Trainer(chosen, Path(run), device), Stopwatch(device)
     trainer.reporter, trainer.timed = watch, watch.timed
     for _ in range(WARM_UP):
         trainer.iterate()
     watch.clear()
-    trainer.d_updates = 0  # so that the first has R1, and whole rounds of ``r1_every`` show R1's true share
+    trainer.d_updates = 0  # so that the first has R1, and multiples of ``r1_every`` show its true share
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     before = trainer.progress.total_samples
     for _ in tqdm(range(iterations), desc="benchmark", unit="iteration"):
         trainer.iterate()
-    seconds = sum(one.seconds for one in watch.iterations)
+    seconds = sum(iteration.seconds for iteration in watch.iterations)
     config = trainer.generator.config
     return {
         "preset": settings.preset, "stage": stage, "size": list(config.size), "steps": config.steps, "rollout": trainer.stage.rollout,
         "precision": settings.precision, "compile": settings.compile, "effective_batch": trainer.effective_batch,
         "iterations": iterations, "r1_iterations": len(watch.parts["D and R1"]) // trainer.stage.accumulate,
-        "images_per_second": sum(one.images for one in watch.iterations) / seconds,
+        "images_per_second": sum(iteration.images for iteration in watch.iterations) / seconds,
         "samples_per_second": (trainer.progress.total_samples - before) / seconds, "seconds": seconds / iterations,
         "shares": {part: spent / seconds for part, spent in watch.seconds().items()},
         "peak_memory_gb": _peak_bytes() / 1e9,
@@ -119,13 +121,13 @@ def benchmark(settings: Settings, stage: int, iterations: int, device: torch.dev
 
 
 def _peak_bytes() -> int:
-    """Most memory that this process ever had resident."""
+    """Peak resident memory of this process."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
 
 def format_report(report: dict[str, Any]) -> str:
-    """The report for people."""
+    """The report as text."""
     height, width = report["size"]
     machine, versions = report["machine"], report["versions"]
     gpu = f", {report['peak_gpu_memory_gb']:.2f} GB on the GPU" if "peak_gpu_memory_gb" in report else ""
@@ -134,8 +136,8 @@ def format_report(report: dict[str, Any]) -> str:
         f"effective batch {report['effective_batch']}",
         f"{machine['device']}, {machine['cores']} cores, {machine['threads']} threads, "
         f"torch {versions['torch']}, Python {versions['python']}",
-        f"{report['images_per_second']:.2f} images/s, {report['samples_per_second']:.2f} samples/s, {report['seconds']:.3f} s an iteration "
-        f"over {report['iterations']}, {report['r1_iterations']} of them with R1",
+        f"{report['images_per_second']:.2f} images/s, {report['samples_per_second']:.2f} samples/s, {report['seconds']:.3f} s "
+        f"per iteration over {report['iterations']}, {report['r1_iterations']} of them with R1",
         *(f"  {part:24}{share:7.1%}" for part, share in report["shares"].items()),
         f"peak memory {report['peak_memory_gb']:.2f} GB{gpu}",
     ])  # fmt: skip
@@ -160,8 +162,7 @@ def main(arguments: list[str] | None = None) -> int:
         stage = len(settings.stages) - 1 if options.stage is None else options.stage
         report = benchmark(settings, stage, options.iterations, choose_device(options.device))
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return report_error(error)
     print(json.dumps(report, indent=2) if options.json else format_report(report))
     return 0
 

@@ -1,4 +1,4 @@
-"""Every step of every pair sampled and scored, and the files of the report."""
+"""Evaluation of weights: every step of every pair sampled and scored, and the report's files."""
 
 from __future__ import annotations
 
@@ -21,29 +21,28 @@ from nted_step.optimisation import optimise
 from nted_step.schedule import ladder
 from nted_step.weights import Weights
 from training.carrier_losses import place_error, predict
-from training.data.figure_store import Pairs
-from training.deepfashion.store import collate
+from training.data.pairs import Pairs, concatenate
 from training.evaluation.metrics import SSIM_SETTINGS, Protocol, to_bytes
 from training.evaluation.networks import open_networks
 from training.evaluation.report import COPY, WARP, draw, plot, render_html
 from training.evaluation.scoring import Scorer
-from training.evaluation.test_sets import SomePairs, TestSet
+from training.evaluation.test_sets import IndexedPairs, TestSet
 from training.validation import SHOWN, chain, save_sheet
 
-# Pairs sampled at a time. On a CPU one: from two on there are tensors that the allocator takes from the system and gives back
-# each time (32 MB and more), and fresh pages took much of the time.
+# Pairs sampled at a time. On a CPU it is one: with two, some tensors are so large (32 MB and more) that the allocator requests them
+# from the system and returns them each time, and the fresh pages took much of the time.
 CPU_BATCH, GPU_BATCH = 1, 8
 LIBRARIES = ("torch", "torchvision", "scikit-image", "torchmetrics", "torch-fidelity", "efficientnet-lite-pytorch")
 
 
 @dataclass(frozen=True)
-class Sampled:
-    """Everything that is scored, as 8-bit images N x 3 x H x W, and the first few people for the sheet.
+class Samples:
+    """All images to score, 8-bit N x 3 x H x W, and the first few people for the sheet.
 
     Attributes:
-        steps: step -> its images, for the steps that are measured.
-        shown, shown_steps: pairs, and all their steps, in floats.
-        place_error: N, of the carrier at all cells that the sources show, in pixels of a 256x176 canvas.
+        steps: step -> its images, for the measured steps.
+        shown, shown_steps: pairs for the sheet, and all their steps, as floats.
+        place_error: N, the carrier's error at all cells that the sources show, in pixels of a 256x176 canvas.
     """
 
     source: Tensor
@@ -64,9 +63,9 @@ def evaluate(
     folder: Path,
     dtype: torch.dtype = torch.float32,
 ) -> dict[str, Any]:
-    """Everything that ``metrics.json`` holds; also writes it, the sheet, the plot and the page into ``folder``.
+    """Measure weights; writes all files of the report into ``folder`` and returns the contents of ``metrics.json``.
 
-    Raises ValueError when the pairs are not of the model's size.
+    Raises ValueError if the pairs do not have the model's size.
     """
     execution = optimise(weights.build(), device, dtype)
     carrier = weights.carrier.build().to(device, memory_format=torch.channels_last) if weights.carrier else None
@@ -104,37 +103,37 @@ def evaluate(
 
 @torch.no_grad()
 def sample_all(
-    execution: Execution, carrier: Carrier | None, pairs: SomePairs, measured: list[int], device: torch.device, space: Path
-) -> Sampled:
-    """The measured steps of every pair, with a bar. Images lie in files in ``space``: all steps of a test set can exceed the memory."""
+    execution: Execution, carrier: Carrier | None, pairs: IndexedPairs, measured: list[int], device: torch.device, space: Path
+) -> Samples:
+    """Sample all pairs, with a progress bar. The images are in files in ``space``, because they may not fit into memory."""
     height, width = execution.generator.config.size
 
-    def room(name: str, channels: int = 3) -> Tensor:
+    def allocate(name: str, channels: int = 3) -> Tensor:
         count = len(pairs) * channels * height * width
         return torch.from_file(str(space / name), shared=True, size=count, dtype=torch.uint8).view(-1, channels, height, width)
 
-    source, target, mask, steps = room("source"), room("target"), room("mask", 1), {k: room(f"step{k}") for k in measured}
+    source, target, mask, steps = allocate("source"), allocate("target"), allocate("mask", 1), {k: allocate(f"step{k}") for k in measured}
     shown, shown_steps, errors = None, [], []
     for index in tqdm(torch.arange(len(pairs)).split(CPU_BATCH if device.type == "cpu" else GPU_BATCH), desc="sampling", unit="batch"):
-        some = pairs.select(index)
+        batch = pairs.select(index)
         carried = None
         if carrier:
-            places = predict(carrier, some.source.to(device), some.each(lambda value: value.to(device)))
-            carried = carry_person(places, some.source.to(device))
-            errors += [] if some.place is None else [place_error(places.place.cpu(), some)]
-        outputs = chain(execution, some, device, carried=carried)
-        source[index], target[index], mask[index] = to_bytes(some.source), to_bytes(some.target), (some.mask >= 0.5).to(torch.uint8)
+            places = predict(carrier, batch.source.to(device), batch.map(lambda value: value.to(device)))
+            carried = carry_person(places, batch.source.to(device))
+            errors += [] if batch.place is None else [place_error(places.place.cpu(), batch)]
+        outputs = chain(execution, batch, device, carried=carried)
+        source[index], target[index], mask[index] = to_bytes(batch.source), to_bytes(batch.target), (batch.mask >= 0.5).to(torch.uint8)
         for k, images in steps.items():
             images[index] = to_bytes(outputs[k])
         if shown is None:
-            shown, shown_steps = some, outputs
+            shown, shown_steps = batch, outputs
         elif len(shown) < SHOWN:
-            shown, shown_steps = collate([shown, some]), [torch.cat(pair) for pair in zip(shown_steps, outputs, strict=True)]
-    return Sampled(source, target, mask, steps, shown, shown_steps, torch.cat(errors) if errors else None)
+            shown, shown_steps = concatenate([shown, batch]), [torch.cat(pair) for pair in zip(shown_steps, outputs, strict=True)]
+    return Samples(source, target, mask, steps, shown, shown_steps, torch.cat(errors) if errors else None)
 
 
 def settings(protocol: Protocol) -> dict[str, Any]:
-    """How the figures came about, for whoever wants the same."""
+    """How the metrics are computed, for the report."""
     return {
         "images": "rounded to 8 bits",
         "ssim": SSIM_SETTINGS,
@@ -144,8 +143,10 @@ def settings(protocol: Protocol) -> dict[str, Any]:
         "face_psnr": "over the face's pixels in the truth, the mean over all faces of 30 pixels or more at 256x176",
         "colour": "CIEDE2000 of each garment's mean colour from the truth's, median over all garments of 60 pixels or more at 256x176",
         "sharp": "|Laplacian| of the grey image over person pixels of the truth, summed over all people, as a multiple of the truth's",
-        "el0": "mean squared difference of unit-length features of EfficientNet-Lite0 (ImageNet; after its blocks 0, 2, 4, 10 and 15), mean over maps and person pixels, the rest grey",
-        "place error": "pixels of a 256x176 canvas between where the carrier takes a place from and where the photo shows it, over all places that it shows",
+        "el0": "mean squared difference of unit-length features of EfficientNet-Lite0 (ImageNet; after its blocks 0, 2, 4, 10 and 15), "
+        "mean over maps and person pixels, the rest grey",
+        "place error": "pixels of a 256x176 canvas between where the carrier takes a place from and where the photo shows it, "
+        "over all places that it shows",
         "lpips": "version 0.1, AlexNet, at the images' own size",
         "fid": "torchvision's ImageNet Inception-v3, bilinear to 299; few images raise it: compare equal counts only",
         "clean_fid": "TensorFlow's Inception-v3, anti-aliased bicubic to 299; few images raise it: compare equal counts only",
@@ -161,7 +162,7 @@ def _version(library: str) -> str:
 
 
 def write(report: dict[str, Any], pairs: Pairs, outputs: list[Tensor], folder: Path) -> None:
-    """All files of a report."""
+    """Write all files of a report."""
     folder.mkdir(parents=True, exist_ok=True)
     save_sheet(folder / "sheet.png", pairs, outputs)
     write_json(folder / "metrics.json", report)

@@ -1,6 +1,6 @@
-"""What an image is worth: PSNR, SSIM, sharpness, the Frechet distance, and the protocols under which the field reports them.
+"""Image metrics: PSNR, SSIM, sharpness, the Fréchet distance, and the protocols under which the field reports them.
 
-Every function takes 8-bit images, N x 3 x H x W uint8, because the field scores what was saved to disk.
+Every function takes 8-bit images, N x 3 x H x W uint8, because the field scores images that were saved to disk.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ PREDICTION = "prediction"  # as a data_range: maximum minus minimum of the score
 
 
 class NotAvailable(RuntimeError):
-    """A metric that cannot be had here; the message is one line that says why."""
+    """A metric or network is not available here; the message is one line that says why."""
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a paper of the field scored; ``ssim`` of our own table is the same under each of them.
+    """How a paper of the field computes its metrics. The metric ``ssim`` is the same under every protocol.
 
     Attributes:
         sigma: of the Gaussian SSIM ("ssim_256"), pixels.
-        pad_to_square: both images get white left and right until they are square before either SSIM; raises the score.
-        fid_batch: the script fed the network arrays in whole batches of this many and dropped the rest; None: all are used.
+        pad_to_square: whether both images are padded with white to a square before ssim_51 and ssim_256, which raises the score.
+        fid_batch: the paper's script used only full batches of this size for FID and dropped the rest; None: all images are used.
     """
 
     name: str
@@ -42,12 +42,12 @@ class Protocol:
     fid_batch: int | None = None
 
     def ssim_settings(self) -> dict[str, dict[str, Any]]:
-        """Name of an SSIM -> arguments of skimage's ``structural_similarity``, images as [0, 1] or (ssim_256) [0, 255]."""
+        """Name -> arguments of skimage's ``structural_similarity``, for images in [0, 1] (ssim_51) or [0, 255] (ssim_256)."""
         gaussian = {"gaussian_weights": True, "sigma": self.sigma, "use_sample_covariance": False, "data_range": PREDICTION}
         return {"ssim_51": {"win_size": 51, "data_range": 1}, "ssim_256": gaussian}
 
     def settings(self) -> dict[str, Any]:
-        """For a report."""
+        """All settings, for a report."""
         return asdict(self) | self.ssim_settings()
 
 
@@ -70,8 +70,8 @@ def to_bytes(image: Tensor) -> Tensor:
 def psnr(image: Tensor, truth: Tensor, mask: Tensor | None = None) -> Tensor:
     """-10 log10(mean squared error) in dB with a data range of 1: N float64.
 
-    ``mask`` (N x 1 x H x W, 0 or 1) keeps the pixels that count. Equal images give 100 dB instead of infinity, so that
-    means stay finite. Raises ValueError when the shapes differ.
+    ``mask`` (N x 1 x H x W, 0 or 1) selects the pixels that count. Equal images give 100 dB instead of infinity, so that
+    means stay finite. Raises ValueError if the shapes differ.
     """
     _check(image, truth)
     mask = torch.ones_like(image[:, :1]) if mask is None else mask
@@ -81,11 +81,11 @@ def psnr(image: Tensor, truth: Tensor, mask: Tensor | None = None) -> Tensor:
 
 
 def edges(image: Tensor, mask: Tensor) -> Tensor:
-    """How much detail there is: |Laplacian| of the grey image, summed over the mask's pixels: N float64.
+    """Amount of detail: |Laplacian| of the grey image, summed over the mask's pixels: N float64.
 
-    Grey levels 0..255; the kernel is that of the four neighbours, 0 1 0 / 1 -4 1 / 0 1 0, and the canvas's border pixels are repeated
-    beyond it, so that they have no edge towards the outside. ``mask`` is N x 1 x H x W, 0 or 1; neighbours outside it are looked at
-    too, so the person's outline counts. Divided by the same sum of the truth this is the report's "sharp".
+    Grey levels are 0..255, the kernel is 0 1 0 / 1 -4 1 / 0 1 0, and border pixels are replicated outwards, so that the border is not
+    an edge. ``mask`` is N x 1 x H x W, 0 or 1; the kernel reaches outside it, so the person's outline counts. Divided by the same sum
+    of the truth, this is the report's "sharp".
     """
     grey = (image.double() * torch.tensor(GREY, dtype=torch.float64, device=image.device).view(3, 1, 1)).sum(1, keepdim=True)
     around = F.pad(grey, (1, 1, 1, 1), mode="replicate")
@@ -97,7 +97,7 @@ def ssim(image: Tensor, truth: Tensor, settings: dict[str, Any] = SSIM_SETTINGS,
     """Structural similarity (Wang et al., 2004) as skimage computes it, colour channels averaged: N float64.
 
     ``settings`` go to skimage; a ``data_range`` of 1 divides the images by 255 first, PREDICTION takes the range of each
-    scored image, as the field's "ssim_256" does. Raises ValueError when the shapes differ, NotAvailable when the window
+    scored image, as the field's "ssim_256" does. Raises ValueError if the shapes differ, NotAvailable if the window
     does not fit.
     """
     _check(image, truth)
@@ -118,7 +118,7 @@ def _ssim_of_one(image: np.ndarray, truth: np.ndarray, settings: dict[str, Any])
     if settings["data_range"] == 1:
         image, truth = image.astype(np.float32) / 255, truth.astype(np.float32) / 255
     elif settings["data_range"] == PREDICTION:
-        # A prediction of one colour has no range and the formula would be 0 / 0.
+        # A prediction of a single colour has range 0, for which the formula is 0 / 0.
         settings["data_range"] = max(1, int(image.max()) - int(image.min()))
         image, truth = image.astype(np.float32), truth.astype(np.float32)
     return float(structural_similarity(truth, image, channel_axis=0, **settings))
@@ -136,7 +136,7 @@ def _check(image: Tensor, truth: Tensor) -> None:
         raise ValueError("images are compared as uint8")
 
 
-# -- the Frechet distance --------------------------------------------------------------------------------------------------
+# -- the Fréchet distance --------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -149,13 +149,13 @@ class Gaussian:
 
     @cached_property
     def root(self) -> Tensor:
-        """The symmetric square root of the covariance; kept because one reference serves many comparisons."""
+        """The symmetric square root of the covariance; cached, because one reference serves many comparisons."""
         values, vectors = torch.linalg.eigh(self.covariance)
         return (vectors * values.clamp(min=0).sqrt()) @ vectors.T
 
 
 def fit_gaussian(batches: Iterable[Tensor]) -> Gaussian:
-    """Mean and covariance of vectors that come as N x D batches. Raises NotAvailable for fewer than two vectors."""
+    """Fit a normal distribution to vectors in N x D batches. Raises NotAvailable for fewer than two vectors."""
     count, total, outer = 0, 0.0, 0.0
     for batch in batches:
         batch = batch.detach().cpu().double()
@@ -169,8 +169,8 @@ def fit_gaussian(batches: Iterable[Tensor]) -> Gaussian:
 def frechet_distance(reference: Gaussian, other: Gaussian) -> float:
     """|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)), the FID of Heusel et al. (2017).
 
-    C1 C2 has the eigenvalues of the symmetric C1^(1/2) C2 C1^(1/2), so no root of an unsymmetric and, with fewer images
-    than dimensions, singular matrix is taken, which is where the usual ``scipy.linalg.sqrtm`` becomes complex.
+    C1 C2 has the eigenvalues of the symmetric C1^(1/2) C2 C1^(1/2). This avoids the root of a matrix that is not symmetric and, with
+    fewer images than dimensions, is singular, for which the usual ``scipy.linalg.sqrtm`` returns complex numbers.
     """
     product = reference.root @ other.covariance @ reference.root
     cross = torch.linalg.eigvalsh((product + product.T) / 2).clamp(min=0).sqrt().sum()

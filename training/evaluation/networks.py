@@ -1,6 +1,7 @@
-"""The networks behind LPIPS, EL0, FID and clean-FID, and where their weights come from.
+"""The networks behind LPIPS, EL0, FID and clean-FID, and their weights.
 
-EL0's come with a package. The others are looked for in torch's cache and fetched once when there is a network; otherwise the metric is NotAvailable.
+EL0's weights come with a package. The others are taken from torch's cache, into which they are downloaded once; without a connection
+their metrics are not available.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from torch import Tensor, nn
 from training.efficientnet import open_efficientnet
 from training.evaluation.metrics import NotAvailable
 
-# The eight digits in each name begin the file's SHA-256; they are checked after a download.
+# The eight digits in each name are the first of the file's SHA-256, and are checked after a download.
 LPIPS_URL = "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth"
 FID_URL = "https://download.pytorch.org/models/inception_v3_google-0cc3c7bd.pth"
 CLEAN_FID_URL = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
@@ -40,13 +41,14 @@ Features = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Networks:
-    """What could be opened.
+    """The networks that are available.
 
     Attributes:
-        lpips: (image, truth), both N x 3 x H x W uint8 -> N distances; None when missing.
-        features: "fid" and "clean_fid" -> their Inception, as far as it could be had.
+        lpips: (image, truth), both N x 3 x H x W uint8 -> N distances; None if missing.
+        features: "fid" and "clean_fid" -> their Inception; without those that are missing.
         missing: name of a metric -> why it is not available.
-        el0: (image N x 3 x H x W uint8, mask N x 1 x H x W, 1 on the person) -> features for ``training.losses.el0_distance``; None when missing.
+        el0: (image N x 3 x H x W uint8, mask N x 1 x H x W, 1 on the person) -> features for
+            :func:`training.losses.el0_distance`; None if missing.
     """
 
     lpips: Callable[[Tensor, Tensor], Tensor] | None
@@ -56,7 +58,7 @@ class Networks:
 
 
 def open_networks(device: torch.device) -> Networks:
-    """All that can be had here and now, on a device; never raises for weights that cannot be fetched."""
+    """All networks that are available, on a device; never raises for weights that cannot be fetched."""
     opened, missing = {}, {}
     for name, open_one in (("lpips", open_lpips), ("el0", open_el0), ("fid", open_fid), ("clean_fid", open_clean_fid)):
         try:
@@ -74,12 +76,12 @@ def open_networks(device: torch.device) -> Networks:
 
 def open_lpips(device: torch.device) -> Callable[[Tensor, Tensor], Tensor]:
     """LPIPS 0.1 of Zhang et al. (2018) on AlexNet at the images' own size, the field's choice. Raises NotAvailable."""
-    fetch(LPIPS_URL)  # torchvision would look in the same place, but wait for a network that is not there
+    fetch(LPIPS_URL)  # torchvision uses the same cache, but without a connection it would wait
     return build_lpips(device)
 
 
 def build_lpips(device: torch.device) -> Callable[[Tensor, Tensor], Tensor]:
-    """As ``open_lpips``, with whatever weights torchvision gives its AlexNet."""
+    """Like :func:`open_lpips`, with whatever weights torchvision loads into its AlexNet."""
     from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
     metric = LearnedPerceptualImagePatchSimilarity(net_type="alex", normalize=True, reduction="none").to(device)
@@ -87,14 +89,14 @@ def build_lpips(device: torch.device) -> Callable[[Tensor, Tensor], Tensor]:
     @torch.no_grad()
     def distances(image: Tensor, truth: Tensor) -> Tensor:
         scores = metric(image.to(device).float() / 255, truth.to(device).float() / 255).reshape(-1).cpu()
-        metric.reset()  # it remembers all that it has seen
+        metric.reset()  # it accumulates all scores
         return scores
 
     return distances
 
 
 def open_el0(device: torch.device) -> Callable[[Tensor, Tensor], tuple[Tensor, ...]]:
-    """Features for EL0 over person pixels, see ``training.losses.el0_distance``. Raises NotAvailable."""
+    """Features for EL0 over person pixels, see :func:`training.losses.el0_distance`. Raises NotAvailable."""
     network = open_efficientnet(device)
 
     @torch.no_grad()
@@ -113,8 +115,8 @@ class FieldInception(nn.Module):
     """2048 pooled features of torchvision's Inception-v3, as GFLA and its successors feed it.
 
     Images in [0, 1] are stretched to 299x299 (bilinear, no smoothing) and then pass torchvision's own input transform,
-    which expects images that were normalised with ImageNet's mean and deviation. They were not: early FID ports did it so,
-    the field's numbers depend on it, and it is kept.
+    which expects images normalised with ImageNet's mean and deviation. They are not normalised: early FID ports omitted it, and the
+    field's numbers depend on it.
     """
 
     def __init__(self, state: Mapping[str, Tensor] | None = None):
@@ -143,16 +145,16 @@ def open_clean_fid(device: torch.device) -> Features:
 class CleanInception(nn.Module):
     """2048 pooled features of TensorFlow's Inception (torch-fidelity's port) behind clean-FID's resize.
 
-    torch-fidelity resizes inside, without smoothing and from 8 bits only, so its layers are used and its entry is not.
+    torch-fidelity's network resizes its input itself, without anti-aliasing and only from 8 bits, so only its layers are used.
     """
 
     def __init__(self, weights: Path):
         super().__init__()
         from torch_fidelity import FeatureExtractorInceptionV3
 
-        torch.load(weights, map_location="cpu", weights_only=True)  # torch-fidelity would also run what a file tells it to
-        whole = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], feature_extractor_weights_path=str(weights))
-        self.layers = nn.Sequential(*(layer for name, layer in whole.named_children() if name != "fc"))
+        torch.load(weights, map_location="cpu", weights_only=True)  # torch-fidelity would also execute code in the file
+        network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], feature_extractor_weights_path=str(weights))
+        self.layers = nn.Sequential(*(layer for name, layer in network.named_children() if name != "fc"))
         self.eval().requires_grad_(False)
 
     @torch.no_grad()
@@ -163,7 +165,7 @@ class CleanInception(nn.Module):
 
 
 def clean_resize(image: Tensor, size: int = INCEPTION_SIZE) -> Tensor:
-    """N x 3 x H x W uint8 -> N x 3 x size x size float32 in [0, 255]: bicubic in floats, clipped and not rounded."""
+    """N x 3 x H x W uint8 -> N x 3 x size x size float32 in [0, 255]: bicubic, clipped, not rounded."""
 
     def one(channel: np.ndarray) -> np.ndarray:
         picture = Image.fromarray(channel.astype(np.float32))
@@ -177,18 +179,18 @@ def clean_resize(image: Tensor, size: int = INCEPTION_SIZE) -> Tensor:
 
 
 def fetch(url: str) -> Path:
-    """The file of a URL out of torch's cache, fetched first when that is possible. Raises NotAvailable."""
+    """The file of a URL in torch's cache, downloaded first if it is not there. Raises NotAvailable."""
     name = Path(urlparse(url).path).name
     path = Path(torch.hub.get_dir()) / "checkpoints" / name
     if path.is_file():
         return path
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
-        raise NotAvailable(f"{name} is not in torch's cache, and HF_HUB_OFFLINE forbids to fetch it")
+        raise NotAvailable(f"{name} is not in torch's cache, and HF_HUB_OFFLINE forbids fetching it")
     trouble = probe(urlparse(url).netloc)
     if trouble:
         raise NotAvailable(f"{name} is not in torch's cache and could not be fetched ({trouble})")
     before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(STALL_SECONDS)  # torch's download has no limit of its own
+    socket.setdefaulttimeout(STALL_SECONDS)  # torch's download has no timeout
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(url, str(path), hash_prefix=path.stem.rsplit("-", 1)[1])
@@ -201,19 +203,19 @@ def fetch(url: str) -> Path:
 
 @cache
 def probe(host: str) -> str:
-    """Why a host cannot be reached, in a few words; empty when it can. Answers within PROBE_SECONDS."""
+    """Why a host cannot be reached, in a few words; empty if it can. Returns within PROBE_SECONDS."""
     answer = ["no answer"]
 
     def ask() -> None:
         try:
             with urllib.request.urlopen(urllib.request.Request(f"https://{host}/", method="HEAD"), timeout=PROBE_SECONDS):
                 answer[0] = ""
-        except urllib.error.HTTPError:  # it answers, if only that there is nothing at its root
+        except urllib.error.HTTPError:  # it answers, even if only that nothing is at its root
             answer[0] = ""
         except (OSError, ValueError) as error:
             answer[0] = _line(error)
 
-    # A thread of its own, because no timeout covers the look-up of a name.
+    # In a thread, because no timeout covers the name lookup.
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(PROBE_SECONDS)

@@ -1,4 +1,4 @@
-"""People of whom there is no truth: photos in a folder, each taken to the same poses, side by side on one sheet."""
+"""Photos without a truth: each photo of a folder rendered in the same poses, side by side on one sheet."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from nted_step.__main__ import load_pose
+from nted_step.command_line import load_pose
 from nted_step.files import write_file
 from nted_step.image import encode_image, load_photo, to_pil
 from nted_step.output import strip
@@ -17,16 +17,16 @@ from nted_step.pipeline import NTEDStepPipeline
 from nted_step.pose import Pose, PoseError
 
 PHOTO_SUFFIXES, POSE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp"), (".txt", ".json")
-LETTER = 8  # pixels of the canvas's width that a letter of a label takes
+LETTER = 8  # width of a label's letter, in pixels of the canvas
 
 
 @dataclass(frozen=True)
 class Photo:
-    """A person to re-pose.
+    """A person to render in other poses.
 
     Attributes:
         image: 3 x H x W float32 in [-1, 1], fitted to the canvas.
-        pose: the person's in it, in pixels of the canvas.
+        pose: the pose in the photo, in pixels of the canvas.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Photo:
 def read_photos(folder: Path, size: tuple[int, int]) -> list[Photo]:
     """Every ``NAME.jpg|jpeg|png|webp`` of a folder with the pose in its ``NAME.txt|json``, by name.
 
-    Poses are those of the fitted photo, as ``nted_step.image.load_photo`` lays it onto the canvas (H, W). Raises ValueError, one line.
+    Poses refer to the photo fitted to the canvas (H, W) by :func:`nted_step.image.load_photo`. Raises ValueError, one line.
     """
     paths = _files(folder, PHOTO_SUFFIXES)
     if not paths:
@@ -67,7 +67,7 @@ def _pose_beside(photo: Path) -> Path:
 
 
 def _read_pose(path: Path, size: tuple[int, int]) -> Pose:
-    """A pose file; errors name it, also where a pose was read and cannot be drawn."""
+    """A pose file; errors name it, also if the pose can be read but not drawn."""
     try:
         return load_pose(path, size)
     except PoseError as error:
@@ -75,7 +75,7 @@ def _read_pose(path: Path, size: tuple[int, int]) -> Pose:
 
 
 def draw_photos(pipeline: NTEDStepPipeline, photos: list[Photo], targets: dict[str, Pose]) -> Image.Image:
-    """One row a photo: the photo, then the last step in every target pose from the noise of seed 0, each under its name."""
+    """One row per photo: the photo, then the last step in every target pose from the noise of seed 0, each labelled with its name."""
     width = pipeline.config.size[1]
     rows = []
     for photo in tqdm(photos, desc="photos", unit="photo"):
@@ -91,7 +91,7 @@ def draw_photos(pipeline: NTEDStepPipeline, photos: list[Photo], targets: dict[s
 
 
 def write_photos(pipeline: NTEDStepPipeline, folder: Path, output: Path) -> Path:
-    """Read a folder, its target poses from its folder ``poses``, and write ``photos.png`` into ``output``. Raises ValueError, one line."""
+    """Render a folder's photos in the poses of its subfolder ``poses``, into ``photos.png`` in ``output``. Raises ValueError, one line."""
     if output.resolve() == folder.resolve():
         raise ValueError(f"{output}: the sheet would be taken for one of the photos; choose another --output")
     size = pipeline.config.size

@@ -1,4 +1,4 @@
-"""A report for people: a table in text, a plot of quality against step, and one HTML page that holds both and the sheet."""
+"""Presentation of a report: a text table, a plot of quality against step, and an HTML page with both and the sheet."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from PIL import Image
 from nted_step.image import encode_image
 
 COPY, WARP = "copying the source", "warping its limbs"
-# Key of a row -> title, digits after the point, whether more is better (None: the nearer to 1 the better).
+# Key of a row -> title, decimals, whether higher is better (None: nearer to 1 is better).
 COLUMNS = {
     "masked_psnr": ("masked PSNR", 2, True),
     "psnr": ("PSNR", 2, True),
@@ -30,13 +30,14 @@ COLUMNS = {
     "fid": ("FID", 2, False),
     "clean_fid": ("clean-FID", 2, False),
 }
-ALWAYS = ("masked_psnr", "psnr", "ssim")  # in the text table even when they are missing
+ALWAYS = ("masked_psnr", "psnr", "ssim")  # in the text table even if they are missing
 ARROWS = {True: " ↑", False: " ↓", None: " → 1"}
 BETTER = {True: "higher is better", False: "lower is better", None: "nearer to 1 is better"}
 LINE, BASELINES = "#1f5fbf", {COPY: ("#666666", "--"), WARP: ("#a05a00", ":")}
 MISSING = ' class="missing"'
 STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #1b1b1b; background: #fff; max-width: 75rem; margin: 0 auto; padding: 1rem; overflow-wrap: anywhere; }
+body { font: 16px/1.5 system-ui, sans-serif; color: #1b1b1b; background: #fff; max-width: 75rem; margin: 0 auto; padding: 1rem;
+  overflow-wrap: anywhere; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; padding-bottom: .5rem; }
@@ -56,12 +57,12 @@ def rows_of(report: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def measured(report: dict[str, Any]) -> list[str]:
-    """The columns that hold numbers."""
+    """Keys of the columns that hold numbers."""
     return [key for key in COLUMNS if isinstance(report[COPY].get(key), float)]
 
 
 def format_table(report: dict[str, Any]) -> str:
-    """The report for a terminal: the columns with numbers, then what is missing and why, then the gain over copying."""
+    """The report for a terminal: the columns with numbers, then the missing metrics and why, then the gain over copying."""
     keys = [key for key in COLUMNS if key in ALWAYS or key in measured(report)]
     widths = {key: max(9, len(COLUMNS[key][0]) + 2) for key in keys}
     lines = [f"{'':20}{'resolution':>12}" + "".join(f"{COLUMNS[key][0]:>{widths[key]}}" for key in keys)]
@@ -77,7 +78,7 @@ def format_table(report: dict[str, Any]) -> str:
 
 
 def cell(row: dict[str, Any], key: str) -> str:
-    """A number with its digits, or the words that stand for it."""
+    """A number with its decimals, or the words in its place."""
     value = row.get(key, "")
     return f"{value:.{COLUMNS[key][1]}f}" if isinstance(value, float) else str(value)
 
@@ -109,7 +110,7 @@ def plot(report: dict[str, Any]) -> Figure:
 
 
 def draw(figure: Figure, kind: str) -> bytes:
-    """A figure as "png" or "svg", the same bytes each time."""
+    """A figure as "png" or "svg", with the same bytes each time."""
     buffer = io.BytesIO()
     with rc_context({"svg.hashsalt": "nted-step"}):
         if kind == "svg":
@@ -120,7 +121,7 @@ def draw(figure: Figure, kind: str) -> bytes:
 
 
 def render_html(report: dict[str, Any], svg: str, sheet: bytes) -> str:
-    """One page without outside parts: the plot as SVG; the sheet, a PNG, kept in it at a fraction of the size."""
+    """A self-contained page, with the plot as SVG and the sheet, a PNG, as a smaller WebP."""
     weights, figures = report["weights"], report["figures"]
     title = f"Evaluation of {weights['origin']}"
     rest = {key: value for key, value in report.items() if key not in (COPY, WARP, "steps")}

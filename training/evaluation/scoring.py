@@ -1,4 +1,4 @@
-"""One row of a report: a set of images against the truth, in every metric that can be had."""
+"""Scoring of a set of images against the truth in every available metric: one row of a report."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ import torch
 from torch import Tensor
 
 from nted_step.classes import FACE
-from training.evaluation.garment_colour import GarmentColours
+from training.evaluation.garment_colour import GarmentColours, scaled_area
 from training.evaluation.metrics import SSIM_SETTINGS, Gaussian, NotAvailable, Protocol, edges, fit_gaussian, frechet_distance, psnr, ssim
 from training.evaluation.networks import Features, Networks
 from training.losses import el0_distance
 
 NOT_AVAILABLE = "not available"
-BATCH = 16  # images that a network sees at a time
-FEATURES_KEPT = 64  # batches of the truth whose EL0 features are kept for the next step's: 1.3 GB at 256x176
-LEAST_FACE_PIXELS = 30  # of a 256x176 canvas; a smaller face is turned away or cut off
+BATCH = 16  # images that a network processes at a time
+CACHED_BATCHES = 64  # of the truth, whose EL0 features are kept for the next step: 1.3 GB at 256x176
+LEAST_FACE_PIXELS = 30  # on a 256x176 canvas; a smaller face is turned away or cut off
 
 Row = dict[str, float | str]
 
 
 @dataclass(frozen=True)
 class Reference:
-    """The images that a FID compares with, where they are not the targets of the pairs themselves.
+    """The images that a FID compares with, if they are not the targets of the pairs.
 
     Attributes:
-        count: how many there are. batches: gives them, n x 3 x H x W uint8 at a time, whenever it is called.
+        count: number of images. batches: returns them in batches n x 3 x H x W uint8, each time it is called.
     """
 
     count: int
@@ -40,13 +40,13 @@ class Scorer:
 
     Args:
         truth: N x 3 x H x W uint8. mask: N x 1 x H x W, 1 on the person.
-        reference: of the FIDs; the truth itself when None.
+        reference: of the FIDs; None: the truth itself.
         classes: N x H x W class maps of the truth, for the faces and the garments' colours.
 
     Attributes:
-        fid_reference: how many images the reference has.
+        fid_reference: number of reference images that a FID uses.
         missing: name of a metric -> why it is not available; complete after the first ``score``.
-        fid_images: how many scored images a FID takes.
+        fid_images: number of scored images that a FID uses.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Scorer:
         self.missing = dict(networks.missing)
         if classes is None:
             self.missing |= dict.fromkeys(("face_psnr", "colour"), "the data has no class maps")
-        if mask.all():  # what a prepared set without masks gives
+        if mask.all():  # as in a prepared set without masks
             self.missing |= dict.fromkeys(("sharp", "el0"), "the data has no person masks")
         self.faces = None if classes is None else _large_faces(classes)
         self.fid_images = whole_batches(len(truth), protocol.fid_batch)
@@ -73,11 +73,11 @@ class Scorer:
         self._true_features: dict[int, tuple[Tensor, ...]] = {}
 
     def score(self, image: Tensor) -> Row:
-        """Means over N x 3 x H x W uint8; a metric that cannot be had is the string NOT_AVAILABLE."""
+        """Means over N x 3 x H x W uint8; a metric that is not available is the string NOT_AVAILABLE."""
         truth = self.truth
         batches = list(zip(image.split(BATCH), truth.split(BATCH), self.mask.split(BATCH), strict=True))
         row: Row = {
-            "psnr": torch.cat([psnr(some, true) for some, true, _ in batches]).mean().item(),
+            "psnr": torch.cat([psnr(images, true) for images, true, _ in batches]).mean().item(),
             "masked_psnr": torch.cat([psnr(*batch) for batch in batches]).mean().item(),
             "ssim": self._or_missing("ssim", lambda: ssim(image, truth, SSIM_SETTINGS).mean().item()),
         }
@@ -124,11 +124,11 @@ class Scorer:
 
     def _el0(self, image: Tensor) -> float:
         distances, features = [], self.networks.el0
-        for i, (some, true, mask) in enumerate(zip(image.split(BATCH), self.truth.split(BATCH), self.mask.split(BATCH), strict=True)):
+        for i, (images, true, mask) in enumerate(zip(image.split(BATCH), self.truth.split(BATCH), self.mask.split(BATCH), strict=True)):
             real = self._true_features.get(i) or features(true, mask)
-            if i < FEATURES_KEPT:
+            if i < CACHED_BATCHES:
                 self._true_features[i] = real
-            distances.append(el0_distance(real, features(some, mask), mask.to(real[0].device)).cpu())
+            distances.append(el0_distance(real, features(images, mask), mask.to(real[0].device)).cpu())
         return torch.cat(distances).double().mean().item()
 
     def _lpips(self, image: Tensor) -> float:
@@ -160,13 +160,13 @@ class Scorer:
 
 
 def _large_faces(classes: Tensor) -> tuple[Tensor, Tensor]:
-    """Whose face shows enough pixels, n int64, and the masks of those faces, n x 1 x H x W."""
+    """Indices of the people whose faces are large enough, n int64, and the masks of these faces, n x 1 x H x W."""
     mask = (classes == FACE)[:, None]
-    least = LEAST_FACE_PIXELS * classes[0].numel() / (256 * 176)
+    least = scaled_area(LEAST_FACE_PIXELS, classes.shape[-2:])
     people = (mask.flatten(1).sum(1) >= least).nonzero()[:, 0]
     return people, mask[people]
 
 
 def whole_batches(count: int, batch: int | None) -> int:
-    """How many of ``count`` images a script uses that drops its last partial batch; all when there is no whole one."""
+    """How many of ``count`` images a script uses that drops its last partial batch; all if no batch is full."""
     return count if batch is None or count < batch else count - count % batch

@@ -1,4 +1,4 @@
-"""Garment swaps whose answer is known: two rendered people, and the first of them wearing the other's garment."""
+"""Garment swaps with a known result: two rendered people, and the first of them wearing the other's garment."""
 
 from __future__ import annotations
 
@@ -11,30 +11,31 @@ from torch import Tensor
 from appearance_control.classes import labels_of
 from nted_step.classes import CLASSES
 from nted_step.pose import Pose
-from training.figures import render_people
+from training.evaluation.garment_colour import scaled_area
+from training.figures import FigureBatch, render_people
 from training.figures.person import sample_person, with_garments
 
-PARTS = {"upper": 0.6, "lower": 0.25, "shoes": 0.15}  # how often each is tried first
-DONORS, POSES = 40, 6  # people and target poses that are tried for a wearer before another part is
-LEAST_PIXELS = 150  # of a 256x176 canvas: what must be seen of a garment in both photos and in the target pose
-SAME = 2  # grey levels; a pixel that the swap changes by no more is not counted as part of it
+PARTS = {"upper": 0.6, "lower": 0.25, "shoes": 0.15}  # probability of being tried first
+DONORS, POSES = 40, 6  # people and target poses tried for a wearer before the next part
+LEAST_PIXELS = 150  # on a 256x176 canvas: a garment must show this many in both photos and in the target pose
+SAME = 2  # grey levels; a pixel that changes by no more is not part of the swap
 
 
 class CaseError(ValueError):
-    """No such swap can be made; the message is one line."""
+    """No such swap is possible; the message is one line."""
 
 
 @dataclass(frozen=True)
 class SwapCase:
-    """A swap and its answer.
+    """A swap and its true result.
 
     Attributes:
         part: name out of ``appearance_control.classes.PARTS``.
         wearer_seed, donor_seed: of the people; their photos are of pose 0.
-        pose_index: of the wearer's target pose. pose: the same, on the canvas.
+        pose_index: of the wearer's target pose. pose: that pose, in pixels of the canvas.
         wearer, donor: the photos, 3 x H x W uint8; wearer_pose, donor_pose: the poses in them.
         plain, truth: the wearer in the target pose, without and with the garment, same light, camera and background; 3 x H x W uint8.
-        wearer_mask, garment_mask: H x W bool, where ``plain`` shows what is replaced, and ``truth`` what replaces it.
+        wearer_mask, garment_mask: H x W bool, where ``plain`` shows the replaced garment and ``truth`` the new one.
     """
 
     part: str
@@ -53,15 +54,15 @@ class SwapCase:
 
     @property
     def inside(self) -> Tensor:
-        """H x W bool: where the swap changes the picture, shadows and bared skin included, or the garment is."""
+        """H x W bool: where the swap changes the picture, including shadows and bared skin, or shows the new garment."""
         changed = (self.plain.int() - self.truth.int()).abs().amax(dim=0) > SAME
         return changed | self.garment_mask
 
 
 def find_case(seed: int, size: tuple[int, int]) -> SwapCase:
-    """The swap of wearer ``seed``, decided by the seed alone: its part, its donor (one of the next people) and its pose.
+    """The swap of wearer ``seed``; the seed alone decides the part, the donor (one of the next people) and the pose.
 
-    Both wear something of the part and show it in their photos, and the answer shows it too. Raises CaseError.
+    Both people wear a garment of this part, and it is visible in their photos and in the true result. Raises CaseError.
     """
     parts = np.random.default_rng([seed, 11]).choice(list(PARTS), len(PARTS), replace=False, p=list(PARTS.values()))
     for part in parts.tolist():
@@ -72,7 +73,7 @@ def find_case(seed: int, size: tuple[int, int]) -> SwapCase:
 
 def _case_of(seed: int, part: str, size: tuple[int, int]) -> SwapCase | None:
     labels = labels_of([part])
-    least = LEAST_PIXELS * size[0] * size[1] / (256 * 176)
+    least = scaled_area(LEAST_PIXELS, size)
 
     def shown(classes: Tensor) -> Tensor:
         return torch.isin(classes, torch.tensor(sorted(labels)))
@@ -91,16 +92,21 @@ def _case_of(seed: int, part: str, size: tuple[int, int]) -> SwapCase | None:
             plain = render_people([seed], [index], size)
             truth = render_people([seed], [index], size, garments_from=[other], garment_classes=names)
             if min(shown(plain.class_map[0]).sum(), shown(truth.class_map[0]).sum()) >= least:
-                pose, *of_photos = (Pose(picture.joints[0].numpy(), picture.visible[0].numpy()) for picture in (plain, wearer, donor))
-                masks = (shown(picture.class_map[0]) for picture in (plain, truth))
                 return SwapCase(
-                    part, seed, other, index, pose, wearer.image[0], donor.image[0], *of_photos, plain.image[0], truth.image[0], *masks
-                )
+                    part=part, wearer_seed=seed, donor_seed=other, pose_index=index, pose=_pose(plain),
+                    wearer=wearer.image[0], donor=donor.image[0], wearer_pose=_pose(wearer), donor_pose=_pose(donor),
+                    plain=plain.image[0], truth=truth.image[0],
+                    wearer_mask=shown(plain.class_map[0]), garment_mask=shown(truth.class_map[0]),
+                )  # fmt: skip
     return None
 
 
+def _pose(figure: FigureBatch) -> Pose:
+    return Pose(figure.joints[0].numpy(), figure.visible[0].numpy())
+
+
 def _exchanges(seed: int, other: int, names: tuple[str, ...]) -> bool:
-    """Whether the wearer can put on the donor's garments of some classes and keep the others: not so with a dress on one of them."""
+    """Whether the wearer can exchange the garments of these classes and keep all others, which a dress may prevent."""
     wearer, donor = sample_person(seed), sample_person(other)
     wanted = {name: (donor if name in names else wearer).outfit.get(name) for name in CLASSES}
     worn = with_garments(wearer, donor, names).outfit

@@ -1,4 +1,4 @@
-"""What an evaluation measures: rendered people, or the test pairs of a prepared data set."""
+"""Test sets: rendered people, or the test pairs of a prepared data set."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from nted_step.pose import Pose, joint_tensor, skeleton_map
-from training.data.figure_store import Pairs, rendered_arrays
+from training.data.figure_store import rendered_arrays
+from training.data.pairs import Pairs
 from training.deepfashion.store import PreparedError, PreparedStore
 from training.evaluation.baselines import limb_warp
 from training.evaluation.metrics import to_bytes
@@ -24,8 +25,8 @@ from training.figures.places import SCALE, SEEN
 BATCH = 8
 
 
-class SomePairs(Protocol):
-    """As much of ``Pairs`` as an evaluation needs."""
+class IndexedPairs(Protocol):
+    """Pairs that are made when they are selected; the part of :class:`Pairs` that an evaluation needs."""
 
     def __len__(self) -> int: ...
     def select(self, index: Tensor) -> Pairs: ...
@@ -33,16 +34,18 @@ class SomePairs(Protocol):
 
 @dataclass(frozen=True)
 class TestSet:
-    """What is measured: pairs, what a report says of them (``count`` and ``described`` at least), and the FIDs' reference.
+    """The pairs to measure.
 
     Attributes:
-        classes: N x H x W, the targets' class maps, where there are any.
-        warped: N x 3 x H x W uint8, the sources with their limbs warped to the target poses, where the sources' poses are known.
+        facts: what a report says about the pairs, at least ``count`` and ``described``.
+        reference: of the FIDs; None: the targets.
+        classes: N x H x W, the targets' class maps, if there are any.
+        warped: N x 3 x H x W uint8, the sources with their limbs warped to the target poses, if the source poses are known.
     """
 
-    __test__ = False  # not a test of pytest's
+    __test__ = False  # not a test for pytest
 
-    pairs: SomePairs
+    pairs: IndexedPairs
     facts: dict[str, Any]
     reference: Reference | None = None
     reference_described: str = "the targets of the same pairs"
@@ -50,8 +53,8 @@ class TestSet:
     warped: Tensor | None = None
 
 
-class StoredPairs:
-    """The pairs of a prepared part in the order of their list, read when they are asked for."""
+class PreparedPairs:
+    """The first pairs of a prepared part, in the order of their list, read when they are selected."""
 
     def __init__(self, store: PreparedStore, count: int):
         self.store, self.count = store, count
@@ -65,7 +68,7 @@ class StoredPairs:
 
 
 class RenderedPairs:
-    """People in two poses each, kept as they were rendered, an eighth of what the pairs take that are made of them when they are asked for.
+    """People in two poses each, stored as rendered, which takes an eighth of the memory of the pairs made from them.
 
     Args:
         image: N x 2 x 3 x H x W uint8. classes: N x 2 x H x W uint8. place, seen: N x 2 x h x w int16 and N x h x w uint8, see
@@ -97,31 +100,37 @@ def figure_set(count: int, seed: int, size: tuple[int, int]) -> TestSet:
     parts = [
         _render(range(seed + i, seed + min(i + BATCH, count)), size) for i in tqdm(range(0, count, BATCH), desc="rendering", unit="batch")
     ]
-    image, classes, place, seen, warped = (torch.cat([part[i] for part in parts]) for i in range(5))
-    pairs = RenderedPairs(image, classes, place, seen, [poses for part in parts for poses in part[5]])
-    return TestSet(pairs, facts, classes=classes[:, 1], warped=warped)
+    names = ("image", "classes", "place", "seen")
+    tensors = {name: torch.cat([getattr(part, name) for part in parts]) for name in names}
+    pairs = RenderedPairs(**tensors, poses=[poses for part in parts for poses in part.poses])
+    return TestSet(pairs, facts, classes=pairs.classes[:, 1], warped=torch.cat([_warp(part) for part in parts]))
 
 
-def _render(people: range, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, list[tuple[Pose, Pose]]]:
-    """Images, class maps, places and what is seen as RenderedPairs has them, the sources with the limbs warped, n x 3 x H x W uint8, and poses."""
+def _render(people: range, size: tuple[int, int]) -> RenderedPairs:
     arrays = rendered_arrays(list(people), 2, size)
     image, classes, place, seen = (torch.from_numpy(arrays[name]) for name in ("image", "classes", "place", "seen"))
-    named = zip(arrays["joints"], arrays["visible"], strict=True)
-    poses = [tuple(Pose(*one) for one in zip(joints, visible, strict=True)) for joints, visible in named]
-    warped = [limb_warp(source.float() / 127.5 - 1, *both) for source, both in zip(image[:, 0], poses, strict=True)]
-    return image, classes, place[:, 0, 1], seen[:, 0, 1], to_bytes(torch.stack(warped)), poses
+    people_joints = zip(arrays["joints"], arrays["visible"], strict=True)
+    poses = [tuple(Pose(*pose) for pose in zip(joints, visible, strict=True)) for joints, visible in people_joints]
+    return RenderedPairs(image, classes, place[:, 0, 1], seen[:, 0, 1], poses)
+
+
+def _warp(pairs: RenderedPairs) -> Tensor:
+    """The sources with their limbs warped to the target poses: N x 3 x H x W uint8."""
+    sources = pairs.image[:, 0].float() / 127.5 - 1
+    return to_bytes(torch.stack([limb_warp(source, *poses) for source, poses in zip(sources, pairs.poses, strict=True)]))
 
 
 def prepared_set(folder: Path, size: tuple[int, int], limit: int | None) -> TestSet:
     """The test pairs of a prepared data set at the model's size, with all images of its training pairs as the FIDs' reference.
 
-    ``limit`` keeps the first pairs only. Raises PreparedError.
+    ``limit`` keeps only the first pairs. Raises PreparedError.
     """
     store = PreparedStore(folder, size, "test", augment=False)
-    pairs = StoredPairs(store, store.people if limit is None else min(limit, store.people))
+    pairs = PreparedPairs(store, store.people if limit is None else min(limit, store.people))
     listed = "".join(f"{a},{b}\n" for a, b in store.rows[: len(pairs)])
     facts = {
-        "count": len(pairs), "listed": store.people, "size": list(size), "sha256 of the pair list": hashlib.sha256(listed.encode()).hexdigest(),
+        "count": len(pairs), "listed": store.people, "size": list(size),
+        "sha256 of the pair list": hashlib.sha256(listed.encode()).hexdigest(),
         "described": f"the first {len(pairs)} of {store.people} usable test pairs of {folder}",
     }  # fmt: skip
     try:

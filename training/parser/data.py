@@ -1,6 +1,7 @@
-"""Figures with instance maps on disk, read through memory maps, and batches of them for Mask R-CNN.
+"""Figures with instance maps on disk, read through memory maps, and their augmented batches for Mask R-CNN.
 
-All work on a batch is done where its arrays are, on a GPU as on the CPU, and asks for no result in between."""
+A batch is processed on the device of its arrays, and on a GPU without waiting for intermediate results.
+"""
 
 from __future__ import annotations
 
@@ -18,26 +19,27 @@ from tqdm import tqdm
 from appearance_control.detection import MEAN, STD, to_resized
 from nted_step.files import folder_beside
 from training.figures.workers import render_groups
+from training.memory import upload
 
-LEAST_PIXELS = 4  # of an instance that is asked for: below, it cannot be told from its neighbours
+LEAST_PIXELS = 4  # of an instance to be found: a smaller one cannot be told from its neighbours
 MOST_INSTANCES = 16  # of one figure
-SOFT_SHARE = 0.35  # of the images are softened, because renderings in a pose are parsed too
-SOFTEST = (0.12, 0.7)  # of the image's size that they keep
-PIECES = ("image", "classes", "instances")
+SOFT_SHARE = 0.35  # of the images that are softened, because the model's renderings are parsed too
+SOFT_SIZES = (0.12, 0.7)  # range of the share of its size to which such an image is shrunk
+ARRAYS = ("image", "classes", "instances")
 
 
 @dataclass(frozen=True)
 class ParserBatch:
-    """Images as the network takes them, and what is in them.
+    """Images in the network's input format, and the instances in them.
 
     Attributes:
         images: B x 3 x h x w float32, normalised, zero-padded to a multiple of 32.
-        size: (h, w) before the padding.
-        scale: of the resized images over the figures.
-        boxes: B x MOST_INSTANCES x 4 in pixels of the resized images, as the network gives them; 0 where there is no instance.
-        labels: B x MOST_INSTANCES int64, 0 where there is no instance; instance k of the map is number k - 1 here.
-        classes: B x H x W uint8, the class of each pixel of the figures as they were before resizing.
-        instances: B x H x W uint8, the same of instances.
+        size: (h, w) before padding.
+        scale: of the resized images, relative to the figures.
+        boxes: B x MOST_INSTANCES x 4 in pixels of the resized images, like the network's output; 0 where there is no instance.
+        labels: B x MOST_INSTANCES int64, 0 where there is no instance; instance k of the map has index k - 1.
+        classes: B x H x W uint8, the class of each pixel of the figures before resizing.
+        instances: B x H x W uint8, the instance of each pixel, 0 for none.
     """
 
     images: Tensor
@@ -49,22 +51,22 @@ class ParserBatch:
     instances: Tensor
 
     def masks(self) -> Tensor:
-        """B x MOST_INSTANCES x H x W bool, at the figures' own pixels."""
+        """B x MOST_INSTANCES x H x W bool, at the figures' original size."""
         return masks_of(self.instances)
 
 
 class ParserStore:
-    """uint8 arrays of N figures: ``image`` N x 3 x H x W, ``classes`` and ``instances`` N x H x W. Batches come on ``device``."""
+    """uint8 arrays of N figures: ``image`` N x 3 x H x W, ``classes`` and ``instances`` N x H x W. Batches are on ``device``."""
 
     def __init__(self, folder: Path, device: str = "cpu"):
-        self.image, self.classes, self.instances = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in PIECES)
+        self.image, self.classes, self.instances = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS)
         self.device = device
 
     def __len__(self) -> int:
         return len(self.image)
 
     def draw(self, rng: np.random.Generator, count: int, resize: tuple[int, int]) -> ParserBatch:
-        """``count`` different figures, mirrored half of the time, softened and in changed light, resized as at inference."""
+        """``count`` different figures, augmented and resized as at inference."""
         rows = np.sort(rng.choice(len(self), count, replace=False))
         images, classes, instances = (
             torch.from_numpy(values[rows]).to(self.device) for values in (self.image, self.classes, self.instances)
@@ -73,42 +75,36 @@ class ParserStore:
 
 
 def augmented_batch(images: Tensor, maps: Tensor, rng: np.random.Generator, resize: tuple[int, int]) -> ParserBatch:
-    """Figures B x 3 x H x W and maps B x 2 x H x W (class, instance), both uint8, as training sees them."""
-    mirrored = put(rng.random(len(images)) < 0.5, images)[:, None, None, None]
+    """Augment figures B x 3 x H x W and maps B x 2 x H x W (class, instance), both uint8: half of them mirrored, some softened."""
+    mirrored = upload(rng.random(len(images)) < 0.5, images.device)[:, None, None, None]
     images, maps = torch.where(mirrored, images.flip(-1), images).float(), torch.where(mirrored, maps.flip(-1), maps)
     images = relight(torch.stack([soften(image, rng) for image in images]), rng)
     return make_batch(images, maps, resize)
 
 
-def put(values: np.ndarray, near: Tensor) -> Tensor:
-    """An array on another tensor's device, without waiting for what is under way there."""
-    tensor = torch.from_numpy(values)
-    return tensor.pin_memory().to(near.device, non_blocking=True) if near.is_cuda else tensor
-
-
 def soften(image: Tensor, rng: np.random.Generator) -> Tensor:
-    """Some of the images as soft as a step's rendering: 3 x H x W shrunk to a share of its size and enlarged again."""
+    """With a chance of SOFT_SHARE, the image 3 x H x W shrunk and enlarged again, so that it is as soft as a step's rendering."""
     if rng.random() >= SOFT_SHARE:
         return image
-    share = rng.uniform(*SOFTEST)
+    share = rng.uniform(*SOFT_SIZES)
     size = [max(1, int(side * share)) for side in image.shape[-2:]]
     small = F.interpolate(image[None], size=size, mode="bilinear", antialias=True)
     return F.interpolate(small, size=image.shape[-2:], mode="bilinear")[0].clamp(0, 255)
 
 
 def relight(images: Tensor, rng: np.random.Generator) -> Tensor:
-    """Brightness, contrast, tint and sensor noise of B x 3 x H x W images in 0..255."""
+    """Change brightness, contrast and tint of B x 3 x H x W images in 0..255, and add sensor noise."""
     shape = (len(images), 1, 1, 1)
     tint = rng.uniform(0.85, 1.15, (len(images), 3, 1, 1)) * rng.uniform(0.8, 1.2, shape)
     contrast, grain = rng.uniform(0.8, 1.2, shape), rng.uniform(0, 6, shape)
-    values = put(np.concatenate([tint, contrast, grain], axis=1).astype(np.float32), images)
+    values = upload(np.concatenate([tint, contrast, grain], axis=1).astype(np.float32), images.device)
     middle = images.mean((1, 2, 3), keepdim=True)
     lit = ((images - middle) * values[:, 3:4] + middle) * values[:, :3]
     return (lit + torch.randn_like(images) * values[:, 4:5]).clamp(0, 255)
 
 
 def make_batch(images: Tensor, maps: Tensor, resize: tuple[int, int]) -> ParserBatch:
-    """Images B x 3 x H x W in 0..255 and maps B x 2 x H x W uint8 (class, instance) at the network's size."""
+    """Images B x 3 x H x W in 0..255 and maps B x 2 x H x W uint8 (class, instance), resized for the network."""
     height, width = images.shape[-2:]
     scale = min(resize[1] / max(height, width), resize[0] / min(height, width))
     size = (int(height * scale + 0.5), int(width * scale + 0.5))
@@ -131,7 +127,7 @@ def instances_of(classes: Tensor, instances: Tensor, least: int = LEAST_PIXELS) 
 
     Returns:
         Boxes B x MOST_INSTANCES x 4 (x1, y1, x2, y2), float32 in pixels, x2 and y2 one beyond the last; labels
-        B x MOST_INSTANCES int64. Both are 0 where there is no instance of that number with ``least`` pixels.
+        B x MOST_INSTANCES int64. Both are 0 where no instance with that number has ``least`` pixels.
     """
     masks = masks_of(instances)
     shown = masks.sum((2, 3), dtype=torch.int32) >= least
@@ -142,18 +138,18 @@ def instances_of(classes: Tensor, instances: Tensor, least: int = LEAST_PIXELS) 
 
 
 def _ends(filled: Tensor) -> tuple[Tensor, Tensor]:
-    """The first true place of ... x n, and one beyond the last."""
+    """Index of the first true value along the last axis of ... x n, and one beyond the last."""
     return filled.byte().argmax(-1), filled.shape[-1] - filled.flip(-1).byte().argmax(-1)
 
 
 def check_instances(instances: np.ndarray) -> None:
-    """Raises ValueError when a figure has more instances than a batch has places for."""
+    """Raises ValueError if a figure has more instances than a batch has room for."""
     if instances.max(initial=0) > MOST_INSTANCES:
-        raise ValueError(f"a figure has {instances.max()} instances; at most {MOST_INSTANCES} are trained on")
+        raise ValueError(f"a figure has {instances.max()} instances; at most {MOST_INSTANCES} are supported")
 
 
 def parser_store(root: Path, people: int, poses: int, seed: int, size: tuple[int, int], device: str = "cpu") -> ParserStore:
-    """Open the store of figures ``seed .. seed + people - 1``, rendering it first if it is not there."""
+    """Open the store of figures ``seed .. seed + people - 1``, rendering it first if it does not exist."""
     folder = root / f"parser_{size[0]}x{size[1]}_{seed}_{people}x{poses}"
     if not folder.is_dir():
         with folder_beside(folder) as beside:

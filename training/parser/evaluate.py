@@ -20,19 +20,20 @@ from tqdm import tqdm
 from appearance_control.parser import FashionParser, Parse
 from nted_step.bundled import PARSER_WEIGHTS
 from nted_step.classes import CLASSES
+from nted_step.command_line import report_error
 from training.figures import TEST_SEED
 from training.figures.dataset import annotations
 from training.figures.workers import render_groups
 
 
 def evaluate(parse: Callable[[np.ndarray], Parse], figures: int, seed: int, size: tuple[int, int] = (256, 176)) -> dict[str, Any]:
-    """Parse ``figures`` people, one pose each, and compare with what was drawn.
+    """Parse ``figures`` people, one pose each, and compare the result with the rendered truth.
 
     Returns:
         ``box`` and ``mask``: AP over IoU .50:.95 as COCO defines it, at .50, and per class (None for a class that no figure
-        wears); ``instances`` per class; ``seconds``: median and largest time of one parse.
+        wears); ``instances`` per class; ``seconds``: median and maximum time of a parse.
     """
-    truth, found, seconds = _start(size), [], []
+    truth, found, seconds = _empty_dataset(), [], []
     for batch in tqdm(render_groups(range(seed, seed + figures), 1, size), total=(figures + 3) // 4, unit="group", file=sys.stderr):
         for image, classes, instances in zip(batch.image.numpy(), batch.class_map.numpy(), batch.instance_map.numpy(), strict=True):
             number = len(truth["images"]) + 1
@@ -54,22 +55,23 @@ def evaluate(parse: Callable[[np.ndarray], Parse], figures: int, seed: int, size
     }
 
 
-def _start(size: tuple[int, int]) -> dict[str, Any]:
+def _empty_dataset() -> dict[str, Any]:
+    """A COCO data set of the fashion classes, without images."""
     return {"info": {}, "images": [], "annotations": [], "categories": [{"id": k, "name": n} for k, n in enumerate(CLASSES, 1)]}
 
 
 def average_precision(truth: dict[str, Any], found: list[dict[str, Any]], kind: str) -> dict[str, Any]:
-    """COCOeval's answer for ``"bbox"`` or ``"segm"``: ``ap``, ``ap50`` and ``per_class``; all 0 when nothing was found."""
+    """COCOeval's result for ``"bbox"`` or ``"segm"``: ``ap``, ``ap50`` and ``per_class``; all 0 if nothing was found."""
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools reports on standard output
         coco = COCO()
         coco.dataset = truth
         coco.createIndex()
-        judge = COCOeval(coco, coco.loadRes(found) if found else COCO(), kind)
-        judge.params.catIds = coco.getCatIds()
-        judge.params.imgIds = coco.getImgIds()
-        judge.evaluate()
-        judge.accumulate()
-    precision = judge.eval["precision"][:, :, :, 0, -1]  # IoU x recall x class; -1 where a class is absent
+        evaluation = COCOeval(coco, coco.loadRes(found) if found else COCO(), kind)
+        evaluation.params.catIds = coco.getCatIds()
+        evaluation.params.imgIds = coco.getImgIds()
+        evaluation.evaluate()
+        evaluation.accumulate()
+    precision = evaluation.eval["precision"][:, :, :, 0, -1]  # IoU x recall x class; -1 where a class is absent
 
     def mean(values: np.ndarray) -> float | None:
         return float(values[values > -1].mean()) if (values > -1).any() else None
@@ -93,8 +95,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         report = evaluate(FashionParser.from_pretrained(options.weights).parse, options.figures, options.seed)
     except (ValueError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+        return report_error(error)
     report["threads"] = torch.get_num_threads()
     print(json.dumps(report, indent=2) if options.json else _table(report))
     return 0
@@ -108,7 +109,7 @@ def _table(report: dict[str, Any]) -> str:
     for name, count in report["instances"].items():
         rows.append(f"{name:10} {count:9}   {show(report['box']['per_class'][name])}    {show(report['mask']['per_class'][name])}")
     rows.append(f"{'all':10} {sum(report['instances'].values()):9}   {show(report['box']['ap'])}    {show(report['mask']['ap'])}")
-    rows.append(f"{report['seconds']['median'] * 1000:.0f} ms an image (median) on {report['threads']} threads")
+    rows.append(f"{report['seconds']['median'] * 1000:.0f} ms per image (median) on {report['threads']} threads")
     return "\n".join(rows)
 
 

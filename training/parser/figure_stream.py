@@ -1,7 +1,7 @@
-"""Figures for the parser from a folder that another process fills while training runs.
+"""Figures for the parser from a folder that another process fills during training.
 
 Each file ``<first seed:08d>.npz`` holds P people in M poses: uint8 arrays ``image`` P x M x 3 x H x W, ``classes`` and
-``instances`` P x M x H x W. It appears under its name only once it is whole.
+``instances`` P x M x H x W. It gets its name only when it is complete.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ import torch
 from torch import Tensor
 
 from training.figures import TEST_SEED
-from training.parser.data import ParserBatch, augmented_batch, check_instances, put
+from training.memory import upload
+from training.parser.data import ParserBatch, augmented_batch, check_instances
 
-LOOK_SECONDS = 0.5  # between two looks for new files
-LEAST_FIGURES = 256  # with which training begins
+POLL_SECONDS = 0.5  # between two searches for new files
+LEAST_FIGURES = 256  # before training begins
 
 
-class FolderFigures:
-    """The figures read so far, as uint8 tensors on the training device; a thread adds what appears in the folder.
+class FigureFolder:
+    """The figures read so far, as uint8 tensors on the training device; a thread adds new files of the folder.
 
-    Room for ``most`` figures is taken at once; files beyond are left alone. A file that cannot be used is named on standard error
-    and left out; only while training waits for its first figures does it end the run.
+    Memory for ``most`` figures is allocated at once, and further files are ignored. A file that cannot be used is named on standard
+    error and skipped; it ends the run only while :meth:`wait` waits for the first figures.
     """
 
     def __init__(self, folder: Path, most: int, size: tuple[int, int], device: str = "cpu"):
@@ -38,33 +39,33 @@ class FolderFigures:
         self.error: Exception | None = None
         self._seen: set[str] = set()
         self._closed = threading.Event()
-        self._reader = threading.Thread(target=self._read_on, daemon=True)
+        self._reader = threading.Thread(target=self._read_until_closed, daemon=True)
         self._reader.start()
 
     def __len__(self) -> int:
         return self.count
 
     def wait(self, least: int = LEAST_FIGURES) -> None:
-        """Until there are so many figures, or as many as there is room for. Raises ValueError or OSError of a file that is no use."""
+        """Wait for ``least`` figures, or as many as there is room for. Raises the ValueError or OSError of a file that cannot be used."""
         while self.count < min(least, len(self.image)):
             if self.error is not None:
                 raise self.error
-            time.sleep(LOOK_SECONDS / 5)
+            time.sleep(POLL_SECONDS / 5)
 
     def draw(self, rng: np.random.Generator, count: int, resize: tuple[int, int]) -> ParserBatch:
-        """As :meth:`training.parser.data.ParserStore.draw`, of the figures read so far."""
-        rows = put(rng.choice(self.count, count, replace=False), self.image)
+        """Like :meth:`training.parser.data.ParserStore.draw`, from the figures read so far."""
+        rows = upload(rng.choice(self.count, count, replace=False), self.image.device)
         return augmented_batch(self.image[rows], self.maps[rows], rng, resize)
 
     def close(self) -> None:
-        """End the thread."""
+        """Stop reading."""
         self._closed.set()
         self._reader.join()
 
-    def _read_on(self) -> None:
+    def _read_until_closed(self) -> None:
         while not self._closed.is_set() and self.count < len(self.image):
             self._read_new()
-            self._closed.wait(LOOK_SECONDS)
+            self._closed.wait(POLL_SECONDS)
 
     def _read_new(self) -> None:
         for path in sorted(self.folder.glob("*.npz")):
@@ -77,23 +78,23 @@ class FolderFigures:
                 self._add(*read_figures(path, self.size))
             except (ValueError, OSError) as error:
                 self.error = error
-                print(f"left out: {error}", file=sys.stderr, flush=True)
+                print(f"skipped: {error}", file=sys.stderr, flush=True)
 
     def _add(self, image: Tensor, maps: Tensor) -> None:
         start, end = self.count, min(self.count + len(image), len(self.image))
         self.image[start:end] = image[: end - start].to(self.image.device)
         self.maps[start:end] = maps[: end - start].to(self.image.device)
-        self.count = end  # last, so that only whole figures are drawn
+        self.count = end  # last, so that only complete figures are drawn
 
 
 def read_figures(path: Path, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """One file: images N x 3 x H x W and maps N x 2 x H x W (class, instance), uint8. Raises ValueError naming the file."""
+    """Read one file: images N x 3 x H x W and maps N x 2 x H x W (class, instance), uint8. Raises ValueError naming the file."""
     try:
         first = int(path.stem)
         with np.load(path) as arrays:
             image, classes, instances = (arrays[name] for name in ("image", "classes", "instances"))
     except (ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise ValueError(f"{path}: no figures ({error})") from None
+        raise ValueError(f"{path}: cannot be read as figures ({error})") from None
     kinds = {values.dtype for values in (image, classes, instances)}
     if (
         kinds != {np.dtype(np.uint8)}
@@ -101,9 +102,9 @@ def read_figures(path: Path, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
         or image.shape[2:] != (3, *size)
         or {classes.shape, instances.shape} != {(*image.shape[:2], *size)}
     ):
-        raise ValueError(f"{path}: figures are uint8 of {size[0]} x {size[1]} pixels, not {image.shape} {image.dtype}")
+        raise ValueError(f"{path}: figures must be uint8 of {size[0]} x {size[1]} pixels, not {image.shape} {image.dtype}")
     if first + len(image) > TEST_SEED:
-        raise ValueError(f"{path}: people from seed {TEST_SEED} on are kept for tests")
+        raise ValueError(f"{path}: people from seed {TEST_SEED} on are reserved for tests")
     check_instances(instances)
     maps = np.stack([classes.reshape(-1, *size), instances.reshape(-1, *size)], axis=1)
     return torch.from_numpy(image.reshape(-1, 3, *size)), torch.from_numpy(maps)

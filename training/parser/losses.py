@@ -1,13 +1,15 @@
 """Mask R-CNN's losses for a whole batch at once.
 
-The rules are torchvision's (how anchors and proposals are matched and sampled), but every image has the same number of places for
-boxes, and places that are empty weigh nothing. So no operation waits for another's result, which would be most of the time on a GPU:
-torchvision goes image by image.
+Anchors and proposals are matched and sampled by torchvision's rules, but every image has the same number of slots for boxes, and
+empty slots have no weight. So the CPU never waits for a result of the GPU, unlike in torchvision, which goes image by image and
+spends most of its time on such waiting.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -16,29 +18,48 @@ from torchvision.models.detection import MaskRCNN
 from torchvision.ops import roi_align
 
 from appearance_control.detection import BOX_WEIGHTS, PROPOSAL_IOU, RPN_WEIGHTS, decode, enlarge, log_odds
-from appearance_control.network import PIXELS, STRIDES, ParserConfig
+from appearance_control.network import PIXELS, STRIDES, Anchors, ParserConfig
 from training.parser.data import ParserBatch
 
-ANCHORS = (64, 64)  # anchors an image that losses are taken from: at most so many that hold something, and that do not
-BOXES = (32, 64)  # the same of proposals
-MASKS = 16  # of the proposals that hold something, those whose masks are judged
-PROPOSALS = 300  # boxes an image after overlaps are dropped
-A_LEVEL = 200  # boxes a pyramid level before
-ROUNDS = 8  # of dropping overlaps: exact for chains of so many boxes, each hidden by the one before
+SAMPLED_ANCHORS = (64, 64)  # per image, for the losses: at most this many positive and negative ones
+SAMPLED_BOXES = (32, 64)  # the same for proposals
+MASKS = 16  # positive proposals per image whose masks are trained
+PROPOSALS = 300  # per image, after overlapping ones are dropped
+PROPOSALS_PER_LEVEL = 200  # of the pyramid, before that
+ROUNDS = 8  # of dropping overlaps: exact for chains of up to this many boxes that each overlap the next
 PIXEL_SHARE = 2.0  # weight of the pixel branch's loss
-BETA = 1 / 9  # where the loss of boxes turns from square to linear
+BETA = 1 / 9  # error at which the box loss changes from quadratic to linear
 
 
-class Sample(NamedTuple):
-    """Places of a batch chosen for a loss: ``places`` B x n indices, ``positive`` and ``valid`` B x n bool."""
+@dataclass(frozen=True)
+class Sample:
+    """Boxes of a batch sampled for a loss: ``index`` B x n, ``positive`` and ``valid`` (not an empty slot) B x n bool."""
 
-    places: Tensor
+    index: Tensor
+    positive: Tensor
+    valid: Tensor
+
+
+@dataclass(frozen=True)
+class BoxSample:
+    """Boxes sampled for the losses of the heads.
+
+    Attributes:
+        boxes: B x n x 4.
+        labels: B x n int64, 0 for a box without an instance, -1 for an empty slot.
+        owners: B x n, index of the instance that each box overlaps most.
+        positive, valid: B x n bool; the positive ones come first.
+    """
+
+    boxes: Tensor
+    labels: Tensor
+    owners: Tensor
     positive: Tensor
     valid: Tensor
 
 
 def losses(network: MaskRCNN, config: ParserConfig, batch: ParserBatch, precision: str = "float32") -> dict[str, Tensor]:
-    """The five losses of Mask R-CNN, and ``loss_pixels`` where there is a pixel branch. Convolutions run in ``precision``."""
+    """The five losses of Mask R-CNN, and ``loss_pixels`` if there is a pixel branch. Convolutions run in ``precision``."""
     device = batch.images.device
     images = batch.images.contiguous(memory_format=torch.channels_last)
     low = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
@@ -48,35 +69,31 @@ def losses(network: MaskRCNN, config: ParserConfig, batch: ParserBatch, precisio
         logits, deltas = network.rpn.head(list(features.values()))
     features = {name: level.float() for name, level in features.items()}
     shapes = tuple(tuple(level.shape[-2:]) for level in features.values())
-    anchors = _anchors(network, shapes, device)
+    anchors = _anchors(network.rpn.anchor_generator.scale, shapes, device)
     logits = [level.float().permute(0, 2, 3, 1).flatten(1) for level in logits]
     deltas = [level.float().unflatten(1, (-1, 4)).permute(0, 3, 4, 1, 2).reshape(len(level), -1, 4) for level in deltas]
-    found = rpn_losses(torch.cat(logits, 1), torch.cat(deltas, 1), torch.cat(anchors), batch)
+    parts = rpn_losses(torch.cat(logits, 1), torch.cat(deltas, 1), torch.cat(anchors), batch)
     with torch.no_grad():
         proposals, valid = propose(logits, deltas, anchors, batch.size)
-        boxes, labels, owners, sample = choose_boxes(proposals, valid, batch)
+        boxes = sample_boxes(proposals, valid, batch)
     with low:
-        found |= box_losses(network, features, boxes, labels, owners, sample, batch)
-        count = min(MASKS, BOXES[0])
-        positive = sample.positive[:, :count]
+        parts |= box_losses(network, features, boxes, batch)
         odds = log_odds(pixels.detach().float()) if pixels is not None else None
-        found["loss_mask"] = mask_loss(network, config, features, odds, (boxes, labels, owners, positive), batch)
+        parts["loss_mask"] = mask_loss(network, config, features, odds, boxes, batch)
     if pixels is not None:
-        found["loss_pixels"] = PIXEL_SHARE * pixel_loss(pixels.float(), batch)
-    return found
+        parts["loss_pixels"] = PIXEL_SHARE * pixel_loss(pixels.float(), batch)
+    return parts
 
 
-def _anchors(network: MaskRCNN, shapes: tuple[tuple[int, int], ...], device: torch.device) -> list[Tensor]:
-    """Anchors of every level, kept on the generator from one batch to the next."""
-    generator = network.rpn.anchor_generator
-    key = (shapes, str(device))
-    if getattr(generator, "kept", (None,))[0] != key:
-        generator.kept = (key, [generator.level(stride, *shape).to(device) for stride, shape in zip(STRIDES, shapes, strict=True)])
-    return generator.kept[1]
+@lru_cache(maxsize=4)
+def _anchors(scale: int, shapes: tuple[tuple[int, int], ...], device: torch.device) -> tuple[Tensor, ...]:
+    """Anchors of every pyramid level, for features of these shapes (h, w); cached, because all batches have the same shapes."""
+    anchors = Anchors(scale)
+    return tuple(anchors.level(stride, *shape).to(device) for stride, shape in zip(STRIDES, shapes, strict=True))
 
 
 def overlap(first: Tensor, second: Tensor) -> Tensor:
-    """IoU of B x n x 4 with B x m x 4 or m x 4 boxes -> B x n x m; 0 with a box of no area."""
+    """IoU of B x n x 4 with B x m x 4 or m x 4 boxes -> B x n x m; 0 for a box without area."""
     first, second = first[:, :, None], second[..., None, :, :]
     corner, end = torch.maximum(first[..., :2], second[..., :2]), torch.minimum(first[..., 2:], second[..., 2:])
     common = (end - corner).clamp(min=0).prod(-1)
@@ -93,59 +110,62 @@ def encode(boxes: Tensor, anchors: Tensor, weights: tuple[float, ...]) -> Tensor
 
 
 def sample(positive: Tensor, negative: Tensor, most: tuple[int, int]) -> Sample:
-    """At random, up to so many of each of two kinds of places (B x n bool); the positive ones come first."""
+    """Sample at random up to ``most`` positive and negative boxes (B x n bool each); the positive ones come first."""
     chosen, valid = [], []
     for kind, count in zip((positive, negative), most, strict=True):
         chance = torch.rand(kind.shape, device=kind.device).masked_fill(~kind, -1)
-        value, place = chance.topk(min(count, kind.shape[1]), dim=1)
-        chosen.append(place)
+        value, index = chance.topk(min(count, kind.shape[1]), dim=1)
+        chosen.append(index)
         valid.append(value >= 0)
     none = torch.zeros_like(valid[1])
     return Sample(torch.cat(chosen, 1), torch.cat([valid[0], none], 1), torch.cat(valid, 1))
 
 
 def rpn_losses(logits: Tensor, deltas: Tensor, anchors: Tensor, batch: ParserBatch) -> dict[str, Tensor]:
-    """Does an anchor hold something (above .7 IoU, or an instance's best anchor), and where exactly. Logits B x A, deltas B x A x 4."""
+    """Losses of the region proposal network: logits B x A, deltas B x A x 4.
+
+    An anchor is positive above .7 IoU with an instance, or if no anchor overlaps the instance more, and negative below .3.
+    """
     with torch.no_grad():
         shared = overlap(batch.boxes, anchors)
         value, owner = shared.max(1)
         best = shared.amax(2, keepdim=True)
         positive = (value >= 0.7) | ((shared == best) & (best > 0)).any(1)
-        taken = sample(positive, (value < 0.3) & ~positive, ANCHORS)
-        owners = owner.gather(1, taken.places)
-        target = encode(_take(batch.boxes, owners), anchors[taken.places], RPN_WEIGHTS)
+        taken = sample(positive, (value < 0.3) & ~positive, SAMPLED_ANCHORS)
+        owners = owner.gather(1, taken.index)
+        target = encode(_take(batch.boxes, owners), anchors[taken.index], RPN_WEIGHTS)
     count = taken.valid.sum().clamp(min=1)
-    judged = F.binary_cross_entropy_with_logits(logits.gather(1, taken.places), taken.positive.float(), reduction="none")
+    entropy = F.binary_cross_entropy_with_logits(logits.gather(1, taken.index), taken.positive.float(), reduction="none")
     return {
-        "loss_objectness": (judged * taken.valid).sum() / count,
-        "loss_rpn_box_reg": _box_loss(_take(deltas, taken.places), target, taken.positive) / count,
+        "loss_objectness": (entropy * taken.valid).sum() / count,
+        "loss_rpn_box_reg": _box_loss(_take(deltas, taken.index), target, taken.positive) / count,
     }
 
 
-def _take(values: Tensor, places: Tensor) -> Tensor:
-    """B x n x k at places B x m -> B x m x k."""
-    return values.gather(1, places[..., None].expand(-1, -1, values.shape[-1]))
+def _take(values: Tensor, index: Tensor) -> Tensor:
+    """B x n x k at index B x m -> B x m x k."""
+    return values.gather(1, index[..., None].expand(-1, -1, values.shape[-1]))
 
 
 def _box_loss(deltas: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     return (F.smooth_l1_loss(deltas, target, beta=BETA, reduction="none") * weight[..., None]).sum()
 
 
-def propose(logits: list[Tensor], deltas: list[Tensor], anchors: list[Tensor], size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Boxes B x n x 4 that may hold something, n at most ``PROPOSALS``, and which of them are valid; as at inference."""
+def propose(logits: list[Tensor], deltas: list[Tensor], anchors: Sequence[Tensor], size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Proposals B x n x 4, n at most ``PROPOSALS``, and which of them are valid, B x n bool; as at inference."""
     boxes, scores = [], []
     for logit, delta, anchor in zip(logits, deltas, anchors, strict=True):
-        score, place = logit.topk(min(A_LEVEL, logit.shape[1]), dim=1)
-        box = decode(_take(delta, place), anchor[place], RPN_WEIGHTS, size)
+        score, index = logit.topk(min(PROPOSALS_PER_LEVEL, logit.shape[1]), dim=1)
+        box = decode(_take(delta, index), anchor[index], RPN_WEIGHTS, size)
         boxes.append(box)
         scores.append(score.masked_fill(~without_overlaps(box), -torch.inf))
     box, score = torch.cat(boxes, 1), torch.cat(scores, 1)
-    score, place = score.topk(min(PROPOSALS, score.shape[1]), dim=1)
-    return _take(box, place), score > -torch.inf
+    score, index = score.topk(min(PROPOSALS, score.shape[1]), dim=1)
+    return _take(box, index), score > -torch.inf
 
 
 def without_overlaps(boxes: Tensor) -> Tensor:
-    """Which of B x n x 4 boxes, best first, stay when those that overlap a better one that stays are dropped; B x n bool."""
+    """Non-maximum suppression of B x n x 4 boxes, best first: which of them stay, B x n bool."""
     hides = (overlap(boxes, boxes) > PROPOSAL_IOU).float().triu(1)
     stays = boxes.new_ones(boxes.shape[:2])
     for _ in range(ROUNDS):
@@ -153,29 +173,28 @@ def without_overlaps(boxes: Tensor) -> Tensor:
     return stays.bool()
 
 
-def choose_boxes(proposals: Tensor, valid: Tensor, batch: ParserBatch) -> tuple[Tensor, Tensor, Tensor, Sample]:
-    """Proposals and true boxes to judge: boxes B x n x 4, labels B x n (0 nothing, -1 an empty place), the instance in each, the sample."""
+def sample_boxes(proposals: Tensor, valid: Tensor, batch: ParserBatch) -> BoxSample:
+    """Sample proposals and true boxes for the losses of the heads; a box is positive from .5 IoU on."""
     boxes = torch.cat([proposals, batch.boxes], 1)
     valid = torch.cat([valid, batch.labels > 0], 1)
     value, owner = overlap(batch.boxes, boxes).max(1)
-    taken = sample(valid & (value >= 0.5), valid & (value < 0.5), BOXES)
-    owners = owner.gather(1, taken.places)
+    taken = sample(valid & (value >= 0.5), valid & (value < 0.5), SAMPLED_BOXES)
+    owners = owner.gather(1, taken.index)
     labels = batch.labels.gather(1, owners).masked_fill(~taken.positive, 0).masked_fill(~taken.valid, -1)
-    return _take(boxes, taken.places), labels, owners, taken
+    return BoxSample(_take(boxes, taken.index), labels, owners, taken.positive, taken.valid)
 
 
-def box_losses(
-    network: MaskRCNN, features: dict[str, Tensor], boxes: Tensor, labels: Tensor, owners: Tensor, taken: Sample, batch: ParserBatch
-) -> dict[str, Tensor]:
-    """What a box holds, and where exactly it is."""
+def box_losses(network: MaskRCNN, features: dict[str, Tensor], sampled: BoxSample, batch: ParserBatch) -> dict[str, Tensor]:
+    """Losses of the box head: the class of each box, and its exact position."""
+    boxes, labels = sampled.boxes, sampled.labels
     heads, padded = network.roi_heads, [tuple(batch.images.shape[-2:])] * len(boxes)
     scores, deltas = heads.box_predictor(heads.box_head(heads.box_roi_pool(features, list(boxes), padded)))
     scores, deltas = scores.float(), deltas.float().view(*labels.shape, -1, 4)
     own = deltas.gather(2, labels.clamp(min=0)[..., None, None].expand(-1, -1, 1, 4))[:, :, 0]
-    target = encode(_take(batch.boxes, owners), boxes, BOX_WEIGHTS)
+    target = encode(_take(batch.boxes, sampled.owners), boxes, BOX_WEIGHTS)
     return {
         "loss_classifier": F.cross_entropy(scores, labels.flatten(), ignore_index=-1),
-        "loss_box_reg": _box_loss(own, target, taken.positive) / taken.valid.sum().clamp(min=1),
+        "loss_box_reg": _box_loss(own, target, sampled.positive) / sampled.valid.sum().clamp(min=1),
     }
 
 
@@ -184,16 +203,13 @@ def mask_loss(
     config: ParserConfig,
     features: dict[str, Tensor],
     odds: Tensor | None,
-    chosen: tuple[Tensor, ...],
+    sampled: BoxSample,
     batch: ParserBatch,
 ) -> Tensor:
-    """Which part of a box is the instance: its own logits, plus the pixels' log-odds B x L x h/2 x w/2 where there are some.
-
-    ``chosen`` is boxes, labels and instances of the places of a batch, and which of the first of them count.
-    """
-    boxes, labels, owners, positive = chosen
-    images, count = positive.shape
-    boxes, labels, owners = boxes[:, :count], labels[:, :count].clamp(min=0), owners[:, :count]
+    """Loss of the mask head: its logits, plus the pixel branch's log-odds B x L x h/2 x w/2 if there are any, inside positive boxes."""
+    count = min(MASKS, SAMPLED_BOXES[0])
+    positive, images = sampled.positive[:, :count], len(sampled.boxes)
+    boxes, labels, owners = sampled.boxes[:, :count], sampled.labels[:, :count].clamp(min=0), sampled.owners[:, :count]
     if config.pixels:
         boxes = enlarge(boxes, config.margin, batch.size)
     heads, padded = network.roi_heads, [tuple(batch.images.shape[-2:])] * images
@@ -207,18 +223,18 @@ def mask_loss(
             pixels = _crop(odds, first * odds.shape[1] + labels, flat, side, odds.shape[-1] / batch.images.shape[-1])
     if odds is not None:
         own = own + pixels
-    judged = F.binary_cross_entropy_with_logits(own, target, reduction="none").mean((1, 2))
-    return (judged * positive.flatten()).sum() / positive.sum().clamp(min=1)
+    entropy = F.binary_cross_entropy_with_logits(own, target, reduction="none").mean((1, 2))
+    return (entropy * positive.flatten()).sum() / positive.sum().clamp(min=1)
 
 
 def _crop(maps: Tensor, planes: Tensor, boxes: Tensor, side: int, scale: float) -> Tensor:
-    """Of the planes of maps B x n x h x w, counted through the batch, those of the boxes N x 4 -> N x side x side."""
+    """Crop one plane of maps B x n x h x w for each of N boxes: ``planes`` index the B * n planes, boxes N x 4 -> N x side x side."""
     rois = torch.cat([planes.flatten()[:, None].to(boxes), boxes], dim=1)
     return roi_align(maps.flatten(0, 1)[:, None], rois, (side, side), scale, -1, aligned=True)[:, 0]
 
 
 def pixel_loss(logits: Tensor, batch: ParserBatch) -> Tensor:
-    """Cross entropy of labels at the figures' own pixels, to which the logits are enlarged as at inference."""
+    """Cross-entropy of the classes at the figures' original size, to which the logits are enlarged as at inference."""
     rows, columns = (-(-side * logits.shape[-2] // batch.images.shape[-2]) for side in batch.size)
-    whole = F.interpolate(logits[..., :rows, :columns], size=batch.classes.shape[-2:], mode="bilinear", align_corners=False)
-    return F.cross_entropy(whole, batch.classes.long())
+    enlarged = F.interpolate(logits[..., :rows, :columns], size=batch.classes.shape[-2:], mode="bilinear", align_corners=False)
+    return F.cross_entropy(enlarged, batch.classes.long())

@@ -1,8 +1,8 @@
 """Train the small fashion parser on rendered figures: ``python -m training parser --output RUN --minutes M``.
 
-With ``--figures FOLDER`` the figures are those that another process writes there meanwhile; else they are rendered first.
-Ends when the minutes of training are used up, or at Ctrl+C or SIGTERM, after which the same command goes on. The weights of
-the moving average are written to ``RUN/weights`` at every checkpoint, ready for ``FashionParser.from_pretrained``.
+With ``--figures FOLDER`` it reads the figures that another process writes there during training; otherwise it renders them first.
+It ends when the minutes of training are used up, or at Ctrl+C or SIGTERM; the same command then continues. Every checkpoint also
+writes the moving average to ``RUN/weights``, ready for ``FashionParser.from_pretrained``.
 """
 
 from __future__ import annotations
@@ -22,23 +22,24 @@ from torch import Tensor, nn
 
 from appearance_control.network import SMALL, ParserConfig, build_network
 from appearance_control.parser import save_parser
+from nted_step.command_line import INTERRUPTED, report_error
 from nted_step.hardware import describe_hardware
 from nted_step.pipeline import choose_device
 from training.checkpoint import load_latest, save_checkpoint
 from training.figures import TEST_SEED
 from training.memory import keep_freed_memory
 from training.parser.data import ParserBatch, ParserStore, parser_store
-from training.parser.figure_stream import FolderFigures
+from training.parser.figure_stream import FigureFolder
 from training.parser.losses import losses
 
-AVERAGE = 0.998  # share of the moving average that one iteration keeps, once it is under way
+AVERAGE = 0.998  # share of the moving average that an iteration keeps, after the first iterations
 WARMUP = 0.03  # share of the minutes over which the learning rate rises
-CLIP = 10.0  # bound of the gradient's norm
+CLIP = 10.0  # largest norm of the gradient
 SIZE = (256, 176)  # of a figure
 
 
 class ParserTrainer:
-    """The network, its optimiser and its moving average; ``elapsed`` counts seconds of training over all sittings."""
+    """The network, its optimizer and its moving average; ``elapsed`` counts the seconds of training over all sessions."""
 
     def __init__(self, config: ParserConfig, *, minutes: float, lr: float, seed: int = 0, precision: str = "bfloat16", device: str = "cpu"):
         torch.manual_seed(seed)
@@ -59,30 +60,30 @@ class ParserTrainer:
         return self.elapsed >= self.seconds
 
     def rate(self) -> float:
-        """Learning rate now: a linear rise, then a half cosine to nothing, over the minutes given."""
+        """The current learning rate: a linear rise, then a half cosine down to zero at the end of the run."""
         done = min(self.elapsed / self.seconds, 1.0)
         rise = min(1.0, (done + 1e-3) / WARMUP)
         return self.lr * rise * (0.02 + 0.98 * (1 + math.cos(math.pi * done)) / 2)
 
     def step(self, batch: ParserBatch) -> dict[str, Tensor]:
-        """One optimiser step; returns each loss. A gradient that is not finite changes no weight."""
+        """One optimizer step; returns each loss. A gradient that is not finite changes no weight."""
         with self.timed():
             for group in self.optimizer.param_groups:
                 group["lr"] = self.rate()
-            found = losses(self.network, self.config, batch, self.precision)
+            parts = losses(self.network, self.config, batch, self.precision)
             self.optimizer.zero_grad(set_to_none=True)
-            sum(found.values()).backward()
+            sum(parts.values()).backward()
             norm = nn.utils.clip_grad_norm_(self.network.parameters(), CLIP)
-            if torch.isfinite(norm):  # on a GPU the one place where an iteration waits for its result
+            if torch.isfinite(norm):  # the only place where the CPU waits for a GPU
                 self.optimizer.step()
                 self._average()
             self.iteration += 1
             self.images += len(batch.images)
-        return {name: value.detach() for name, value in found.items()}
+        return {name: value.detach() for name, value in parts.items()}
 
     @contextlib.contextmanager
     def timed(self):
-        """What is done within counts as training."""
+        """Count the time of the block as training."""
         began = time.perf_counter()
         yield
         self.elapsed += time.perf_counter() - began
@@ -91,8 +92,8 @@ class ParserTrainer:
     def _average(self) -> None:
         keep = min(AVERAGE, (1 + self.iteration) / (10 + self.iteration))
         pairs = list(zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True))
-        mine, theirs = zip(*(pair for pair in pairs if pair[0].is_floating_point()), strict=True)
-        torch._foreach_lerp_(mine, theirs, 1 - keep)
+        averages, weights = zip(*(pair for pair in pairs if pair[0].is_floating_point()), strict=True)
+        torch._foreach_lerp_(averages, weights, 1 - keep)
         counts = [pair for pair in pairs if not pair[0].is_floating_point()]
         torch._foreach_copy_(*zip(*counts, strict=True))
 
@@ -106,9 +107,9 @@ class ParserTrainer:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint. Raises ValueError when it is of another network."""
+        """Continue from a checkpoint. Raises ValueError if it is of another network."""
         if ParserConfig.from_dict(state["config"]) != self.config:
-            raise ValueError("the checkpoint in this folder is of a parser of another shape; use another --output")
+            raise ValueError("the checkpoint in this folder is of another parser configuration; use another --output")
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -116,18 +117,19 @@ class ParserTrainer:
         self.rng = np.random.default_rng([int(self.images), 1])
 
     def save(self, run: Path, figures: str) -> Path:
-        """A checkpoint, and the moving average as weights in half precision."""
+        """Write a checkpoint, and the moving average as weights in half precision; returns the weights folder."""
         save_checkpoint(run, self.state(), self.images)
-        summary = f"small Mask R-CNN, {self.images} images of {figures}, {self.elapsed / 60:.0f} minutes on {describe_hardware(torch.device(self.device))}"
+        hardware = describe_hardware(torch.device(self.device))
+        summary = f"small Mask R-CNN, {self.images} images of {figures}, {self.elapsed / 60:.0f} minutes on {hardware}"
         return save_parser(run / "weights", self.average, self.config, {"summary": summary, "licence": "Apache-2.0"})
 
 
 def train(
-    trainer: ParserTrainer, store: ParserStore | FolderFigures, run: Path, *, batch: int, save_minutes: float, figures: str, log=print
+    trainer: ParserTrainer, store: ParserStore | FigureFolder, run: Path, *, batch: int, save_minutes: float, figures: str, log=print
 ) -> None:
-    """Until the minutes are used up; KeyboardInterrupt and SystemExit save before they pass on.
+    """Train until the minutes are used up; whatever ends it, a checkpoint is saved.
 
-    ``figures`` says in words what is trained on; ``{count}`` in it becomes their number at the time.
+    ``figures`` describes the training data in words; ``{count}`` in it becomes the number of figures at the time.
     """
     saved = time.monotonic()
     recent: list[dict[str, Tensor]] = []
@@ -150,17 +152,17 @@ def train(
         trainer.save(run, figures.format(count=len(store)))
 
 
-def trainer_batch(trainer: ParserTrainer, store: ParserStore | FolderFigures, count: int) -> ParserBatch:
-    """The trainer's next batch."""
+def trainer_batch(trainer: ParserTrainer, store: ParserStore | FigureFolder, count: int) -> ParserBatch:
+    """The trainer's next batch; drawing it counts as training."""
     with trainer.timed():
         return store.draw(trainer.rng, min(count, len(store)), trainer.config.resize)
 
 
-def open_store(options: argparse.Namespace, device: str) -> ParserStore | FolderFigures:
-    """The figures to train on; those of a folder that is being filled are waited for until there are enough to begin."""
+def open_store(options: argparse.Namespace, device: str) -> ParserStore | FigureFolder:
+    """The figures to train on; waits until a folder that another process fills has enough of them to begin."""
     if options.figures is None:
         return parser_store(Path(options.data), options.people, options.poses, options.people_seed, SIZE, device)
-    store = FolderFigures(Path(options.figures), options.people * options.poses, SIZE, device)
+    store = FigureFolder(Path(options.figures), options.people * options.poses, SIZE, device)
     store.wait()
     return store
 
@@ -179,16 +181,15 @@ def main(arguments: list[str] | None = None) -> int:
         )
         if (state := load_latest(run)) is not None:
             trainer.restore(state)
-            print(f"going on at {trainer.elapsed / 60:.1f} minutes", flush=True)
+            print(f"continuing at {trainer.elapsed / 60:.1f} minutes", flush=True)
         store = open_store(options, device)
         figures = "{count} rendered figures" if options.figures else f"{options.people} rendered people in {options.poses} poses"
         train(trainer, store, run, batch=options.batch, save_minutes=options.save_minutes, figures=figures)
     except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        return 130
+        print("stopped; the same command continues from here", file=sys.stderr)
+        return INTERRUPTED
     except (ValueError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+        return report_error(error)
     print(run / "weights")
     return 0
 
@@ -196,12 +197,12 @@ def main(arguments: list[str] | None = None) -> int:
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m training parser", description="Train the small fashion parser on rendered figures.")
     parser.add_argument("--output", required=True, help="folder of the run: checkpoints and weights")
-    parser.add_argument("--minutes", type=float, default=40, help="of training, rendering not counted, over all sittings")
+    parser.add_argument("--minutes", type=float, default=40, help="of training over all sessions, without rendering")
     parser.add_argument("--people", type=int, default=1500, help="rendered people")
-    parser.add_argument("--poses", type=int, default=4, help="images of each")
+    parser.add_argument("--poses", type=int, default=4, help="images of each person")
     parser.add_argument("--people-seed", type=int, default=0, help="seed of the first person")
     parser.add_argument("--data", default="runs/data", help="folder in which rendered people are kept")
-    parser.add_argument("--figures", help="folder that another process fills with figures; --people times --poses are read at most")
+    parser.add_argument("--figures", help="folder that another process fills with figures; at most --people times --poses are read")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--lr", type=float, default=1e-3, help="largest learning rate (AdamW)")
@@ -212,7 +213,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     if min(options.minutes, options.people, options.poses, options.batch, options.lr) <= 0 or options.people_seed < 0:
         parser.error("numbers must be positive")
     if options.people_seed + options.people > TEST_SEED:
-        parser.error(f"people from seed {TEST_SEED} on are kept for tests")
+        parser.error(f"people from seed {TEST_SEED} on are reserved for tests")
     return options
 
 

@@ -1,1 +1,1 @@
-"""From a run to a weights folder, and to the Hub."""
+"""Publishing a run: a weights folder with a model card, uploaded to the Hub."""

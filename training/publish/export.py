@@ -2,9 +2,10 @@
 
     python -m training export --checkpoint runs/lite_figures --output out/weights
     python -m training evaluate --weights out/weights --output out/evaluation
-    python -m training export --checkpoint runs/lite_figures --output out/weights --metrics out/evaluation/metrics.json --push-to-hub user/name
+    python -m training export --checkpoint runs/lite_figures --output out/weights --metrics out/evaluation/metrics.json \\
+        --push-to-hub user/name
 
-A run that has not reached the full canvas is grown to it first, which does not change its images but for their size.
+A run that has not reached the full canvas is grown to it first, which changes only the size of its images.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 import torch
 
 from nted_step.carrier import Carrier, CarrierConfig
+from nted_step.command_line import report_error
 from nted_step.files import write_file
 from nted_step.generator import Generator
 from nted_step.weights import CARD_NAME, CARRIER_FOLDER, load_carrier, load_weights, save_carrier, save_weights
@@ -87,8 +89,8 @@ Apache-2.0, like the code.
 FIGURES_ONLY = "These weights know only rendered figures; a photograph of a real person comes out as a figure-like approximation."
 CARRIED = "What the photo shows of a person is carried along; what it does not show is painted as rendered figures look."
 NOT_FAITHFUL = "Not for images of real people: results are not faithful to them."
-MADE_UP = """Results show real people with their own pixels in poses that they did not take, and with parts that are made up: only for people who
-agreed, and said to be made wherever they are shown."""
+MADE_UP = """Results show real people with their own pixels in poses that they did not take, and with parts that are made up: only for
+people who agreed, and said to be made wherever they are shown."""
 FIGURES = """Rendered clothed figures of `training/figures`: {people} people in {poses} poses each, seeds {first} to {last}. No photograph
 of a real person was used."""
 PREPARED = "The training pairs of the data set prepared in `{folder}`. Its terms apply to what is made with these weights."
@@ -98,16 +100,16 @@ def export(
     checkpoint: Path, output: Path, *, settings: Settings | None = None, metrics: Path | None = None, where: str = "", note: str = "",
     dtype: torch.dtype = torch.float16,
 ) -> Path:  # fmt: skip
-    """Write ``config.json``, ``model.safetensors`` and the card, and read them back.
+    """Write ``config.json``, ``model.safetensors`` and the model card, and check that they read back unchanged.
 
     Args:
-        checkpoint: a checkpoint, or a run's folder, whose newest is taken.
-        settings: the run's; only for a checkpoint that does not hold them.
-        metrics: of ``training evaluate``, for the card.
-        where, note: for the card; where it was trained stands in the checkpoint.
+        checkpoint: a checkpoint file, or a run's folder for its newest checkpoint.
+        settings: the run's, needed only for a checkpoint without them.
+        metrics: ``metrics.json`` of ``python -m training evaluate``, for the card.
+        where, note: for the card; ``where``, the hardware, replaces the checkpoint's.
         dtype: of the stored weights.
 
-    Raises ValueError when there is no checkpoint, or no settings.
+    Raises ValueError if there is no checkpoint, or no settings.
     """
     state = load_checkpoint(checkpoint)
     settings = settings or _settings(state, checkpoint)
@@ -130,7 +132,7 @@ def export(
 
 
 def _facts(settings: Settings, progress: dict[str, Any], where: str, note: str) -> dict[str, Any]:
-    """What ``config.json`` says of a training."""
+    """Facts about the training, for ``config.json``."""
     if settings.data:
         data = {"data": settings.data}
     else:
@@ -149,14 +151,14 @@ def _facts(settings: Settings, progress: dict[str, Any], where: str, note: str) 
 
 
 def _export_carrier(state: dict[str, Any], settings: Settings, output: Path, where: str, note: str, dtype: torch.dtype) -> Path:
-    """As :func:`export`, for a checkpoint of a carrier."""
+    """Like :func:`export`, for a checkpoint of a carrier."""
     carrier = Carrier(CarrierConfig.from_dict(state["carrier_config"]))
     carrier.load_state_dict(state["ema"])
     progress = state["progress"]
     save_carrier(output, carrier, _facts(settings, progress, where, note), dtype)
     stored = load_carrier(output)
     if any(not torch.equal(stored.state[key], value.to(dtype)) for key, value in carrier.state_dict().items()):
-        raise ValueError(f"{output}: what was written reads back as something else")
+        raise ValueError(f"{output}: the written weights read back differently")
     figures, people = settings.figures, _people_of(settings, progress)
     seeds = {"people": people, "poses": figures.poses, "first": figures.seed, "last": figures.seed + people - 1}
     last = progress["last_validation"] or {}
@@ -181,7 +183,7 @@ def _settings(state: dict[str, Any], checkpoint: Path) -> Settings:
 
 
 def _people_of(settings: Settings, progress: dict[str, Any]) -> int:
-    """How many rendered people the run trained on."""
+    """Number of rendered people that the run trained on."""
     return progress.get("people") or settings.figures.people
 
 
@@ -196,22 +198,22 @@ def _grown(ema: dict[str, torch.Tensor], settings: Settings, stage: int, time_sc
     height = settings.stages[stage].height
     generator = Generator(stage_config(final, height))
     generator.load_state_dict(ema)
-    with torch.random.fork_rng(devices=[]):  # levels that were not trained are random numbers: the same ones each time
+    with torch.random.fork_rng(devices=[]):  # untrained levels are random, but the same each time
         torch.manual_seed(settings.seed)
         return at_stage(generator, final, final.size[0])
 
 
 def _compare(generator: Generator, output: Path, dtype: torch.dtype) -> str:
-    """What was written must read back as what was exported, rounded to the stored dtype; returns the file's SHA-256."""
+    """Check that the written weights are the exported ones, rounded to the stored dtype; returns the file's SHA-256."""
     stored = load_weights(output)
     for key, value in generator.state_dict().items():
         if not torch.equal(stored.state[key], value.to(dtype)):
-            raise ValueError(f"{output}: {key!r} did not survive the writing")
+            raise ValueError(f"{output}: the written {key!r} reads back differently")
     return stored.sha256
 
 
 def _report(metrics: Path | None, digest: str) -> dict[str, Any] | None:
-    """An evaluation of the weights with this SHA-256."""
+    """Read an evaluation; raises ValueError unless it is of the weights with this SHA-256."""
     if metrics is None:
         return None
     report = json.loads(metrics.read_text())
@@ -247,17 +249,20 @@ def _card(
         )
         lines.append(f"- {stage.height}x{width}, {samples:,} samples, {stage.rollout}, {adversary}")
     trained = settings.stages[progress["stage"]].height
-    untrained = f" The levels above {trained} are grown but untrained: the image is an enlarged {trained}x{trained * config.size[1] // config.size[0]}."
+    canvas = f"{trained}x{trained * config.size[1] // config.size[0]}"
+    untrained = f" The levels above {trained} are grown but untrained: the image is an enlarged {canvas}."
     return CARD.format(
         preset=settings.preset, parameters=sum(p.numel() for p in generator.parameters()) / 1e6, height=config.size[0],
         width=config.size[1], steps=config.steps, dtype=str(dtype).removeprefix("torch."), data=data,
         perceptual=_perceptual(settings, state), samples=progress["total_samples"], hours=progress["seconds"] / 3600,
-        where=where, stages="\n".join(lines), metrics=_metrics(report, progress), faithful=MADE_UP if config.carries else NOT_FAITHFUL, untrained=untrained if trained < config.size[0] else "", note=f"\n\n{note}" if note else "",
+        where=where, stages="\n".join(lines), metrics=_metrics(report, progress),
+        faithful=MADE_UP if config.carries else NOT_FAITHFUL, untrained=untrained if trained < config.size[0] else "",
+        note=f"\n\n{note}" if note else "",
     )  # fmt: skip
 
 
 def _metrics(report: dict[str, Any] | None, progress: dict[str, Any]) -> str:
-    """The run's own last validation, and the table of an evaluation."""
+    """The run's last validation, and the table of an evaluation."""
     parts = []
     if last := progress.get("last_validation"):
         before = f", {progress['first_loss']:.4f} before the first iteration" if progress.get("first_loss") is not None else ""
@@ -271,7 +276,7 @@ def _metrics(report: dict[str, Any] | None, progress: dict[str, Any]) -> str:
 
 
 def _table(report: dict[str, Any]) -> str:
-    """Markdown: both baselines and the last step, in every metric that was measured."""
+    """A Markdown table of both baselines and the last step, in every measured metric."""
     rows, keys = rows_of(report), measured(report)
     last = list(report["steps"])[-1]
     seeds = f" (seeds from {report['figures']['seed']:,})" if "seed" in report["figures"] else ""
@@ -285,14 +290,16 @@ def _table(report: dict[str, Any]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training export", description="Write a run's weights for use.")
-    parser.add_argument("--checkpoint", "--run", required=True, type=Path, help="a checkpoint, or a run's folder, whose newest is taken")
+    parser.add_argument("--checkpoint", "--run", required=True, type=Path, help="a checkpoint, or a run's folder for its newest checkpoint")
     parser.add_argument("--output", required=True, type=Path, help="weights folder to write")
-    parser.add_argument("--config", help="the run's YAML file, for a checkpoint that does not hold its settings")
+    parser.add_argument("--config", help="the run's YAML file, for a checkpoint without its settings")
     parser.add_argument("--dtype", choices=("float16", "float32"), default="float16", help="of the stored weights (default: float16)")
     parser.add_argument("--metrics", type=Path, help="metrics.json of training evaluate, for the card")
-    parser.add_argument("--hardware", default="", help="where it was trained, for the card, if not where the checkpoint says")
-    parser.add_argument("--note", default="", help="what else a reader should know of this run, for the card")
-    parser.add_argument("--push-to-hub", metavar="USER/NAME", help="commit the folder to this model repository, made if it is not there")
+    parser.add_argument("--hardware", default="", help="where it was trained, for the card, instead of what the checkpoint says")
+    parser.add_argument("--note", default="", help="what else a reader should know about this run, for the card")
+    parser.add_argument(
+        "--push-to-hub", metavar="USER/NAME", help="commit the folder to this model repository, created if it does not exist"
+    )
     options = parser.parse_args(arguments)
     try:
         settings = load_settings(options.config) if options.config else None
@@ -301,8 +308,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.push_to_hub:
             print(push(options.output, options.push_to_hub))
     except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return report_error(error)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Putting a weights folder on the Hugging Face Hub."""
+"""Uploading a weights folder to the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from nted_step.weights import CARD_NAME, CONFIG_NAME, WEIGHTS_NAME, WeightsError
 
 
 def push(folder: Path, repository: str) -> str:
-    """Commit a weights folder's files to the model repository ``user/name``, made first if it is not there; returns the commit's address.
+    """Commit a weights folder's files to the model repository ``user/name``, created if it does not exist; returns the commit's URL.
 
-    All files go into one commit: ``config.json`` holds the hash of the weights, so no revision may have one without the other.
-    Raises WeightsError, one line; the folder stays as it is.
+    All files go into one commit: ``config.json`` holds the hash of the weights, so no revision may have one without the
+    other. Raises WeightsError with a one-line message; the folder is left unchanged.
     """
     from huggingface_hub import CommitOperationAdd, HfApi
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
@@ -31,7 +31,7 @@ def push(folder: Path, repository: str) -> str:
         raise WeightsError(f"{repository}: not pushed, {reason}; {remedy}") from None
     except OfflineModeIsEnabled:
         raise WeightsError(f"{repository}: not pushed, because HF_HUB_OFFLINE is set; {remedy}") from None
-    except Exception as error:  # the client passes on whatever its transport raises, and that changed between its versions
+    except Exception as error:  # the client passes on what its transport raises, which differs between its versions
         raise WeightsError(f"{repository}: not pushed, the Hub cannot be reached ({_first_line(error)}); {remedy}") from None
 
 

@@ -1,1 +1,0 @@
-"""What training does on an NVIDIA GPU alone."""
