@@ -1,13 +1,13 @@
 // --- the dialog in which a mask is painted on the photo -------------------------------------------------------------
 
-const dialog = element.querySelector(".wa-dialog"),
-  board = element.querySelector(".wa-stage"),
-  paper = element.querySelector(".wa-canvas");
-const ring = element.querySelector(".wa-ring"),
-  brushSize = element.querySelector(".wa-size"),
-  undo = element.querySelector(".wa-undo");
-const brushes = [...element.querySelectorAll("[data-brush]")],
-  ink = paper.getContext("2d", { willReadFrequently: true });
+const dialog = element.querySelector(".wa-dialog");
+const board = element.querySelector(".wa-stage");
+const paper = element.querySelector(".wa-canvas");
+const ring = element.querySelector(".wa-ring");
+const brushSize = element.querySelector(".wa-size");
+const undo = element.querySelector(".wa-undo");
+const brushes = [...element.querySelectorAll("[data-brush]")];
+const ink = paper.getContext("2d", { willReadFrequently: true });
 const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const UNDO = 30;
 const [boardHeight, boardWidth] = props.canvas;

@@ -1,11 +1,11 @@
 // The garments: up to three rows of person, part and strength. The value is { garments: [{ person, part, strength, mask }], into },
 // see wardrobe.py. A finished change makes the pose editor send its pose again, so that the newest edit wins. painter.js stands below it.
 
-const list = element.querySelector(".wa-rows"),
-  add = element.querySelector(".wa-add");
+const list = element.querySelector(".wa-rows");
+const add = element.querySelector(".wa-add");
 const NAMES = { upper: "upper body", lower: "lower body" };
-let rows = copy(props.value.garments),
-  putBefore = props.put;
+let rows = copy(props.value.garments);
+let putBefore = props.put;
 
 function copy(garments) {
   return garments.map((row) => ({ ...row }));

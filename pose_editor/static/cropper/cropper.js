@@ -7,9 +7,9 @@ const picture = element.querySelector(".cr-photo");
 const frame = element.querySelector(".cr-window");
 const preview = element.querySelector(".cr-preview");
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-let left = 0,
-  top = 0,
-  share = 1;
+let left = 0;
+let top = 0;
+let share = 1;
 let drag = null; // { corner or null, from: [x, y], before: [left, top, share] }
 
 const between = (number, low, high) => Math.min(Math.max(number, low), Math.max(high, low));

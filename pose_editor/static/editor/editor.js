@@ -14,11 +14,11 @@ const tip = element.querySelector(".pe-tip");
 const status = element.querySelector(".pe-status");
 const button = (name) => element.querySelector(`[data-do="${name}"]`);
 
-let canvas = props.canvas,
-  figure = props.figure;
+let canvas = props.canvas;
+let figure = props.figure;
 let joints, rest; // the pose on screen; the pose Reset returns to
-let undone = [],
-  done = []; // history: poses before and after the present one
+let undone = []; // history: poses after the present one
+let done = []; // and before it
 let edit = 0; // grows with every change, newest wins
 let moving = false; // a pose on its way was told, and not yet the finished one
 let selected = new Set(); // indices; most actions work on these, or on the whole figure when there are none
@@ -27,10 +27,10 @@ let mode = "free"; // what dragging one joint does: "free", "limb" (lengths lock
 let several = false; // a press adds a joint to the selection, as it does with Shift
 let drag = null; // what is being dragged, see pointer.js
 let view = { zoom: 1, x: 0, y: 0 }; // part of the canvas on screen: its left upper corner, and how much larger it is shown
-let frame = 0,
-  settling = 0;
-let sent = -PACE,
-  due = 0; // when the last finished change was sent; timer of one that waits
+let frame = 0;
+let settling = 0;
+let sent = -PACE; // when the last finished change was sent
+let due = 0; // timer of one that waits
 let nodes = null;
 
 // --- drawing ---------------------------------------------------------------------------------------------------

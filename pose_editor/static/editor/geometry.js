@@ -1,7 +1,7 @@
 // Pure functions on a pose: an array of 18 [x, y, visible] rows in canvas pixels. Nothing here touches the page.
 
-const NECK = 1,
-  HIPS = [8, 11];
+const NECK = 1;
+const HIPS = [8, 11];
 
 const copyPose = (joints) => joints.map((row) => row.slice());
 

@@ -4,8 +4,8 @@ const PACE = 150; // ms between two choices that are sent
 
 const root = element.querySelector(".pp-root");
 let chosen = props.value;
-let sent = -PACE,
-  due = 0; // when the last one was sent; timer of one that waits
+let sent = -PACE; // when the last one was sent
+let due = 0; // timer of one that waits
 
 function build() {
   root.replaceChildren(

@@ -7,9 +7,9 @@ const film = element.querySelector(".rb-film");
 const frames = element.querySelector(".rb-frames");
 const note = element.querySelector(".rb-note");
 const KEPT = "nted-step";
-let noteTimer = 0,
-  touched = false,
-  filmKind = "";
+let noteTimer = 0;
+let touched = false;
+let filmKind = "";
 
 function say(text, ms = 4000) {
   note.textContent = text;

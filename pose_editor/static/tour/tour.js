@@ -1,8 +1,8 @@
 // Four lines for first-time visitors, each with a ring around what it is about. It stands where the tagline stands and its
 // room is kept when it ends, so nothing on the page is covered and nothing moves. Doing what a line says goes on, too.
 
-const SEEN = "nted-step-tour",
-  KEPT = "nted-step"; // the latter is what the run bar keeps: whoever has it was here before
+const SEEN = "nted-step-tour";
+const KEPT = "nted-step"; // what the run bar keeps: whoever has it was here before
 const root = element.querySelector(".to-root");
 const top_ = document.querySelector("#top");
 const LINES = [

@@ -11,8 +11,8 @@ const strip = element.querySelector(".sv-strip");
 const slider = element.querySelector(".sv-slider");
 const play = element.querySelector(".sv-play");
 
-const sizes = props.sizes,
-  last = sizes.length - 1;
+const sizes = props.sizes;
+const last = sizes.length - 1;
 let frames = []; // what the strip shows: the newest run over what is left of the one before
 let fresh = 0; // how many of them belong to the newest run
 let edit = -1; // the edit they were made for
