@@ -1,6 +1,6 @@
-"""What the editor asks of Python while a person works in it: pose files in and out, and presets. No model, no files on disk.
+"""Functions that the editor's script calls: reading and writing pose files, and presets. They use no model and no files on disk.
 
-Each function takes one JSON object and answers with one; what is wrong comes back as ``{"error": one line}``.
+Each function takes a JSON object and returns one; an error comes back as ``{"error": one line}``.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ Answer = dict[str, Any]
 MAX_CANVAS = 4096
 
 
-def answering(function: Callable[[Any], Answer]) -> Callable[[Any], Answer]:
-    """A refusal as an answer, since whoever asks is a script."""
+def report_errors(function: Callable[[Any], Answer]) -> Callable[[Any], Answer]:
+    """Turn errors into answers, because the editor's script asks."""
 
     @functools.wraps(function)
     def answer(request: Any) -> Answer:
@@ -34,12 +34,12 @@ def answering(function: Callable[[Any], Answer]) -> Callable[[Any], Answer]:
             text = str(error)
             return {"error": text[:1].upper() + text[1:]}
         except (KeyError, TypeError, AttributeError, ValueError):
-            return {"error": "The editor sent something that is not a request."}
+            return {"error": "The editor sent an invalid request."}
 
     return answer
 
 
-@answering
+@report_errors
 def read_pose(request: Any) -> Answer:
     """``{text, canvas}`` -> ``{people: [joints, ...], notes: [...]}``. JSON of OpenPose or COCO, or 18 rows of text."""
     text, canvas = request["text"], _canvas(request["canvas"])
@@ -52,7 +52,7 @@ def read_pose(request: Any) -> Answer:
     return {"people": [_joints(pose) for pose in fitted], "notes": notes}
 
 
-@answering
+@report_errors
 def write_pose(request: Any) -> Answer:
     """``{kind, joints, canvas}`` -> ``{name, url}``, a file to save as a ``data:`` URL."""
     canvas = _canvas(request["canvas"])
@@ -61,7 +61,7 @@ def write_pose(request: Any) -> Answer:
     return {"name": name, "url": f"data:{mime};base64,{base64.b64encode(data).decode()}"}
 
 
-@answering
+@report_errors
 def preset_pose(request: Any) -> Answer:
     """``{name, joints, canvas}`` -> ``{joints}``: that person in a preset."""
     pose = formats.from_value({"joints": request["joints"]})

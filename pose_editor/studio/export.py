@@ -1,4 +1,4 @@
-"""A run as files to keep: pictures and animations that carry their settings, and everything together in a ZIP."""
+"""A run as files: pictures and animations with their settings inside, and everything together in a ZIP."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def give(page, photo: Path) -> None:
     before = edit(page)
     page.set_input_files("#people input[type=file]", photo)
     wait_done(page, after=before)
-    page.wait_for_selector('.notice:has-text("could not be fetched"):has-text("Joints fit")')
+    page.wait_for_selector('.notice:has-text("could not be downloaded"):has-text("Joints fit")')
     page.wait_for_selector("#settle.primary")
 
 
@@ -96,7 +96,7 @@ def test_the_photo_goes_along_once_its_pose_is_said(open_quick, photo: Path) -> 
     lay(page)
     assert patch(shown(page)) < 20
     settle(page)
-    page.wait_for_selector('.notice:has-text("drag a joint, and the photo goes along")')
+    page.wait_for_selector('.notice:has-text("drag a joint, and the photo follows")')
     assert patch(shown(page)) > 0.7 * WHOLE_PATCH
     settled, before = joints(page), edit(page)
     assert page.locator('#source [data-do="reset"]').is_disabled(), "it is the pose that Reset returns to"

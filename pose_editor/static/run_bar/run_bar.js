@@ -112,14 +112,14 @@ function fromLink(hash) {
 
 async function copyLink() {
   const now = state();
-  if (!now.person) return say("Links work for the example people; your photo stays with you.");
+  if (!now.person) return say("Links work for the example people; your own photo stays private.");
   const link = location.href.split("#")[0] + toLink(now);
   history.replaceState(null, "", link);
   try {
     await navigator.clipboard.writeText(link);
     say("Link copied.");
   } catch {
-    say("The link stands in the address bar.");
+    say("The link is in the address bar.");
   }
 }
 

@@ -75,7 +75,7 @@ function showTrace(answer) {
   labels.hidden = !answer || !showLabels.checked;
   cross.hidden = !answer;
   if (answer) labels.src = answer.labels;
-  tracing.querySelector("span").textContent = answer?.everywhere ? "From everywhere alike." : "Click the result."; // a level that does not choose
+  tracing.querySelector("span").textContent = answer?.everywhere ? "From all over the photo." : "Click the result."; // a level that does not choose
   home.dispatchEvent(new CustomEvent("photo-overlay", { detail: answer?.glow ?? null }));
   drawLine();
 }
