@@ -24,7 +24,7 @@ from pose_editor.studio.trace_events import TraceEvents
 from pose_editor.studio.validation import require_integer
 from pose_editor.widget import sentence
 
-JOINTS = "Joints are in pixels of the canvas, OpenPose order; source_pose is the pose in the photo, without which its own pixels are not carried."
+JOINTS = "Joints are in canvas pixels, OpenPose order; source_pose is the pose in the photo, without which its own pixels are not carried."
 
 
 def report_errors(function: Callable[..., Any]) -> Callable[..., Any]:

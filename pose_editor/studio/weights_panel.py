@@ -27,7 +27,10 @@ SHOWN = {
 """What the panel tells of weights, by the keys of their ``config.json``."""
 
 # The editor sends its pose again, so that the result on screen is of the new weights.
-POSE_AGAIN = """(said) => { if (!said.includes("error")) for (const desk of document.querySelectorAll(".desk")) desk.dispatchEvent(new Event("pose-again")); }"""
+POSE_AGAIN = """(said) => {
+  if (said.includes("error")) return;
+  for (const desk of document.querySelectorAll(".desk")) desk.dispatchEvent(new Event("pose-again"));
+}"""
 
 
 def is_private(host: str, share: bool) -> bool:
@@ -93,7 +96,8 @@ def check_fits(new: NTEDStepPipeline, old: NTEDStepPipeline, name: str) -> None:
     if new.ladder != old.ladder or new.config.size != old.config.size or new.config.levels != old.config.levels:
         height, width = new.config.size
         raise WeightsError(
-            f"{name}: these weights make {new.config.steps} steps up to {height}x{width}, which does not fit this page; start it with --weights {name}"
+            f"{name}: these weights make {new.config.steps} steps up to {height}x{width}, which does not fit this page; "
+            f"start it with --weights {name}"
         )
 
 

@@ -1,4 +1,4 @@
-"""The photo's own pixels: somebody says which pose an own photo shows, and from then on they go along, closely looked at, traced and saved."""
+"""The photo's own pixels: once a visitor says which pose the photo shows, they are carried, enlarged, traced and saved."""
 
 from __future__ import annotations
 
@@ -158,7 +158,8 @@ def ends(page) -> list[list[float]]:
     """Where the line begins and ends on screen."""
     return page.evaluate(
         """() => { const line = document.querySelector('.sv-line line'), to = line.getScreenCTM();
-            return [[1, 1], [2, 2]].map(([x, y]) => { const at = new DOMPoint(line[`x${x}`].baseVal.value, line[`y${y}`].baseVal.value).matrixTransform(to);
+            return [[1, 1], [2, 2]].map(([x, y]) => {
+                const at = new DOMPoint(line[`x${x}`].baseVal.value, line[`y${y}`].baseVal.value).matrixTransform(to);
                 return [at.x, at.y]; }); }"""
     )
 

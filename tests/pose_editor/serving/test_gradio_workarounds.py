@@ -156,7 +156,7 @@ def process(blocks: gr.Blocks, inputs: list, **options: object) -> dict:
 def test_inputs_that_cannot_be_read_fail_with_any_kind_of_error() -> None:
     with gr.Blocks() as blocks:
         gr.Button().click(lambda path: None, gr.File(), None)
-    with pytest.raises(Exception) as failure:  # noqa: B017
+    with pytest.raises(Exception) as failure:
         process(blocks, [{"nothing": "known"}])
     assert not isinstance(failure.value, gr.Error) and gradio_workarounds.failed_before_the_function(failure.value)
     with gr.Blocks() as blocks:

@@ -1,4 +1,4 @@
-"""The page's functions where the photo's pose is known: its pixels are carried, enlarged, saved and traced, and all of that is remembered."""
+"""The page's events where the photo's pose is known: its pixels are carried, enlarged, saved, traced and restored."""
 
 from __future__ import annotations
 

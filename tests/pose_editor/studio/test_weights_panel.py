@@ -25,10 +25,9 @@ HERE = request(host="127.0.0.1:7860", origin="http://127.0.0.1:7860")
 class Desk:
     """As much of a studio as the choice needs."""
 
-    opened_frames = {"kind": "steps"}
-
     def __init__(self, pipeline) -> None:
         self.pipeline = pipeline
+        self.opened_frames = {"kind": "steps"}
 
     def use_pipeline(self, pipeline) -> None:
         self.pipeline = pipeline
@@ -90,7 +89,7 @@ def test_other_weights_are_taken(choice, tiny_config, tmp_path) -> None:
     said, facts, about = choice.use(str(tmp_path), HERE)
     assert "new weights are in use" in said and choice.studio.pipeline is not before
     assert "&lt;b&gt;others" in facts and "little" in facts and "&lt;b&gt;others" in about
-    assert choice.on_load()[2] == Desk.opened_frames
+    assert choice.on_load()[2] == {"kind": "steps"}
     assert "random" in choice.use_bundled(HERE)[1]
 
 
