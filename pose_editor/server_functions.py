@@ -63,16 +63,16 @@ def write_pose(request: Any) -> Answer:
 
 @report_errors
 def preset_pose(request: Any) -> Answer:
-    """``{name, joints, canvas}`` -> ``{joints}``: that person in a preset."""
+    """``{name, joints, canvas}`` -> ``{joints}``: the person in a preset."""
     pose = formats.from_value({"joints": request["joints"]})
     return {"joints": _joints(presets.posed(request["name"], pose, _canvas(request["canvas"])))}
 
 
 def thumbnails() -> list[dict[str, Any]]:
-    """Every preset on the standing figure, small numbers for a small drawing."""
+    """Every preset on a standing figure, on a small canvas."""
     size = (64, 44)
-    whole = presets.standing(size)
-    return [{"name": name, "joints": _rounded(presets.posed(name, whole, size))} for name in presets.PRESETS]
+    figure = presets.standing(size)
+    return [{"name": name, "joints": _rounded(presets.posed(name, figure, size))} for name in presets.PRESETS]
 
 
 def _json_bytes(document: Any) -> bytes:
@@ -96,7 +96,7 @@ FILES: dict[str, Callable[[Pose, tuple[int, int]], tuple[str, str, bytes]]] = {
 
 
 def _on_canvas(pose: Pose, canvas: tuple[int, int]) -> Pose:
-    """Itself if it can be used as it is, else fitted. Raises PoseError when there is nothing to draw."""
+    """The pose itself if it is on the canvas, or else fitted to it. Raises PoseError when there is nothing to draw."""
     x, y = pose.xy[pose.visible].T
     if x.min() >= 0 and y.min() >= 0 and x.max() <= canvas[1] and y.max() <= canvas[0]:
         return pose.require_drawable(canvas)

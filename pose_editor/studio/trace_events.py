@@ -40,7 +40,7 @@ class TraceEvents:
             place = self.studio.runner.run(self._place, result, at)
         except (KeyError, IndexError, TypeError, ValueError):
             return gr.skip()  # a click on a picture that is no longer there
-        shown = glow if place is None else tracing.spot(place, self.studio.canvas)
+        shown = glow if place is None else tracing.place_marker(place, self.studio.canvas)
         return StepViewer(
             traced={
                 "glow": data_url(shown),
@@ -54,14 +54,14 @@ class TraceEvents:
     def trace(
         self, person: Person, pose: Pose, before: StepOutput, level: int, x: float, y: float
     ) -> tuple[Image.Image, Image.Image, bool]:
-        """(glow, label map, whether the pixel looked everywhere alike), see :mod:`pose_editor.studio.tracing`. Raises ValueError."""
+        """(glow, label map, whether the pixel draws on all of the photo evenly), see :mod:`pose_editor.studio.tracing`. Raises ValueError."""
         canvas = self.studio.canvas
         height, width = canvas
         if not (0 <= x <= width and 0 <= y <= height):
             raise ValueError(f"x, y must lie on the {width}x{height} canvas, not ({x:g}, {y:g})")
         maps = [each.numpy() for each in self.studio.runner.run(self.studio.pipeline.trace, person, pose, before, level)]
         where = (*maps, (x, y), canvas)
-        return tracing.glow(*where), tracing.label_map(maps[0], canvas), tracing.everywhere(*where)
+        return tracing.glow(*where), tracing.label_map(maps[0], canvas), tracing.is_uniform(*where)
 
     def _place(self, result: Result, at: tuple[float, float]) -> tuple[float, float] | None:
         """(x, y) in the photo, in canvas pixels, that a pixel of a result is carried from; None where it is rendered."""
