@@ -54,7 +54,7 @@ class TraceEvents:
     def trace(
         self, person: Person, pose: Pose, before: StepOutput, level: int, x: float, y: float
     ) -> tuple[Image.Image, Image.Image, bool]:
-        """(glow, label map, whether the pixel draws on all of the photo evenly), see :mod:`pose_editor.studio.tracing`. Raises ValueError."""
+        """(glow, label map, whether it comes from everywhere evenly), see :mod:`pose_editor.studio.tracing`. Raises ValueError."""
         canvas = self.studio.canvas
         height, width = canvas
         if not (0 <= x <= width and 0 <= y <= height):
