@@ -64,7 +64,7 @@ def add(desk: GarmentDesk, pose: PoseEditor, seed: gr.Number) -> None:
         wearer_pose, garment_poses = gr.JSON(None, label="wearer_pose"), gr.JSON(None, label="garment_poses")
         result = gr.Image(label="result", type="pil", format="png")
         gr.Button().click(
-            report_errors(SwapEndpoint(desk).swap), [wearer, garments, parts, pose, seed, wearer_pose, garment_poses], result, api_name="swap",
-            concurrency_id="run", concurrency_limit=1,
+            report_errors(SwapEndpoint(desk).swap), [wearer, garments, parts, pose, seed, wearer_pose, garment_poses], result,
+            api_name="swap", concurrency_id="run", concurrency_limit=1,
             api_description=f"The wearer in garments of other people: {MOST} photos at most, and for each the part that is taken of it. {JOINTS}",
         )  # fmt: skip
