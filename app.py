@@ -1,4 +1,4 @@
-"""The page: choose a person, drag the joints, watch the person take the new pose step by step, in other people's clothes if wanted.
+"""The page: choose a person, drag the joints, and watch the person take the new pose step by step, in other people's clothes if wanted.
 
 python app.py [--weights FOLDER_OR_HUB_REPO[@REVISION]] [--device auto] [--port 7860] [--verbose]
 """
@@ -9,7 +9,7 @@ import os
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-os.environ.setdefault("GRADIO_RUN_HISTORY", "False")  # offers to keep what visitors send elsewhere
+os.environ.setdefault("GRADIO_RUN_HISTORY", "False")  # would offer to store what visitors send elsewhere
 
 import argparse
 import html
@@ -25,34 +25,38 @@ from PIL import Image
 from starlette.middleware import Middleware
 
 import pose_editor.serving.lent_gpu  # noqa: F401 (before anything that may start CUDA)
-from appearance_control.studio import api as swapping
+from appearance_control.studio import api as garment_api
 from appearance_control.studio import layout as garment_tab
 from nted_step.bundled import EXAMPLES, PARSER_WEIGHTS, WEIGHTS
 from nted_step.image import MAX_BYTES
 from nted_step.pipeline import DEVICES, DTYPES
 from pose_editor.serving import request_log, temporary_files
-from pose_editor.serving.request_limits import Gate
+from pose_editor.serving.gradio_workarounds import LAUNCH_OPTIONS
+from pose_editor.serving.request_limits import RequestLimits
 from pose_editor.studio import api, layout, weights_panel
-from pose_editor.studio.events import Studio
-from pose_editor.studio.person_cache import line as told_kept
-from pose_editor.studio.photo_upload import OwnPhoto
-from pose_editor.studio.presentation import about
+from pose_editor.studio.events import PoseEvents
+from pose_editor.studio.person_cache import kept_photos_notice
+from pose_editor.studio.photo_upload import PhotoUpload
+from pose_editor.studio.presentation import describe_weights
 from pose_editor.studio.session import Session
+from pose_editor.studio.studio import Studio
 from pose_editor.tour import Tour
 
 WAITING = 32  # runs that may wait in the queue; more are refused
-SESSIONS = 64  # visitors whose photo is kept in memory
-PHOTO_SECONDS = 3600  # after which a visitor's photo is forgotten
-
-
-CSS = layout.CSS + garment_tab.CSS
+SESSIONS = 64  # visitors whose photos are kept in memory
+PHOTO_SECONDS = 3600  # after which a visitor's photos are forgotten
 
 
 def build(studio: Studio, private: bool = False, parser: Path = PARSER_WEIGHTS) -> gr.Blocks:
-    """The page: its two tabs. ``private``: whoever sees it may choose weights on this computer; ``parser``: its folder."""
-    own = OwnPhoto(studio)
-    kept = (temporary_files.EVERY_SECONDS, temporary_files.KEPT_SECONDS)
-    with request_log.Page(title="NTED Step", analytics_enabled=False, delete_cache=kept) as page, gr.Column(elem_id="page"):
+    """The page with its two tabs.
+
+    Args:
+        private: whether only people at this computer can open it, who may then change the weights.
+        parser: folder of the garment parser's weights.
+    """
+    upload = PhotoUpload(PoseEvents(studio))
+    deletion = (temporary_files.EVERY_SECONDS, temporary_files.KEPT_SECONDS)
+    with request_log.LoggedBlocks(title="NTED Step", analytics_enabled=False, delete_cache=deletion) as page, gr.Column(elem_id="page"):
         with gr.Row(elem_id="top"):
             gr.HTML("<h1>NTED Step</h1><p>Drag a joint. Watch the person take the new pose.</p>", elem_id="head")
             Tour(elem_id="tour")
@@ -60,46 +64,42 @@ def build(studio: Studio, private: bool = False, parser: Path = PARSER_WEIGHTS) 
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Pose", id="pose"):
                 parts = layout.pose_tab(studio, message, PHOTO_SECONDS)
-                opening = layout.wire(studio, own, parts)
+                opening = layout.wire(studio, upload, parts)
             with gr.Tab("Garments", id="garments") as tab:
-                desk, visit, dressing = garment_tab.add(studio, tabs, tab, parts, own, parser, PHOTO_SECONDS)
-        line = gr.HTML(html.escape(about(studio.pipeline)), elem_id="about")
-        kept = gr.HTML(told_kept(Session().kept, Session().kept), elem_id="kept")
-        layout.tell_kept(kept, [parts.session, visit], [*opening, *dressing])
+                desk, visit, dressing = garment_tab.add(studio, tabs, tab, parts, upload, parser, PHOTO_SECONDS)
+        description = gr.HTML(html.escape(describe_weights(studio.pipeline)), elem_id="about")
+        kept_photos = gr.HTML(kept_photos_notice(Session().cache, Session().cache), elem_id="kept")
+        layout.update_kept_photos(kept_photos, [parts.session, visit], [*opening, *dressing])
         if private:
-            weights_panel.add(studio, str(WEIGHTS), line, parts.viewer, page)
-        pose, seed = api.add(studio)
-        swapping.add(desk, pose, seed)
-    # Long runs one after another; previews, which are short, and looking for a pose, which can take long, do not wait behind them.
+            weights_panel.add(studio, str(WEIGHTS), description, parts.viewer, page)
+        garment_api.add(desk, *api.add(studio))
     return page.queue(max_size=WAITING, api_open=False)
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="NTED Step: drag a person's joints and watch the person take the new pose.")
-    parser.add_argument("--weights", default=str(WEIGHTS), metavar="FOLDER_OR_HUB_REPO[@REVISION]", help="default: the weights in the box")
-    parser.add_argument(
-        "--parser", default=str(PARSER_WEIGHTS), metavar="FOLDER", help="of the garments' parser; default: the one in the box"
-    )
+    parser.add_argument("--weights", default=str(WEIGHTS), metavar="FOLDER_OR_HUB_REPO[@REVISION]", help="default: the bundled weights")
+    parser.add_argument("--parser", default=str(PARSER_WEIGHTS), metavar="FOLDER", help="garment parser; default: the bundled one")
     parser.add_argument("--device", default="auto", help=f"{', '.join(DEVICES)} (default: auto)")
     parser.add_argument("--dtype", default="auto", help=f"auto, {', '.join(DTYPES)} (default: auto)")
-    # A Space says by these variables where it expects the page.
+    # A Space tells by these variables where it expects the page.
     host, port = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"), os.environ.get("GRADIO_SERVER_PORT", "7860")
     parser.add_argument("--host", default=host, help="address to listen on; 0.0.0.0 for all (default: %(default)s)")
     parser.add_argument("--port", type=int, default=port, help="default: %(default)s")
-    parser.add_argument("--share", action="store_true", help="make a temporary public link through Gradio's service")
+    parser.add_argument("--share", action="store_true", help="create a temporary public link through Gradio's service")
     parser.add_argument(
-        "--temp-mib", type=int, default=temporary_files.MOST_MIB, help="temporary files kept at most, MiB (default: %(default)s)"
+        "--temp-mib", type=int, default=temporary_files.MOST_MIB, help="limit for temporary files, MiB (default: %(default)s)"
     )
-    parser.add_argument("--verbose", action="store_true", help="log previews and small questions of the page, too")
+    parser.add_argument("--verbose", action="store_true", help="also log previews and other short requests")
     return parser.parse_args(argv)
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Serve until Ctrl+C. Exit code 1 and one line when it cannot."""
+    """Serve until Ctrl+C. Returns the exit code: 1, after one line of explanation, when the page cannot be served."""
     options = arguments(argv)
-    request_log.begin(options.verbose)
-    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # no picture is decoded before its size is checked
-    if threading.current_thread() is threading.main_thread():  # what ends a service ends it as Ctrl+C does, temporary files included
+    request_log.configure(options.verbose)
+    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # sizes are checked before pictures are decoded
+    if threading.current_thread() is threading.main_thread():  # stop as with Ctrl+C, so that temporary files are deleted
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with temporary_files.own_folder(options.temp_mib * 2**20):
@@ -113,7 +113,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def check_port(host: str, port: int) -> None:
-    """Before seconds are spent on weights: is the address free? Raises OSError."""
+    """Check that the address is free before seconds are spent on weights. Raises OSError."""
     try:
         socket.create_server((host, port)).close()
     except OSError as error:
@@ -123,16 +123,16 @@ def check_port(host: str, port: int) -> None:
 def serve(options: argparse.Namespace) -> None:
     check_port(options.host, options.port)
     pipeline = weights_panel.load(options.weights, options.device, options.dtype)
-    private = weights_panel.private(options.host, options.share)
+    private = weights_panel.is_private(options.host, options.share)
     page = build(Studio(pipeline, EXAMPLES), private, Path(options.parser))
     try:
         _, local, public = page.launch(
             server_name=options.host, server_port=options.port, share=options.share, quiet=True, prevent_thread_lock=True,
-            theme=layout.THEME, css=CSS, footer_links=["api"], max_file_size=MAX_BYTES, state_session_capacity=SESSIONS, ssr_mode=False,
-            enable_monitoring=False, app_kwargs={"middleware": [Middleware(Gate)]},
-            _frontend=False,  # else gradio ends the program when its first answer takes three seconds, as on busy cores
+            theme=layout.THEME, css=layout.CSS + garment_tab.CSS, footer_links=["api"], max_file_size=MAX_BYTES,
+            state_session_capacity=SESSIONS, ssr_mode=False, enable_monitoring=False,
+            app_kwargs={"middleware": [Middleware(RequestLimits)]}, **LAUNCH_OPTIONS,
         )  # fmt: skip
-        print(f"NTED Step at {public or local} with weights {about(pipeline)}", flush=True)
+        print(f"NTED Step at {public or local} with weights {describe_weights(pipeline)}", flush=True)
         threading.Event().wait()
     finally:
         page.close(verbose=False)

@@ -1,4 +1,4 @@
-"""A dialog in which a visitor moves and resizes what the model will see of a photo."""
+"""A dialog to choose the part of a photo that the model sees."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ from pose_editor.widget import Widget
 
 
 class Cropper(Widget):
-    """Opens when it is given a photo. Value ``{"window": [left, top, share]}``, fractions of the picture.
+    """Opens when it is given a photo. The value is ``{"window": [left, top, share]}``, in fractions of the picture.
 
     The picture is the whole photo on white in the shape of the canvas, so one share serves width and height.
 
-    A number ``n`` beside the window makes a value a new one, so that the dialog opens again.
+    A changing number ``n`` beside the window makes the dialog open again.
 
-    Event: ``crop`` when a window was chosen. Args: ``photo``, the URL of the picture; ``canvas``, (H, W) of the model.
+    Event: ``crop`` when a window was chosen.
+
+    Args:
+        photo: URL of the picture.
+        canvas: (H, W) of the model.
     """
 
     def __init__(

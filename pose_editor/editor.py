@@ -33,8 +33,8 @@ class PoseEditor(Widget):
         photo: URL or ``data:`` URL of the picture behind the joints, drawn over the whole canvas.
         rest: the pose that Reset returns to; the value it starts with by default. (Gradio sends an argument of an
             update as it is, so a listener that returns ``PoseEditor(rest=...)`` gives ``formats.to_value(pose)``.)
-        known: the pose in the photo where somebody said which it is, in the form of ``rest``; None where nobody did. It is not
-            drawn, but goes with what the page keeps of an own photo.
+        known: the pose in the photo, in the form of ``rest``, or None where it is not known. It is not drawn, but is remembered
+            by the browser with a photo of the visitor's own.
         canvas: (H, W) in pixels.
     """
 
@@ -48,14 +48,14 @@ class PoseEditor(Widget):
         canvas: tuple[int, int] = BASE_SIZE,
         **arguments: Any,
     ) -> None:
-        value = _wire(presets.standing(canvas) if value is None else value)
+        value = _to_editor_value(presets.standing(canvas) if value is None else value)
         super().__init__(
             "editor",
             ("geometry.js", "editor.js", "pointer.js", "keys.js", "panels.js"),
             value=value,
             photo=photo,
-            rest=value if rest is None else _wire(rest),
-            known=None if known is None else _wire(known),
+            rest=value if rest is None else _to_editor_value(rest),
+            known=None if known is None else _to_editor_value(known),
             canvas=list(canvas),
             figure=FIGURE,
             server_functions=[server_functions.read_pose, server_functions.write_pose, server_functions.preset_pose],
@@ -68,7 +68,7 @@ class PoseEditor(Widget):
 
     def postprocess(self, value: Pose | dict[str, Any] | None) -> dict[str, Any] | None:
         """A pose or an editor value, as the page wants it."""
-        return None if value is None else _wire(value)
+        return None if value is None else _to_editor_value(value)
 
     def api_info(self) -> dict[str, Any]:
         joint = {"type": "array", "items": {"type": "number"}, "description": "x, y in canvas pixels, visible 0 or 1"}
@@ -89,8 +89,8 @@ class PoseEditor(Widget):
         return self.example_payload()
 
 
-def _wire(value: Pose | dict[str, Any]) -> dict[str, Any]:
-    """An editor value from a pose, or the editor value itself once it is known to be one. Raises PoseError."""
+def _to_editor_value(value: Pose | dict[str, Any]) -> dict[str, Any]:
+    """The editor value of a pose, or the checked editor value itself. Raises PoseError."""
     if isinstance(value, Pose):
         return formats.to_value(value)
     return formats.check_value(value)

@@ -1,4 +1,4 @@
-"""The editor's value, and the pose file formats of :mod:`nted_step.pose_formats` beside it under one name."""
+"""The editor's value, together with the pose file formats of :mod:`nted_step.pose_formats`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def from_value(value: Any) -> Pose:
 
 
 def check_value(value: Any) -> dict[str, Any]:
-    """The editor value itself, if it is one: exactly 18 finite (x, y, visible). Raises PoseError."""
+    """A checked editor value: exactly 18 finite (x, y, visible). Raises PoseError."""
     if not isinstance(value, dict) or not set(value) <= {"joints", "edit"} or "joints" not in value:
         raise PoseError('a pose is {"joints": [[x, y, visible], ... 18 of them]}')
     joints, edit = value["joints"], value.get("edit", 0)

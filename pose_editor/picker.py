@@ -11,9 +11,13 @@ from pose_editor.widget import Widget
 class PhotoPicker(Widget):
     """A radio group of pictures; the value is the name of the chosen one, or None.
 
-    Events: ``select`` when a person chooses; ``too_large`` when a photo file of more than ``most`` bytes is given in a part of the desk of class ``photos``, with its
-    ``name`` and ``size`` in the event's data. Args: ``choices``, dicts of ``name``, ``title`` and ``picture`` (a URL); ``later``, names
-    that choices may get later.
+    Events: ``select`` when a person chooses; ``too_large`` when a photo file of more than ``most`` bytes is chosen in an upload button
+    nearby (in an element of class ``photos``), with its ``name`` and ``size`` in the event's data.
+
+    Args:
+        choices: dicts of ``name``, ``title`` and ``picture`` (a URL).
+        most: bytes that a photo file may have.
+        later: names that choices may get later.
     """
 
     def __init__(

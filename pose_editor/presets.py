@@ -1,4 +1,4 @@
-"""Poses to start from. A preset is a set of limb directions, so it keeps the body it is put on: only the angles change."""
+"""Ready-made poses. A preset is a set of limb directions, so it keeps the proportions of the body it is applied to."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ HIDDEN: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("side right", "walk", "run", "kick", "kneel", "sit sideways"), _TO_RIGHT),
     "side left": _TO_LEFT, "back": _FACE, "walk away": _FACE,
 }  # fmt: skip
-"""What nobody sees in a preset: the far side of the face, or all of it."""
+"""The joints that a preset hides: the far side of the face, or all of it."""
 
 
 def standing(size: tuple[int, int], box: tuple[float, float, float, float] | None = None) -> Pose:
@@ -160,7 +160,7 @@ def apply(directions: Directions, pose: Pose, size: tuple[int, int]) -> Pose:
 
 
 def posed(name: str, pose: Pose, size: tuple[int, int]) -> Pose:
-    """The pose taken into a preset: limbs turned, feet back on the ground, what would not be seen hidden. KeyError if unknown."""
+    """The pose in a preset: limbs turned, feet back on the ground, invisible joints hidden. Raises KeyError for an unknown name."""
     turned = apply(PRESETS[name], pose, size)
     seen = turned.visible & ~np.isin(JOINTS, HIDDEN.get(name, ()))
     return Pose(_grounded(turned.xy, pose, size), seen)

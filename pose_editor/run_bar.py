@@ -1,4 +1,4 @@
-"""The bar below the result: seed, saving, and what comes back after a reload or with a link."""
+"""The bar below the result: seed, saving, and the state that is restored after a reload or from a link."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ MAX_SEED = 2**32 - 1
 KINDS = ("result", "large", "cutout", "step", "strip", "gif", "webp", "mp4", "zip", "film-gif", "film-mp4")
 MAX_STEPS = 1000
 FILM_POSES = 12  # unless another number is asked for
-MAX_PHOTO = 2_000_000  # characters of a photo that was kept in the browser; it is canvas-sized
+MAX_PHOTO = 2_000_000  # characters of a canvas-sized photo that the browser remembered
 
 
 class RunBar(Widget):
-    """Value ``{"seed": n}``, with ``"save": {"kind", "step", "frames"}`` or ``"restore": {"person", "photo", "photo_pose", "joints", "seed", "step"}``.
+    """Seed, saving and sharing. The value is ``{"seed": n}``, with ``"save": {"kind", "step", "frames"}`` or ``"restore": {"person",
+    "photo", "photo_pose", "joints", "seed", "step"}``.
 
-    Events: ``save`` when a file is wanted, ``restore`` when a kept state or a link was found. A new seed makes the pose
-    editor send its pose again.
+    Events: ``save`` when a file is wanted, ``restore`` when the browser remembered a state or a link was opened. A new seed makes
+    the pose editor send its pose again.
 
-    Args: ``keeps``, whether what is on the page is kept in the browser, comes back, and goes into links and films.
+    Args:
+        keeps: whether the browser remembers the state of the page, which can then be shared by link and made into a film.
     """
 
     def __init__(self, value: dict[str, Any] | None = None, keeps: bool = True, **arguments: Any) -> None:
@@ -40,7 +42,7 @@ class RunBar(Widget):
 
 
 class Download(Widget):
-    """Invisible: a value ``{"name", "url", "n"}`` becomes a download, ``{"said": line}`` a line at the bar."""
+    """Invisible. A value ``{"name", "url", "n"}`` becomes a download, ``{"said": line}`` a line at the bar."""
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__("download", ("download.js",), **arguments)

@@ -1,6 +1,6 @@
-"""What the editor asks of Python while a person works in it: pose files in and out, and presets. No model, no files on disk.
+"""Functions that the editor's script calls: reading and writing pose files, and presets. They use no model and no files on disk.
 
-Each function takes one JSON object and answers with one; what is wrong comes back as ``{"error": one line}``.
+Each function takes a JSON object and returns one; an error comes back as ``{"error": one line}``.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ Answer = dict[str, Any]
 MAX_CANVAS = 4096
 
 
-def answering(function: Callable[[Any], Answer]) -> Callable[[Any], Answer]:
-    """A refusal as an answer, since whoever asks is a script."""
+def report_errors(function: Callable[[Any], Answer]) -> Callable[[Any], Answer]:
+    """Turn errors into answers, because the editor's script asks."""
 
     @functools.wraps(function)
     def answer(request: Any) -> Answer:
@@ -34,12 +34,12 @@ def answering(function: Callable[[Any], Answer]) -> Callable[[Any], Answer]:
             text = str(error)
             return {"error": text[:1].upper() + text[1:]}
         except (KeyError, TypeError, AttributeError, ValueError):
-            return {"error": "The editor sent something that is not a request."}
+            return {"error": "The editor sent an invalid request."}
 
     return answer
 
 
-@answering
+@report_errors
 def read_pose(request: Any) -> Answer:
     """``{text, canvas}`` -> ``{people: [joints, ...], notes: [...]}``. JSON of OpenPose or COCO, or 18 rows of text."""
     text, canvas = request["text"], _canvas(request["canvas"])
@@ -52,7 +52,7 @@ def read_pose(request: Any) -> Answer:
     return {"people": [_joints(pose) for pose in fitted], "notes": notes}
 
 
-@answering
+@report_errors
 def write_pose(request: Any) -> Answer:
     """``{kind, joints, canvas}`` -> ``{name, url}``, a file to save as a ``data:`` URL."""
     canvas = _canvas(request["canvas"])
@@ -61,18 +61,18 @@ def write_pose(request: Any) -> Answer:
     return {"name": name, "url": f"data:{mime};base64,{base64.b64encode(data).decode()}"}
 
 
-@answering
+@report_errors
 def preset_pose(request: Any) -> Answer:
-    """``{name, joints, canvas}`` -> ``{joints}``: that person in a preset."""
+    """``{name, joints, canvas}`` -> ``{joints}``: the person in a preset."""
     pose = formats.from_value({"joints": request["joints"]})
     return {"joints": _joints(presets.posed(request["name"], pose, _canvas(request["canvas"])))}
 
 
 def thumbnails() -> list[dict[str, Any]]:
-    """Every preset on the standing figure, small numbers for a small drawing."""
+    """Every preset on a standing figure, on a small canvas."""
     size = (64, 44)
-    whole = presets.standing(size)
-    return [{"name": name, "joints": _rounded(presets.posed(name, whole, size))} for name in presets.PRESETS]
+    figure = presets.standing(size)
+    return [{"name": name, "joints": _rounded(presets.posed(name, figure, size))} for name in presets.PRESETS]
 
 
 def _json_bytes(document: Any) -> bytes:
@@ -96,7 +96,7 @@ FILES: dict[str, Callable[[Pose, tuple[int, int]], tuple[str, str, bytes]]] = {
 
 
 def _on_canvas(pose: Pose, canvas: tuple[int, int]) -> Pose:
-    """Itself if it can be used as it is, else fitted. Raises PoseError when there is nothing to draw."""
+    """The pose itself if it is on the canvas, or else fitted to it. Raises PoseError when there is nothing to draw."""
     x, y = pose.xy[pose.visible].T
     if x.min() >= 0 and y.min() >= 0 and x.max() <= canvas[1] and y.max() <= canvas[0]:
         return pose.require_drawable(canvas)

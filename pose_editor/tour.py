@@ -1,4 +1,4 @@
-"""A short tour for who is here for the first time."""
+"""A short tour for first-time visitors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pose_editor.widget import Widget
 
 
 class Tour(Widget):
-    """Shows itself once, in the place of the tagline, and covers nothing. It has no value and asks nothing of Python."""
+    """Appears once, in the place of the tagline, and covers nothing. It has no value and no events."""
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__("tour", ("tour.js",), **arguments)

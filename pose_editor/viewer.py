@@ -1,4 +1,4 @@
-"""The step viewer: every step of a run, on a slider, without asking the server."""
+"""The step viewer: every step of a run on a slider, without further requests to the server."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class StepViewer(Widget):
 
     Events: ``stop`` when a person wants a run to end; ``trace`` when a pixel of the result is clicked to see where it comes
     from, with ``x``, ``y``, ``step`` and ``level`` in the event's data, answered by ``StepViewer(traced={"glow", "labels",
-    "everywhere", "place", "edit"})``: whether it came from all of the photo alike, and (x, y) where it is carried from, or None; ``zoom``
-    when the result is looked at closely, answered by ``StepViewer(zoomed={"edit", "url"})``, the newest result with more pixels.
+    "everywhere", "place", "edit"})``: whether it comes from all of the photo evenly, and (x, y) where it is carried from, or None; ``zoom``
+    when the lens is on the result, answered by ``StepViewer(zoomed={"edit", "url"})``, the newest result with more pixels.
 
     Args:
         sizes: (h, w) of every step; the slider has one position for each.

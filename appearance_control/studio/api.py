@@ -15,7 +15,8 @@ from nted_step.image import load_photo, to_pil
 from nted_step.person import Person
 from pose_editor import formats
 from pose_editor.editor import PoseEditor
-from pose_editor.studio.api import JOINTS, refusing, whole
+from pose_editor.studio.api import JOINTS, report_errors
+from pose_editor.studio.validation import require_integer
 
 
 class SwapEndpoint:
@@ -42,11 +43,11 @@ class SwapEndpoint:
         dressed = [
             Garment(self._person(path, own), (part,), name=Path(path).name) for path, part, own in zip(photos, parts, poses, strict=True)
         ]
-        posed, noise = formats.from_value(pose), whole(seed, "seed")
-        swap = self.studio.model(
+        posed, noise = formats.from_value(pose), require_integer(seed, "seed")
+        swap = self.studio.runner.run(
             lambda: GarmentSwap(self.studio.pipeline, self._person(wearer, wearer_pose), dressed, posed, parser=parser, seed=noise)
         )
-        *_, last = self.studio.locked(swap.generate())
+        *_, last = self.studio.runner.iterate(swap.generate())
         return to_pil(last.image)
 
     def _person(self, photo: str | None, pose: dict[str, Any] | None) -> Person:
@@ -63,7 +64,7 @@ def add(desk: GarmentDesk, pose: PoseEditor, seed: gr.Number) -> None:
         wearer_pose, garment_poses = gr.JSON(None, label="wearer_pose"), gr.JSON(None, label="garment_poses")
         result = gr.Image(label="result", type="pil", format="png")
         gr.Button().click(
-            refusing(SwapEndpoint(desk).swap), [wearer, garments, parts, pose, seed, wearer_pose, garment_poses], result, api_name="swap",
-            concurrency_id="run", concurrency_limit=1,
+            report_errors(SwapEndpoint(desk).swap), [wearer, garments, parts, pose, seed, wearer_pose, garment_poses], result,
+            api_name="swap", concurrency_id="run", concurrency_limit=1,
             api_description=f"The wearer in garments of other people: {MOST} photos at most, and for each the part that is taken of it. {JOINTS}",
         )  # fmt: skip

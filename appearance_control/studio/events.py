@@ -22,10 +22,12 @@ from nted_step.sampler import StepOutput
 from pose_editor import formats
 from pose_editor.editor import PoseEditor
 from pose_editor.picker import PhotoPicker
-from pose_editor.studio.events import Studio
+from pose_editor.studio.events import PoseEvents
 from pose_editor.studio.presentation import data_url, notice
-from pose_editor.studio.run_frames import Reel
+from pose_editor.studio.run_frames import RunFrames
+from pose_editor.studio.save_events import SaveEvents
 from pose_editor.studio.session import Result, Session, Subject
+from pose_editor.studio.studio import Studio
 from pose_editor.viewer import StepViewer
 from pose_editor.widget import sentence
 
@@ -95,7 +97,7 @@ class GarmentDesk:
             return self.studio.examples[name]
         if name not in visit.photos:
             raise gr.Error("Photos are kept for an hour, and these are forgotten. Please choose somebody.", print_exception=False)
-        found = visit.photos[name] = self.studio.current(visit.photos[name], visit.kept)
+        found = visit.photos[name] = self.studio.with_current_weights(visit.photos[name], visit.cache)
         visit.photos.move_to_end(name)
         return found
 
@@ -147,7 +149,7 @@ class GarmentDesk:
 
     def _photo(self, path: str | None, visit: Visit) -> tuple[Subject | None, str]:
         try:
-            return self.studio.upload(path or b"", Path(path or "the photo").name, visit.kept), ""
+            return self.studio.upload(path or b"", Path(path or "the photo").name, visit.cache), ""
         except ImageError as error:
             return None, notice(sentence(error), "error")
 
@@ -169,16 +171,16 @@ class GarmentDesk:
     def send(self, visit: Visit, session: Session, settings: dict[str, Any]) -> Iterator:
         """The result becomes the pose tab's person: that tab's outputs, the tabs, and this tab's line."""
         if visit.last is None:
-            yield (*self.studio.only(), gr.skip(), notice("There is no result yet.", "error"))
+            yield (*PoseEvents.changes(), gr.skip(), notice("There is no result yet.", "error"))
             return
         run, studio = visit.last.run, self.studio
         photo = to_tensor(run.images[-1])
-        person = session.kept.encode(studio.pipeline, photo, run.pose)
+        person = session.cache.encode(studio.pipeline, photo, run.pose)
         session.upload = Subject("Dressed", data_url(run.images[-1]), run.pose, person, studio.pipeline, run.crop)
         session.file, session.fit, session.opened = None, "auto", 0
         message = notice("This is the result from the garment tab, as a photo to be posed.")
         tabs = gr.Tabs(selected="pose")
-        for outputs in studio.open(session.upload, None, message, session, seed=settings["seed"]):
+        for outputs in PoseEvents(studio).open(session.upload, None, message, session, seed=settings["seed"]):
             yield (*outputs, tabs, gr.skip())
             tabs = gr.skip()
 
@@ -200,15 +202,15 @@ class GarmentDesk:
         try:
             subject, pose, seed = self.subject(wearer, visit), formats.from_value(value), settings["seed"]
             person = self._dressed(visit.fitting, wanted[0], subject, seed) or subject.person
-            return self.studio.glance(person, pose, visit, value["edit"], seed)
+            return self.studio.preview_value(person, pose, visit, value["edit"], seed)
         except (PoseError, gr.Error):
             return gr.skip()
 
     def released(self, value: dict[str, Any], visit: Visit) -> None:
-        self.studio.announce(visit, value["edit"])
+        self.studio.runner.announce(visit, value["edit"])
 
     def choosing(self, visit: Visit) -> None:
-        self.studio.announce(visit, visit.edit + 1)
+        self.studio.runner.announce(visit, visit.edit + 1)
 
     def render(
         self, value: dict[str, Any], wearer: str | None, wanted: tuple[list[Wanted], int], settings: dict[str, Any], visit: Visit
@@ -220,7 +222,7 @@ class GarmentDesk:
         except PoseError as error:
             yield self.only(viewer={"edit": edit, "kind": "refused", "says": sentence(error)})
             return
-        run = self.studio.claim(visit, edit)
+        run = self.studio.runner.claim(visit, edit)
         if not run:
             yield self.only()
             return
@@ -241,7 +243,7 @@ class GarmentDesk:
             yield from self._plain(job, visit, says)
             return
         try:
-            fitting = self.studio.model(self._fit, job, visit, parser)
+            fitting = self.studio.runner.run(self._fit, job, visit, parser)
         except Superseded:
             yield self.only()
             return
@@ -269,12 +271,12 @@ class GarmentDesk:
     def _steps(self, person: Any, job: Job, visit: Visit, at_once: bool = True) -> Iterator:
         """The viewer's values of a run; the finished one alone where a result of the same edit is on screen."""
         studio, steps = self.studio, self.studio.pipeline.config.steps
-        reel = Reel(job.edit, steps, job.pose, job.subject.crop, self._made(job))
+        reel = RunFrames(job.edit, steps, job.pose, job.subject.crop, self._made(job))
         for output in studio.steps(person, job.pose, visit, job.run, job.seed):
             reel.add(output)
             if output.step == steps or (output.step and at_once):
                 visit.last = Result(reel.run, job.subject, person, output, job.edit)
-            if reel.due() and (at_once or output.step == steps):
+            if reel.is_due() and (at_once or output.step == steps):
                 yield self.only(viewer=reel.value())
 
     def _made(self, job: Job) -> dict[str, Any]:
@@ -282,7 +284,7 @@ class GarmentDesk:
             {"person": each.person, "part": each.part, "strength": each.strength, "mask": "recognised" if each.mask is None else "by hand"}
             for each in job.garments
         ]
-        return self.studio.made(job.subject, formats.to_value(job.pose)["joints"], job.seed) | {"garments": garments}
+        return self.studio.run_settings(job.subject, formats.to_value(job.pose)["joints"], job.seed) | {"garments": garments}
 
     def _fit(self, job: Job, visit: Visit, parser: parse_cache.Sight | None) -> Fitting:
         """The swap of a job, in the model's thread. Raises Superseded, SwapError, MaskError and PartError."""
@@ -330,7 +332,7 @@ class GarmentDesk:
         if not self.opener():
             return {}
         givers = [self.subject(each.person, visit) for each in job.garments]
-        parses = {each: self.studio.model(self._parse, each.person) for each in [job.subject, *givers]}
+        parses = {each: self.studio.runner.run(self._parse, each.person) for each in [job.subject, *givers]}
         people = [(each.title, each.person.source[0], parse) for each, parse in parses.items()]
         masks = [(wanted, parses[giver].mask([wanted.part])) for wanted, giver in zip(job.garments, givers, strict=True)]
         found = [{"person": wanted.person, "part": wanted.part, "mask": mask_url(mask)} for wanted, mask in masks if mask.any()]
@@ -340,14 +342,14 @@ class GarmentDesk:
         return self.opener().parse_image(person.source[0])
 
     def stop(self, visit: Visit) -> None:
-        self.studio.stop(visit)
+        self.studio.runner.stop(visit)
 
     def save(self, value: dict[str, Any], wearer: str | None, visit: Visit, settings: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """The newest result as a file."""
         if visit.last is None or settings["save"]["kind"].startswith("film"):
             yield {"said": "There is no result yet." if visit.last is None else "Films are made in the Pose tab."}
             return
-        yield from self.studio.save(value, None, visit, settings)
+        yield from SaveEvents(self.studio).save(value, None, visit, settings)
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,10 @@ from nted_step.image import MAX_BYTES
 from pose_editor.editor import PoseEditor
 from pose_editor.picker import PhotoPicker
 from pose_editor.run_bar import Download, RunBar
-from pose_editor.studio.events import Studio
 from pose_editor.studio.layout import AT_ONCE, PREVIEW, RUN, SAVE, Parts
-from pose_editor.studio.photo_upload import OwnPhoto
+from pose_editor.studio.photo_upload import PhotoUpload
+from pose_editor.studio.save_events import SaveEvents
+from pose_editor.studio.studio import Studio
 from pose_editor.viewer import StepViewer
 
 CSS = (Path(__file__).parent / "studio.css").read_text(encoding="utf-8")
@@ -24,7 +25,7 @@ GIVER = 2  # the example whose garment the first visitor sees, from behind: the 
 
 
 def add(
-    studio: Studio, tabs: gr.Tabs, tab: gr.Tab, pose: Parts, own: OwnPhoto, parser: Path, idle: int
+    studio: Studio, tabs: gr.Tabs, tab: gr.Tab, pose: Parts, own: PhotoUpload, parser: Path, idle: int
 ) -> tuple[GarmentDesk, gr.State, list[Any]]:
     """Fill the tab that is being built. Returns what its events do, the visitor's state, and the events after
     which other photos, or more textures, may be kept.
@@ -77,7 +78,7 @@ def add(
     worn = photo.upload(desk.photo_of_wearer, [photo, wardrobe, bar, visit], mine, **RUN)
     taken = given.upload(desk.photo_of_garment, [given, wardrobe, visit], mine, **RUN)
     viewer.stop(desk.stop, [visit], None, **AT_ONCE)
-    viewer.zoom(studio.zoomed, [visit], viewer, **PREVIEW)
+    viewer.zoom(SaveEvents(studio).zoomed, [visit], viewer, **PREVIEW)
     bar.save(desk.save, [editor, picker, visit, bar], download, **SAVE)
     fetched = fetch.click(desk.fetch, [pose.editor, pose.picker, pose.session, wardrobe, bar, visit], mine, **RUN)
     opened: list[Any] = [pose.editor, pose.picker, pose.message, pose.viewer]

@@ -1,1 +1,1 @@
-"""What a public page needs around its events: log, limits, temporary files, a lent GPU, and what Gradio has to be helped with."""
+"""What a public server needs around the page's events: log, limits, temporary files, a lent GPU, and workarounds for Gradio."""

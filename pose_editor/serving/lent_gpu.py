@@ -1,4 +1,4 @@
-"""ZeroGPU Spaces: a GPU is lent to a function for as long as it runs, in a process of its own. Elsewhere nothing of this happens."""
+"""Runs on ZeroGPU Spaces, which lend a GPU to a function for as long as it runs, in a process of its own. Not used elsewhere."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ try:
 except ImportError:
     spaces = None
 
-from gradio.context import LocalContext
-
 from nted_step.generator import Generator
 from nted_step.person import Appearance
 from nted_step.pipeline import NTEDStepPipeline
 from nted_step.pose import Pose
 from nted_step.sampler import StepOutput
+from pose_editor.serving.gradio_workarounds import is_answering_a_visitor
 
 LENT = spaces is not None and bool(os.environ.get("SPACES_ZERO_GPU"))
 SECONDS = 30  # that a run may take, textures included
@@ -27,19 +26,19 @@ FAR = {"device": "cuda", "dtype": "bfloat16"}
 
 
 def pipeline_class() -> type[NTEDStepPipeline]:
-    """What loads the weights here."""
+    """The kind of pipeline to load weights with."""
     return LentPipeline if LENT else NTEDStepPipeline
 
 
 class LentPipeline(NTEDStepPipeline):
-    """A pipeline on the CPU whose runs, when a visitor asks for them, go to the GPU that is lent.
+    """A pipeline on the CPU whose runs for visitors go to the lent GPU.
 
-    Only :meth:`lend` goes there. What crosses to the other process is an appearance, which becomes photos and poses on the way and is
-    encoded anew there, and images back.
+    Only :meth:`lend` uses the GPU. An appearance goes to the other process as photos and poses, which are encoded again there, and
+    images come back.
     """
 
     def __init__(self, generator: Generator, *, device: str = "auto", dtype: str = "auto", weights: Any = None) -> None:
-        # Every process that gets the GPU would have to record the steps anew, which takes longer than a run.
+        # No graphs: every process that gets the GPU would have to record the steps again, which takes longer than a run.
         self.far = NTEDStepPipeline(copy.deepcopy(generator), **FAR, weights=weights, graphs=False)
         super().__init__(generator, device="cpu", dtype=dtype, weights=weights)
         self.run = spaces.GPU(duration=SECONDS)(self.far_steps)
@@ -53,7 +52,7 @@ class LentPipeline(NTEDStepPipeline):
     def lend(
         self, person: Appearance, pose: Pose, *, seed: int = 0, steps: int | None = None, start: StepOutput | None = None
     ) -> Iterator[StepOutput]:
-        if LocalContext.request.get(None) is None:  # nobody to lend for: the page's first result
+        if not is_answering_a_visitor():  # the page's first result
             yield from self.generate(person, pose, seed=seed, steps=steps, start=start)
             return
         pose.require_drawable(self.config.size)

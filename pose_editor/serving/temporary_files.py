@@ -1,4 +1,4 @@
-"""The page's temporary files: in a folder of their own, within limits of age and size, and gone when the page ends."""
+"""The page's temporary files: in a folder of their own, limited in age and size, and deleted when the page ends."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-KEPT_SECONDS = 3300  # the age at which a file goes; with the time between two looks it is gone within an hour
+KEPT_SECONDS = 3300  # age at which a file is deleted; together with the time between two sweeps less than an hour
 EVERY_SECONDS = 10
 MOST_MIB = 2048
 
 
 @contextlib.contextmanager
 def own_folder(most: int = MOST_MIB * 2**20) -> Iterator[Path]:
-    """A new folder in which gradio keeps what is uploaded and what it hands out, no more than ``most`` bytes; removed at the end."""
+    """A new folder for Gradio's uploads and downloads, at most ``most`` bytes of them; removed at the end."""
     base = os.environ.get("GRADIO_TEMP_DIR")
     if base:
         Path(base).mkdir(parents=True, exist_ok=True)
@@ -48,7 +48,7 @@ def sweep(folder: Path, age: float, most: int) -> None:
     for changed, size, path in found:
         if now - changed <= age and total <= most:
             return
-        with contextlib.suppress(OSError):  # gone meanwhile
+        with contextlib.suppress(OSError):  # already gone
             path.unlink()
         total -= size
 

@@ -1,1 +1,1 @@
-"""The page's pose tab: layout, events and what a visitor's session holds."""
+"""The page's pose tab, and the studio that all tabs share."""

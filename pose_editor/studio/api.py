@@ -1,4 +1,4 @@
-"""The named endpoints for programs: ``/generate``, ``/steps``, ``/tween`` and ``/trace``. Wrong input is answered with one line."""
+"""The endpoints for programs: ``/generate``, ``/steps``, ``/tween`` and ``/trace``. Invalid input is answered with one line."""
 
 from __future__ import annotations
 
@@ -18,20 +18,17 @@ from nted_step.sampler import StepOutput
 from pose_editor import formats
 from pose_editor.editor import PoseEditor
 from pose_editor.studio import export
+from pose_editor.studio.save_events import SaveEvents
+from pose_editor.studio.studio import Studio
+from pose_editor.studio.trace_events import TraceEvents
+from pose_editor.studio.validation import require_integer
 from pose_editor.widget import sentence
 
-JOINTS = "Joints are in pixels of the canvas, OpenPose order; source_pose is the pose in the photo, without which its own pixels are not carried."
+JOINTS = "Joints are in canvas pixels, OpenPose order; source_pose is the pose in the photo, without which its own pixels are not carried."
 
 
-def whole(number: Any, name: str) -> int:
-    """A whole number out of a JSON number. Raises ValueError."""
-    if number is None or number != number or number != int(number) or not 0 <= number < 2**63:
-        raise ValueError(f"{name} must be a whole number, not {number}")
-    return int(number)
-
-
-def refusing(function: Callable[..., Any]) -> Callable[..., Any]:
-    """What cannot be done becomes the error that Gradio sends to the caller."""
+def report_errors(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Turn a ValueError into the one-line error that Gradio sends to the caller."""
 
     @functools.wraps(function)
     def answer(*arguments: Any) -> Any:
@@ -44,24 +41,27 @@ def refusing(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class Endpoints:
-    """What programs can ask, in terms of the studio that also serves the page."""
+    """What programs can ask for; it is done by the studio that also serves the page."""
 
-    def __init__(self, studio: Any, cache: str) -> None:
-        self.studio = studio
-        self.cache = cache  # folder that the page clears from time to time
+    def __init__(self, studio: Studio, cache: str) -> None:
+        self.studio, self.saving, self.tracing = studio, SaveEvents(studio), TraceEvents(studio)
+        self.cache = cache  # folder for files, which the page clears from time to time
 
     def _person(self, photo: str | None, source_pose: dict[str, Any] | None) -> Person:
         fitted = load_photo(photo or b"", self.studio.canvas, name=Path(photo or "photo").name)
         pose = formats.from_value(formats.check_value(source_pose)) if source_pose else None
-        return self.studio.model(self.studio.pipeline.encode, fitted.image, pose)
+        return self.studio.runner.run(self.studio.pipeline.encode, fitted.image, pose)
 
     def _outputs(
         self, photo: str, pose: dict[str, Any], seed: float, steps: float, source_pose: dict[str, Any] | None
     ) -> Iterator[StepOutput]:
         outputs = self.studio.pipeline.lend(
-            self._person(photo, source_pose), formats.from_value(pose), seed=whole(seed, "seed"), steps=whole(steps, "steps")
+            self._person(photo, source_pose),
+            formats.from_value(pose),
+            seed=require_integer(seed, "seed"),
+            steps=require_integer(steps, "steps"),
         )
-        return self.studio.locked(outputs)
+        return self.studio.runner.iterate(outputs)
 
     def generate(
         self, photo: str, pose: dict[str, Any], seed: float, steps: float, source_pose: dict[str, Any] | None = None
@@ -81,7 +81,9 @@ class Endpoints:
         poses = formats.from_value(first_pose), formats.from_value(pose)
         if kind not in ("gif", "mp4"):
             raise ValueError(f"kind must be gif or mp4, not {kind}")
-        images = [*self.studio.film(self._person(photo, source_pose), *poses, whole(frames, "frames"), whole(seed, "seed"))]
+        images = [
+            *self.saving.film(self._person(photo, source_pose), *poses, require_integer(frames, "frames"), require_integer(seed, "seed"))
+        ]
         name, _, data = export.film(images, kind, {"made_by": "NTED Step", "seed": int(seed), "frames": int(frames)})
         return save_bytes_to_cache(data, name, self.cache)
 
@@ -96,17 +98,19 @@ class Endpoints:
         seed: float,
         source_pose: dict[str, Any] | None = None,
     ) -> tuple[Image.Image, Image.Image]:
-        wanted = whole(step, "step")
+        wanted = require_integer(step, "step")
         if wanted < 1:
             raise ValueError("step must be 1 or more: step 0 is noise")
         person, posed = self._person(photo, source_pose), formats.from_value(pose)
-        *_, before = self.studio.locked(self.studio.pipeline.generate(person, posed, seed=whole(seed, "seed"), steps=wanted - 1))
-        return self.studio.trace(person, posed, before, whole(level, "level"), x, y)[:2]
+        *_, before = self.studio.runner.iterate(
+            self.studio.pipeline.generate(person, posed, seed=require_integer(seed, "seed"), steps=wanted - 1)
+        )
+        return self.tracing.trace(person, posed, before, require_integer(level, "level"), x, y)[:2]
 
 
-def add(studio: Any) -> tuple[PoseEditor, gr.Number]:
-    """Add the endpoints to the page that is being built: typed by components that the page does not show, of which it returns
-    the pose and the seed for further endpoints."""
+def add(studio: Studio) -> tuple[PoseEditor, gr.Number]:
+    """Add the endpoints to the page that is being built. Hidden components define their types; those of the pose and the seed are
+    returned for further endpoints."""
     run: dict[str, Any] = {"concurrency_id": "run", "concurrency_limit": 1}
     with gr.Group(visible=False):
         photo = gr.File(label="photo", file_types=["image"], type="filepath")
@@ -116,17 +120,17 @@ def add(studio: Any) -> tuple[PoseEditor, gr.Number]:
         result, gallery = gr.Image(label="result", type="pil", format="png"), gr.Gallery(label="steps", type="pil", format="png")
         frames = gr.Number(12, label="frames", precision=0)
         kind, film = gr.Radio(["gif", "mp4"], value="gif", label="kind"), gr.File(label="film")
-        ends = Endpoints(studio, film.GRADIO_CACHE)
+        endpoints = Endpoints(studio, film.GRADIO_CACHE)
         gr.Button().click(
-            refusing(ends.generate), [photo, pose, seed, steps, source_pose], result, api_name="generate", **run,
+            report_errors(endpoints.generate), [photo, pose, seed, steps, source_pose], result, api_name="generate", **run,
             api_description=f"Re-pose the person in a photo. {JOINTS}",
         )  # fmt: skip
         gr.Button().click(
-            refusing(ends.steps), [photo, pose, seed, steps, source_pose], gallery, api_name="steps", **run,
+            report_errors(endpoints.steps), [photo, pose, seed, steps, source_pose], gallery, api_name="steps", **run,
             api_description=f"Re-pose the person in a photo and return every step from the noisy start on. {JOINTS}",
         )  # fmt: skip
         gr.Button().click(
-            refusing(ends.tween), [photo, first, pose, frames, seed, kind, source_pose], film, api_name="tween",
+            report_errors(endpoints.tween), [photo, first, pose, frames, seed, kind, source_pose], film, api_name="tween",
             api_description=f"A film from one pose to another and back, every frame from the same noise. {JOINTS}", **run,
         )  # fmt: skip
         x, y = gr.Number(88, label="x"), gr.Number(100, label="y")
@@ -134,7 +138,7 @@ def add(studio: Any) -> tuple[PoseEditor, gr.Number]:
         glow = gr.Image(label="glow", type="pil", format="png", image_mode="RGBA")
         labels = gr.Image(label="labels", type="pil", format="png")
         gr.Button().click(
-            refusing(ends.trace), [photo, pose, x, y, step, level, seed, source_pose], [glow, labels], api_name="trace", **run,
+            report_errors(endpoints.trace), [photo, pose, x, y, step, level, seed, source_pose], [glow, labels], api_name="trace", **run,
             api_description="Where in the photo the pixel (x, y) of a step comes from, as a layer to put over the photo, and the map of "
             "the learned texture labels. Level 0 is the coarsest.",
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""A run as files to keep: pictures and animations that carry their settings, and everything together in a ZIP."""
+"""A run as files: pictures and animations with their settings inside, and everything together in a ZIP."""
 
 from __future__ import annotations
 
@@ -107,8 +107,8 @@ def _animated(images: Sequence[Image.Image], kind: str, **options: Any) -> bytes
 def _xmp(settings: Mapping[str, Any]) -> bytes:
     text = json.dumps(settings).replace("&", "&amp;").replace("<", "&lt;")
     return (
-        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
-        f'xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:source>{text}</dc:source></rdf:Description></rdf:RDF></x:xmpmeta>'
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
+        f'rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:source>{text}</dc:source></rdf:Description></rdf:RDF></x:xmpmeta>'
     ).encode()
 
 

@@ -14,10 +14,13 @@ from pose_editor.editor import PoseEditor
 from pose_editor.picker import PhotoPicker
 from pose_editor.run_bar import Download, RunBar
 from pose_editor.serving import lent_gpu
-from pose_editor.studio.events import Studio
-from pose_editor.studio.person_cache import line
-from pose_editor.studio.photo_upload import FITS, OwnPhoto
+from pose_editor.serving.gradio_workarounds import start_time_to_live
+from pose_editor.studio.person_cache import kept_photos_notice
+from pose_editor.studio.photo_upload import FITS, PhotoUpload
+from pose_editor.studio.save_events import SaveEvents
 from pose_editor.studio.session import Session
+from pose_editor.studio.studio import Studio
+from pose_editor.studio.trace_events import TraceEvents
 from pose_editor.viewer import StepViewer
 
 FONT = ["ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif"]
@@ -34,21 +37,21 @@ PRIVACY = "Uploads: deleted within an hour, never logged."
 
 @dataclass(frozen=True)
 class Parts:
-    """The components of the page that do something."""
+    """The components of the pose tab that events read or change."""
 
     session: gr.State
-    picker: Any
-    photo: Any
-    fit: Any
-    crop: Any
-    find: Any
-    settle: Any
-    cropper: Any
-    editor: Any
-    viewer: Any
-    message: Any
-    bar: Any
-    download: Any
+    picker: PhotoPicker
+    photo: gr.UploadButton
+    fit: gr.Radio
+    crop: gr.Button
+    find: gr.Button
+    settle: gr.Button
+    cropper: Cropper
+    editor: PoseEditor
+    viewer: StepViewer
+    message: gr.HTML
+    bar: RunBar
+    download: Download
 
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
@@ -60,7 +63,7 @@ SEARCH = QUIET | {"concurrency_id": "search", "concurrency_limit": 1}  # beside 
 
 
 def pose_tab(studio: Studio, message: gr.HTML, photo_seconds: float) -> Parts:
-    """The layout of the first tab."""
+    """The layout of the tab."""
     name, subject = studio.opened_name, studio.examples[studio.opened_name]
     choices = [{"name": key, "title": each.title, "picture": each.picture} for key, each in studio.examples.items()]
     with gr.Column(elem_classes="desk"):
@@ -82,65 +85,63 @@ def pose_tab(studio: Studio, message: gr.HTML, photo_seconds: float) -> Parts:
             with gr.Column(elem_classes=["part", "d-result"]):
                 gr.HTML("<b>Result</b> <span>· from coarse to fine in 20 steps</span>", elem_classes="part-title")
                 sizes = [list(size) for size in studio.pipeline.ladder]
-                viewer = StepViewer(sizes, studio.opened_frames, subject.picture, studio.levels(), elem_classes="d-viewer")
+                viewer = StepViewer(sizes, studio.opened_frames, subject.picture, TraceEvents(studio).levels(), elem_classes="d-viewer")
                 bar = RunBar(elem_classes="d-run")
                 download = Download(elem_classes="d-download")
         cropper = Cropper(canvas=studio.canvas, elem_id="cropper")
     return Parts(session, picker, photo, fit, crop, find, settle, cropper, editor, viewer, message, bar, download)
 
 
-def wire(studio: Studio, own: OwnPhoto, on: Parts) -> list[Any]:
-    """Only the newest pose of a visitor is worked on; see Studio.claim. Returns the events that bring an own photo."""
+def wire(studio: Studio, upload: PhotoUpload, on: Parts) -> list[Any]:
+    """Connect the components to what they do. Returns the events that bring a visitor's photo.
+
+    Only the newest pose of a visitor is worked on; see :class:`pose_editor.studio.model_runner.ModelRunner`.
+    """
+    events, saving, tracing = upload.events, SaveEvents(studio), TraceEvents(studio)
     wanted = [on.editor, on.picker, on.session, on.bar]
     opened = [on.editor, on.picker, on.message, on.viewer]
     if not lent_gpu.LENT:  # a GPU is lent for a run, and would be for every preview
-        on.editor.drag(studio.preview, wanted, on.viewer, **PREVIEW)
-    on.editor.release(studio.render, wanted, on.viewer, **RUN)  # sent first: the browser takes a moment for each
-    on.editor.release(studio.released, [on.editor, on.session], None, **AT_ONCE)
-    on.picker.select(studio.opening_other, [on.session], None, **AT_ONCE)
-    on.viewer.stop(studio.stop, [on.session], None, **AT_ONCE)
-    on.viewer.trace(studio.traced, [on.session], on.viewer, **PREVIEW)
-    on.viewer.zoom(studio.zoomed, [on.session], on.viewer, **PREVIEW)
-    on.bar.save(studio.save, wanted, on.download, **SAVE)
-    chosen = on.picker.select(studio.open_example, [on.picker, on.session, on.bar], opened, **RUN)
-    restored = on.bar.restore(studio.restore, [on.bar, on.session], opened, **RUN)
-    given = on.photo.upload(own.given, [on.photo, on.session, on.bar], opened, **RUN)
-    # As an output the state begins its time to live: an hour after a photo was given it is forgotten. Behind the event, not beside
-    # it: with a second listener of its own the bar would be read when what it had to restore is gone.
-    for giving in (given, restored):
-        giving.then(_same, [on.session], [on.session], **AT_ONCE)
-    return [restored, *_wire_own_photo(own, on, opened, given, (chosen, restored))]
+        on.editor.drag(events.preview, wanted, on.viewer, **PREVIEW)
+    on.editor.release(events.render, wanted, on.viewer, **RUN)  # sent first: the browser takes a moment for each
+    on.editor.release(events.released, [on.editor, on.session], None, **AT_ONCE)
+    on.picker.select(events.opening_other, [on.session], None, **AT_ONCE)
+    on.viewer.stop(events.stop, [on.session], None, **AT_ONCE)
+    on.viewer.trace(tracing.traced, [on.session], on.viewer, **PREVIEW)
+    on.viewer.zoom(saving.zoomed, [on.session], on.viewer, **PREVIEW)
+    on.bar.save(saving.save, wanted, on.download, **SAVE)
+    chosen = on.picker.select(events.open_example, [on.picker, on.session, on.bar], opened, **RUN)
+    restored = on.bar.restore(events.restore, [on.bar, on.session], opened, **RUN)
+    uploaded = on.photo.upload(upload.given, [on.photo, on.session, on.bar], opened, **RUN)
+    for event in (uploaded, restored):  # an hour after a photo came it is forgotten
+        start_time_to_live(event, on.session, **AT_ONCE)
+    return [restored, *_wire_upload(upload, on, opened, uploaded, (chosen, restored))]
 
 
-def _same(session: Session) -> Session:
-    return session
-
-
-def _wire_own_photo(own: OwnPhoto, on: Parts, opened: list[Any], uploaded: Any, others: tuple[Any, ...]) -> list[Any]:
+def _wire_upload(upload: PhotoUpload, on: Parts, opened: list[Any], uploaded: Any, others: tuple[Any, ...]) -> list[Any]:
     given = [on.session, on.bar]
-    tools = {"fn": own.tools, "inputs": [on.picker, on.session], "outputs": [on.fit, on.crop, on.find, on.settle]} | AT_ONCE
+    tools = {"fn": upload.tools, "inputs": [on.picker, on.session], "outputs": [on.fit, on.crop, on.find, on.settle]} | AT_ONCE
     openings = [
         uploaded,
-        on.fit.input(own.refit, [on.fit, *given], opened, **RUN),
-        on.cropper.crop(own.crop, [on.cropper, *given], opened, **RUN),
+        on.fit.input(upload.refit, [on.fit, *given], opened, **RUN),
+        on.cropper.crop(upload.crop, [on.cropper, *given], opened, **RUN),
     ]
     for opening in openings:
-        opening.then(**tools).then(own.find_at_once, given, opened, **SEARCH).then(**tools)
-    on.picker.too_large(own.too_large, None, on.message, **AT_ONCE)
+        opening.then(**tools).then(upload.find_at_once, given, opened, **SEARCH).then(**tools)
+    on.picker.too_large(upload.too_large, None, on.message, **AT_ONCE)
     on.picker.select(**tools)
     for opening in others:
-        opening.then(**tools)  # once more for somebody just chosen, in case answers overtook each other
-    on.crop.click(own.choose_window, [on.session], on.cropper, **AT_ONCE)
-    on.settle.click(own.settle, [on.editor, on.picker, *given], opened, **RUN).then(**tools)
-    on.find.click(own.find, [on.picker, *given], opened, **SEARCH).then(**tools)
+        opening.then(**tools)  # again for the person just chosen, in case answers overtook each other
+    on.crop.click(upload.choose_window, [on.session], on.cropper, **AT_ONCE)
+    on.settle.click(upload.settle, [on.editor, on.picker, *given], opened, **RUN).then(**tools)
+    on.find.click(upload.find, [on.picker, *given], opened, **SEARCH).then(**tools)
     return openings
 
 
-def tell_kept(page_line: gr.HTML, states: list[gr.State], events: list[Any]) -> None:
-    """Keep the line about the visitor's photos up to date; ``states`` are those of the tabs, ``events`` what may bring a photo."""
+def update_kept_photos(notice: gr.HTML, states: list[gr.State], events: list[Any]) -> None:
+    """Keep the notice of what the server keeps up to date; ``states`` are those of the tabs, ``events`` what may bring a photo."""
 
-    def kept(*visits: Session) -> str:
-        return line(*(visit.kept for visit in visits))
+    def kept(*sessions: Session) -> str:
+        return kept_photos_notice(*(session.cache for session in sessions))
 
     for event in events:
-        event.then(kept, states, page_line, **AT_ONCE)
+        event.then(kept, states, notice, **AT_ONCE)

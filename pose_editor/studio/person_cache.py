@@ -12,48 +12,48 @@ from nted_step.person import Person
 from nted_step.pipeline import NTEDStepPipeline
 from nted_step.pose import Pose
 
-MOST_BYTES = 24 * 10**6  # of a visitor's photos in one tab, with their textures and places: four people of the bundled weights in bfloat16
+MAX_BYTES = 24 * 10**6  # of a visitor's photos in one tab, textures and places included: four people of the bundled weights in bfloat16
 
 
-class KeptPeople:
-    """People by their photos' pixels. When they take more than ``most`` bytes, those least recently used are forgotten.
+class PersonCache:
+    """People by the pixels of their photos. When they take more than ``most`` bytes, the least recently used are dropped.
 
-    Whoever still holds a forgotten :class:`Person` can go on with it, but its textures are given back. The one in use is never
-    forgotten, whatever it takes. A change of the weights forgets everybody.
+    Whoever still holds a dropped :class:`Person` can go on with it, but its textures are freed. The person in use is never dropped,
+    whatever it takes. A change of the weights drops everybody.
 
     Args:
-        most: bytes of photos and textures.
+        most: bytes of photos, textures and places.
     """
 
     _lock = threading.Lock()  # of the class, because a visitor's state is copied; what it guards takes microseconds
 
-    def __init__(self, most: int = MOST_BYTES) -> None:
+    def __init__(self, most: int = MAX_BYTES) -> None:
         self.most = most
-        self._people: OrderedDict[bytes, Person] = OrderedDict()  # the newest in use is the last
+        self._people: OrderedDict[bytes, Person] = OrderedDict()  # the most recently used is the last
         self._pipeline: NTEDStepPipeline | None = None
 
     def encode(self, pipeline: NTEDStepPipeline, photo: Tensor, pose: Pose | None = None, large: Tensor | None = None) -> Person:
-        """The person in a photo, as these weights see it; arguments and errors of :meth:`NTEDStepPipeline.encode`."""
+        """The person in a photo for these weights; arguments and errors of :meth:`NTEDStepPipeline.encode`."""
         key = _key(photo)
         with self._lock:
             self._begin(pipeline)
             person = self._people.get(key) or pipeline.encode(photo, pose, large)
             if person.pose != pose:
                 person = person.posed(pose)
-            self._newest(key, person)
+            self._put(key, person)
             return person
 
     def use(self, pipeline: NTEDStepPipeline, person: Person) -> None:
-        """This person, of these weights, is worked with, and is the last to be forgotten. One forgotten before, or new here, is kept."""
+        """Mark a person of these weights as the most recently used. One that was dropped, or is new here, is added."""
         with self._lock:
             self._begin(pipeline)
             key = next((key for key, each in self._people.items() if each is person), None)
-            self._newest(key or _key(person.source[0].cpu()), person)
+            self._put(key or _key(person.source[0].cpu()), person)
 
     def people(self) -> list[Person]:
-        """Everybody who is kept, the least recently used first."""
+        """Everybody in the cache, the least recently used first."""
         with self._lock:
-            self._fit()
+            self._shrink()
             return list(self._people.values())
 
     def _begin(self, pipeline: NTEDStepPipeline) -> None:
@@ -61,13 +61,13 @@ class KeptPeople:
             self._people.clear()
             self._pipeline = pipeline
 
-    def _newest(self, key: bytes, person: Person) -> None:
+    def _put(self, key: bytes, person: Person) -> None:
         self._people[key] = person
         self._people.move_to_end(key)
-        self._fit()
+        self._shrink()
 
-    def _fit(self) -> None:
-        """Forget until the rest fits. Textures come with the steps of a run, so it is looked at anew each time."""
+    def _shrink(self) -> None:
+        """Drop people until the rest fits. Textures come with the steps of a run, so sizes are measured each time."""
         taken = sum(person.nbytes for person in self._people.values())
         while taken > self.most and len(self._people) > 1:
             _, person = self._people.popitem(last=False)
@@ -79,12 +79,11 @@ def _key(photo: Tensor) -> bytes:
     return hashlib.blake2b(photo.contiguous().numpy().tobytes(), digest_size=16).digest()
 
 
-def line(*visits: KeptPeople) -> str:
-    """What is kept for a visitor, all tabs together, in a few words."""
-    people = {id(person): person for kept in visits for person in kept.people()}  # one may be kept in two tabs
-    most = f"{sum(kept.most for kept in visits) / 1e6:.0f} MB"
+def kept_photos_notice(*caches: PersonCache) -> str:
+    """What the server keeps of a visitor's photos, all tabs together, in a few words."""
+    people = {id(person): person for cache in caches for person in cache.people()}  # one may be kept in two tabs
+    limit = sum(cache.most for cache in caches) / 1e6
     if not people:
-        return f"Kept of yours: no photo (at most {most})"
+        return f"Your photos in memory: none (limit {limit:.0f} MB)"
     taken = sum(person.nbytes for person in people.values()) / 1e6
-    photos = "1 encoded photo" if len(people) == 1 else f"{len(people)} encoded photos"
-    return f"Kept of yours: {photos}, {taken:.1f} MB of at most {most}"
+    return f"Your photos in memory: {len(people)} ({taken:.1f} of {limit:.0f} MB)"

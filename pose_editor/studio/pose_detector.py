@@ -1,4 +1,4 @@
-"""The pose in a photo, found by torchvision's Keypoint R-CNN, whose weights are fetched when they are first needed.
+"""The pose in a photo, found by torchvision's Keypoint R-CNN, whose weights are downloaded when they are first needed.
 
 pose = PoseEstimator().find(photo, (256, 176))
 """
@@ -25,12 +25,12 @@ Detector = Callable[[list[Tensor]], list[Mapping[str, Tensor]]]
 PERSON_SCORE = 0.7  # probability from which on something is a person
 JOINT_SCORE = 2.0  # height of the heatmap from which on a joint was seen; unsure ones lie around 0
 HEIGHT = 768  # pixels of the picture in which joints are looked for
-PATIENCE = 10  # seconds to wait for weights that are being fetched
-REACHABLE = 4  # seconds after which a server that does not answer is none
+PATIENCE = 10  # seconds to wait for a download
+REACHABLE = 4  # seconds after which a server counts as unreachable
 # Few proposals: one large person is wanted, and the rest would only cost time.
 LIMITS = {"rpn_post_nms_top_n_test": 100, "box_detections_per_img": 5, "min_size": 528, "max_size": HEIGHT}
 
-SHOWN_INSTEAD = "drag the joints onto the body and press “Joints fit”."
+BY_HAND = "drag the joints onto the body and press “Joints fit”."
 
 
 class EstimatorError(ValueError):
@@ -70,10 +70,10 @@ class PoseEstimator:
             return loading.result(self.patience)
         except Exception as error:
             if not loading.done():
-                raise EstimatorError(f"The pose detector is still being fetched; for now {SHOWN_INSTEAD}") from None
+                raise EstimatorError(f"The pose detector is still being downloaded; for now, {BY_HAND}") from None
             with self.lock:
                 self.loading = None  # the next photo tries again
-            raise EstimatorError(f"The pose detector's weights could not be fetched ({_reason(error)}); {SHOWN_INSTEAD}") from None
+            raise EstimatorError(f"The pose detector could not be downloaded ({_reason(error)}); {BY_HAND}") from None
 
 
 def pose_of(found: Mapping[str, Tensor], seen: tuple[int, int], size: tuple[int, int]) -> Pose:
@@ -89,7 +89,7 @@ def pose_of(found: Mapping[str, Tensor], seen: tuple[int, int], size: tuple[int,
     """
     scores = found["scores"]
     if not len(scores) or scores.max() < PERSON_SCORE:
-        raise EstimatorError(f"No person was found in the photo; {SHOWN_INSTEAD}")
+        raise EstimatorError(f"No person was found in the photo; {BY_HAND}")
     best = int(scores.argmax())
     points, certain = found["keypoints"][best, :, :2].double().cpu(), found["keypoints_scores"][best].cpu() >= JOINT_SCORE
     edge = torch.tensor([seen[1], seen[0]], dtype=points.dtype)
@@ -100,7 +100,7 @@ def pose_of(found: Mapping[str, Tensor], seen: tuple[int, int], size: tuple[int,
         (pose,) = from_coco(triples.flatten().tolist(), seen).people
         return pose.scaled(seen, size).require_drawable(size)
     except PoseError:
-        raise EstimatorError(f"A person was found in the photo, but no limb; {SHOWN_INSTEAD}") from None
+        raise EstimatorError(f"A person was found in the photo, but no limb; {BY_HAND}") from None
 
 
 def load_detector() -> Detector:
@@ -115,9 +115,9 @@ def load_detector() -> Detector:
 
 
 def _reach(url: str) -> None:
-    """Ask before a long download, because the download itself would wait for minutes where nobody answers. Raises OSError."""
+    """Check that a server answers before a long download, which itself would wait for minutes. Raises OSError."""
     if os.environ.get("HF_HUB_OFFLINE", "0").lower() not in ("", "0", "false"):
-        raise OSError("HF_HUB_OFFLINE asks for nothing to be fetched")
+        raise OSError("HF_HUB_OFFLINE forbids downloads")
     urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=REACHABLE).close()
 
 

@@ -1,4 +1,4 @@
-"""What goes to the browser: pictures inside URLs, and one-line notices."""
+"""What goes to the browser: pictures in URLs, notices, and the description of the weights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nted_step.pipeline import NTEDStepPipeline
 from nted_step.sampler import StepOutput
 
 ROOT = Path(__file__).parents[2]
-LOSSLESS_HEIGHT = 130  # frames up to this height are shown as squares, where lossy compression would be seen
+LOSSLESS_HEIGHT = 130  # up to here the page shows pixels as squares, on which lossy compression would be visible
 
 
 def frame(output: StepOutput) -> str:
@@ -26,15 +26,16 @@ def frame(output: StepOutput) -> str:
 
 
 def data_url(image: Image.Image) -> str:
-    """WebP inside a URL: needs no file on the server and no request of its own."""
+    """A picture as a WebP data URL, which needs no file on the server and no request of its own."""
     data = encode_image(image, "WEBP", lossless=image.height <= LOSSLESS_HEIGHT, quality=90, method=1)
     return "data:image/webp;base64," + base64.b64encode(data).decode()
 
 
 def notice(text: str, kind: str = "info") -> str:
+    """A line for the page, as HTML; ``kind`` is ``"info"`` or ``"error"``."""
     return f'<p class="notice {kind}" role="{"alert" if kind == "error" else "status"}">{html.escape(text)}</p>'
 
 
-def about(pipeline: NTEDStepPipeline) -> str:
-    """Which weights and where they run, without the folder this checkout happens to stand in."""
+def describe_weights(pipeline: NTEDStepPipeline) -> str:
+    """Which weights and where they run, with paths relative to this checkout."""
     return pipeline.description.replace(f"{ROOT}{os.sep}", "")

@@ -1,4 +1,4 @@
-"""A run's steps as the page shows and saves them."""
+"""The steps of a run as the page shows and saves them."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from pose_editor import formats
 from pose_editor.studio import export
 from pose_editor.studio.presentation import frame
 
-TELL_SECONDS = 0.1  # between two sendings of a run's steps: drawing each of them would take the cores from the sampler
+SEND_SECONDS = 0.1  # between two values of a run: drawing each step in the browser would take the cores from the sampler
 
 
-class Reel:
-    """Collects steps for the viewer and for files.
+class RunFrames:
+    """Collects the steps of a run for the viewer and for files.
 
     Args:
-        edit: whom the viewer's value is for.
+        edit: the edit of the pose that the run is for.
         steps: number of the last step.
-        crop, settings: see :class:`pose_editor.studio.export.Run`; ``run`` is one that grows with the reel.
+        crop, settings: see :class:`pose_editor.studio.export.Run`; ``run`` is one that grows with the steps.
     """
 
     def __init__(self, edit: int, steps: int, pose: Pose, crop: tuple[int, int, int, int], settings: Mapping[str, Any]) -> None:
@@ -35,19 +35,19 @@ class Reel:
         self.images: list[Image.Image] = []
         self.labels: list[str] = []
         self.run = export.Run(self.images, self.labels, pose, crop, settings)
-        self._told = 0.0
+        self._sent = 0.0
 
     def add(self, output: StepOutput) -> None:
         self.frames.append(frame(output))
         self.images.append(to_pil(output.image))
         self.labels.append(label(output))
 
-    def due(self) -> bool:
-        """Whether the steps so far are to be sent now: the first (with the noise of step 0) at once, then in small groups."""
+    def is_due(self) -> bool:
+        """Whether to send the steps so far now: step 1 (with the noise of step 0) at once, the others in small groups."""
         step, now = len(self.frames) - 1, time.monotonic()
-        if step < 1 or (step < self.steps and now - self._told <= TELL_SECONDS):
+        if step < 1 or (step < self.steps and now - self._sent <= SEND_SECONDS):
             return False
-        self._told = now
+        self._sent = now
         return True
 
     def value(self) -> dict[str, Any]:

@@ -10,21 +10,21 @@ from nted_step.pipeline import NTEDStepPipeline
 from nted_step.pose import Pose
 from nted_step.sampler import StepOutput
 from pose_editor.studio import export
-from pose_editor.studio.person_cache import KeptPeople
+from pose_editor.studio.person_cache import PersonCache
 
-# The numbers of the runs of one edit, larger wins: EDIT * edit + PREVIEW or STEPS; every Stop makes the number in force one larger.
+# Runs are numbered EDIT * edit + PREVIEW or STEPS, and the largest number wins. Every Stop adds one to the number in force.
 EDIT, PREVIEW, STEPS = 1000, 1, 2
 
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A person on the page: the photo as fitted, its own pose, and the model's view of it.
+    """Somebody on the page: the photo as fitted, the pose in it, and the model's view of it.
 
     Attributes:
         title: what the page calls this person.
         picture: data URL of the fitted photo.
-        pose: the pose in the photo.
-        person: of ``pipeline``, and of use to no other.
+        pose: the pose in the photo, or a standing one where nobody knows.
+        person: of ``pipeline``, and of no use to another.
         crop: (left, top, right, bottom) of the canvas that is photo and not padding.
         window: what the canvas shows of the whole photo, see :meth:`nted_step.image.FittedPhoto.window`.
     """
@@ -40,17 +40,17 @@ class Subject:
 
 @dataclass(frozen=True)
 class Result:
-    """A run as the page shows it, of whom, and what it was computed with.
+    """A run as the page shows it, and what it was computed with.
 
     Attributes:
-        person: the subject's, or the subject dressed in something.
+        appearance: the subject's person, who may be dressed in something else.
         output: the newest step.
-        edit: that it is of.
+        edit: the edit of the pose that it is for.
     """
 
     run: export.Run
     subject: Subject
-    person: Appearance
+    appearance: Appearance
     output: StepOutput
     edit: int = 0
 
@@ -59,11 +59,11 @@ class Result:
 class Session:
     """What the server keeps for one visitor."""
 
-    kept: KeptPeople = field(default_factory=KeptPeople)  # all photos given in this tab, as the model knows them
+    cache: PersonCache = field(default_factory=PersonCache)  # the photos given in this tab, encoded
     upload: Subject | None = None
     file: tuple[str, str] | None = None  # path and name of the uploaded photo, to fit it another way
     fit: Fit = "auto"  # how it is fitted
-    opened: int = 0  # the edit that showed the uploaded photo; until another one nobody has touched its pose
+    opened: int = 0  # the edit that showed the uploaded photo, until its pose was searched for
     last: Result | None = None  # the newest result, to be saved
     edit: int = 0  # newest edit that was run
-    run: int = 0  # what runs for this visitor, see Studio.claim; everything else stops
+    run: int = 0  # number of the run in force, see ModelRunner.claim; all others stop

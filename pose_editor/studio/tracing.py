@@ -1,4 +1,4 @@
-"""Pictures of where a result comes from: a glow over the photo, and the learned texture labels as colours."""
+"""Pictures of where a result comes from: a glow over the photo, and the learned texture labels in colours."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from PIL import Image
 
 GLOW = (255, 214, 10)
 RING = 9  # pixels, radius around a place
-SHADE = 175  # alpha of what was not looked at
-STANDS_OUT = 1.5  # times the mean, from which on the strongest place is a place and not the whole photo
+SHADE = 175  # alpha where a pixel does not draw on the photo
+STANDS_OUT = 1.5  # times the mean; below it the strongest place is no place of its own
 
 
 def glow(mixture: np.ndarray, attention: np.ndarray, at: tuple[float, float], size: tuple[int, int]) -> Image.Image:
-    """An RGBA picture of canvas size (H, W) to lay over the photo: clear and ringed where the pixel at (x, y) looked, dark elsewhere.
+    """An RGBA picture of canvas size (H, W) to lay over the photo: glowing where the pixel at (x, y) draws on it, dark elsewhere.
 
     Args:
         mixture: K x h x w, how much of each texture a pixel of the result takes.
@@ -30,7 +30,7 @@ def glow(mixture: np.ndarray, attention: np.ndarray, at: tuple[float, float], si
     return Image.fromarray(picture)
 
 
-def spot(place: tuple[float, float], size: tuple[int, int]) -> Image.Image:
+def place_marker(place: tuple[float, float], size: tuple[int, int]) -> Image.Image:
     """An RGBA picture of canvas size (H, W) to lay over the photo: dark but for a ring around one place (x, y) in canvas pixels."""
     picture = np.zeros((*size, 4), np.uint8)
     picture[...] = (10, 10, 16, SHADE)
@@ -40,8 +40,8 @@ def spot(place: tuple[float, float], size: tuple[int, int]) -> Image.Image:
     return Image.fromarray(picture)
 
 
-def everywhere(mixture: np.ndarray, attention: np.ndarray, at: tuple[float, float], size: tuple[int, int]) -> bool:
-    """Whether the pixel looked at all of the photo alike, as in levels that have not learned to choose; see :func:`glow`."""
+def is_uniform(mixture: np.ndarray, attention: np.ndarray, at: tuple[float, float], size: tuple[int, int]) -> bool:
+    """Whether the pixel draws on all of the photo evenly, as in levels that have not learned to choose; see :func:`glow`."""
     source = _source(mixture, attention, at, size)
     return bool(source.max() < STANDS_OUT * source.mean())
 

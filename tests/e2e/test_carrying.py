@@ -1,4 +1,4 @@
-"""The photo's own pixels: somebody says which pose an own photo shows, and from then on they go along, closely looked at, traced and saved."""
+"""The photo's own pixels: once a visitor says which pose the photo shows, they are carried, enlarged, traced and saved."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def give(page, photo: Path) -> None:
     before = edit(page)
     page.set_input_files("#people input[type=file]", photo)
     wait_done(page, after=before)
-    page.wait_for_selector('.notice:has-text("could not be fetched"):has-text("Joints fit")')
+    page.wait_for_selector('.notice:has-text("could not be downloaded"):has-text("Joints fit")')
     page.wait_for_selector("#settle.primary")
 
 
@@ -96,7 +96,7 @@ def test_the_photo_goes_along_once_its_pose_is_said(open_quick, photo: Path) -> 
     lay(page)
     assert patch(shown(page)) < 20
     settle(page)
-    page.wait_for_selector('.notice:has-text("drag a joint, and the photo goes along")')
+    page.wait_for_selector('.notice:has-text("drag a joint, and the photo follows")')
     assert patch(shown(page)) > 0.7 * WHOLE_PATCH
     settled, before = joints(page), edit(page)
     assert page.locator('#source [data-do="reset"]').is_disabled(), "it is the pose that Reset returns to"
@@ -158,7 +158,8 @@ def ends(page) -> list[list[float]]:
     """Where the line begins and ends on screen."""
     return page.evaluate(
         """() => { const line = document.querySelector('.sv-line line'), to = line.getScreenCTM();
-            return [[1, 1], [2, 2]].map(([x, y]) => { const at = new DOMPoint(line[`x${x}`].baseVal.value, line[`y${y}`].baseVal.value).matrixTransform(to);
+            return [[1, 1], [2, 2]].map(([x, y]) => {
+                const at = new DOMPoint(line[`x${x}`].baseVal.value, line[`y${y}`].baseVal.value).matrixTransform(to);
                 return [at.x, at.y]; }); }"""
     )
 

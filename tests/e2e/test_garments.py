@@ -33,7 +33,8 @@ def picture(page) -> str:
 def wait_done(page, after: int = -1) -> None:
     """Until all steps of the newest edit are there, which must be newer than ``after``, and what was found with them."""
     page.wait_for_function(
-        """after => { const v = document.querySelector('#garments .sv-root').dataset, newest = +document.querySelector('#garments .pe-root').dataset.edit;
+        """after => { const v = document.querySelector('#garments .sv-root').dataset;
+            const newest = +document.querySelector('#garments .pe-root').dataset.edit;
             return v.state === 'done' && +v.edit > after && +v.edit >= newest; }""",
         arg=after, timeout=LONG,
     )  # fmt: skip
@@ -60,7 +61,8 @@ def stroke(page, *shares: tuple[float, float]) -> None:
 def coloured(page) -> int:
     """Pixels of the mask in the painter."""
     return page.evaluate(
-        "(c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.filter((v, i) => i % 4 === 3 && v > 127).length)(document.querySelector('.wa-canvas'))"
+        """() => { const c = document.querySelector('.wa-canvas');
+            return c.getContext('2d').getImageData(0, 0, c.width, c.height).data.filter((v, i) => i % 4 === 3 && v > 127).length; }"""
     )
 
 

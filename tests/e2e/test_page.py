@@ -170,7 +170,8 @@ def test_an_arrow_key_held_down_on_the_people(open_quick) -> None:
     last = page.locator(".pp-item >> nth=1")
     assert last.get_attribute("aria-checked") == "true"
     page.wait_for_function(
-        "() => document.querySelector('.pe-photo').getAttribute('href') === document.querySelectorAll('.pp-item img')[1].getAttribute('src')"
+        """() => document.querySelector('.pe-photo').getAttribute('href')
+            === document.querySelectorAll('.pp-item img')[1].getAttribute('src')"""
     )
     wait_done(page, after=0)
     assert last.get_attribute("aria-checked") == "true", "no earlier answer came late"

@@ -78,8 +78,9 @@ def triples(points: dict, order: list[str], sure: float, scale: tuple[float, flo
 
 def openpose(*people: list[float]) -> str:
     """As OpenPose's --write_json writes it."""
-    empty = dict.fromkeys(("face_keypoints_2d", "hand_left_keypoints_2d", "hand_right_keypoints_2d"), [])
-    empty |= dict.fromkeys(("pose_keypoints_3d", "face_keypoints_3d", "hand_left_keypoints_3d", "hand_right_keypoints_3d"), [])
+    parts = ("face_keypoints_2d", "hand_left_keypoints_2d", "hand_right_keypoints_2d")
+    parts += ("pose_keypoints_3d", "face_keypoints_3d", "hand_left_keypoints_3d", "hand_right_keypoints_3d")
+    empty = {part: [] for part in parts}
     return json.dumps({"version": 1.3, "people": [{"person_id": [-1], "pose_keypoints_2d": each, **empty} for each in people]})
 
 

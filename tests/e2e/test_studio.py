@@ -85,8 +85,8 @@ def test_an_own_photo_is_cropped(open_quick, tmp_path: Path) -> None:
     page.set_input_files("#people input[type=file]", tmp_path / "wide.png")
     wait_done(page, after=0)
     # The tests ask for nothing to be fetched, so a standing pose it is, and one line says why.
-    page.wait_for_selector('#kept :text("1 encoded photo, ")')
-    page.wait_for_selector('.notice:has-text("could not be fetched"):has-text("only rendered figures")')
+    page.wait_for_selector('#kept :text("photos in memory: 1 (")')
+    page.wait_for_selector('.notice:has-text("could not be downloaded"):has-text("only rendered figures")')
     tab, title = page.locator('#tabs [role="tab"]:visible').last.bounding_box(), page.locator("#head h1").bounding_box()
     assert title["x"] >= tab["x"] + tab["width"], "a long message leaves the tabs their room"
     assert page.locator("#source .block.part-title").is_hidden(), "the tools of an own photo take its place"
@@ -113,13 +113,13 @@ def test_an_own_photo_is_cropped(open_quick, tmp_path: Path) -> None:
     page.click("#fit >> text=Whole")
     wait_done(page, after=before)
     assert page.locator(".pe-photo").first.get_attribute("href") not in (filled, cropped)
-    page.wait_for_selector('#kept :text("3 encoded photos")')  # as it was fitted at first, cropped, and whole
+    page.wait_for_selector('#kept :text("photos in memory: 3 (")')  # as it was fitted at first, cropped, and whole
     page.click("#fit >> text=Auto")
     page.wait_for_function("photo => document.querySelector('.pe-photo').getAttribute('href') === photo", arg=filled)
     wait_done(page, after=before + 1)
-    assert "3 encoded photos" in page.locator("#kept").inner_text(), "it was known"
+    assert "photos in memory: 3 (" in page.locator("#kept").inner_text(), "it was known"
     page.select_option(".rb-save", "link")
-    page.wait_for_selector(".rb-note >> text=your photo stays with you")
+    page.wait_for_selector(".rb-note >> text=your own photo stays private")
 
     page.click(".pp-item >> nth=0")
     wait_done(page, after=before + 2)
@@ -172,11 +172,11 @@ def test_other_weights_and_weights_that_are_none(open_page, weights: Path, tmp_p
     opened = page.locator(".sv-image").get_attribute("src")
     field.fill(str(tmp_path / "mine"))
     page.click("#weights-row >> text=Use")
-    page.wait_for_selector(f"{said} >> text=in use now", timeout=60_000)
+    page.wait_for_selector(f"{said} >> text=new weights are in use", timeout=60_000)
     wait_done(page, after=before)
     assert picture(page) == opened, "the same weights give the same picture"
     assert "mine" in page.locator("#about").inner_text() and "mine" in page.locator("#weights-facts").inner_text()
-    page.click("#weights-row >> text=In the box")
+    page.click("#weights-row >> text=Bundled")
     page.wait_for_function("!document.querySelector('#about').innerText.includes('mine')", timeout=60_000)
 
 

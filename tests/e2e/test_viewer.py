@@ -67,7 +67,8 @@ def test_play_pause_and_the_strip(open_quick) -> None:
     page.evaluate(  # a step is too short for a test's click to hit it
         """() => { const root = document.querySelector('.sv-root');
             new MutationObserver((_, watch) => { if (root.dataset.step !== '3') return;
-                watch.disconnect(); root.querySelector('.sv-play[aria-label="Pause"]').click(); }).observe(root, { attributeFilter: ['data-step'] }); }"""
+                watch.disconnect();
+                root.querySelector('.sv-play[aria-label="Pause"]').click(); }).observe(root, { attributeFilter: ['data-step'] }); }"""
     )
     page.click(".sv-play")
     page.wait_for_selector('.sv-root[data-step="3"]:not(.sv-playing)')
@@ -101,8 +102,10 @@ def test_a_slider_moved_in_a_run_stays(open_page) -> None:
     wait_running(page, after=0)
     page.locator(".sv-slider").fill("15")
     page.evaluate(
-        """() => { const slider = document.querySelector('.sv-slider'), root = document.querySelector('.sv-root'); window.places = [slider.value];
-            new MutationObserver(() => window.places.push(slider.value)).observe(root, { attributeFilter: ['data-step', 'data-state'] }); }"""
+        """() => { const slider = document.querySelector('.sv-slider'), root = document.querySelector('.sv-root');
+            window.places = [slider.value];
+            new MutationObserver(() => window.places.push(slider.value))
+                .observe(root, { attributeFilter: ['data-step', 'data-state'] }); }"""
     )
     page.wait_for_selector('.sv-root[data-state="done"]')
     assert step(page) == 15 and set(page.evaluate("window.places")) == {"15"}, "it does not jump back to what there is so far"

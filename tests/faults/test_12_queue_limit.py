@@ -5,7 +5,7 @@ import contextlib
 import pytest
 
 from app import WAITING
-from pose_editor.serving.request_log import MOST_OF_ONE
+from pose_editor.serving.request_log import MAX_WAITING
 from tests.faults.conftest import photo
 from tests.running import Refused, Visitor
 
@@ -43,6 +43,6 @@ def test_extras_are_refused_and_accepted_ones_finish(others, server, joints, wor
 
 def test_one_visitor_alone_does_not_fill_it(others, joints, standing):
     events, refusals = asked(others[0], WAITING, joints)
-    assert MOST_OF_ONE <= len(events) <= MOST_OF_ONE + 2 and all("Queue is full for you" in str(refused) for refused in refusals)
+    assert MAX_WAITING <= len(events) <= MAX_WAITING + 2 and all("Queue is full for you" in str(refused) for refused in refusals)
     assert others[1].ask("generate", others[1].upload(photo()), joints, 0, 4), "there is room for others"
     assert len(others[0].answers(events)) == len(events)

@@ -3,6 +3,8 @@
 import contextlib
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
+
 from nted_step.pose import Pose
 from tests.faults.conftest import photo
 from tests.running import Visitor
@@ -11,7 +13,7 @@ RUNS = 6
 
 
 def poses(standing: Pose, step: float) -> list[Pose]:
-    return [Pose(standing.xy + (k * step % 4, 0), standing.visible) for k in range(RUNS)]
+    return [Pose(standing.xy + np.array((k * step % 4, 0)), standing.visible) for k in range(RUNS)]
 
 
 def visit(url: str, standing: Pose, number: int) -> list:

@@ -47,8 +47,10 @@ def damage(folder, how):
 @pytest.mark.parametrize(
     "how,message",
     [
-        ("flipped byte", "SHA-256"), ("truncated", "SHA-256"), ("no file", "model.safetensors"), ("not json", "config.json: not valid JSON"),
-        ("not an object", "config.json"), ("model not a table", "config.json"), ("missing key", "skeleton_encoder.first.conv.weight.* missing"),
+        ("flipped byte", "SHA-256"), ("truncated", "SHA-256"), ("no file", "model.safetensors"),
+        ("not json", "config.json: not valid JSON"),
+        ("not an object", "config.json"), ("model not a table", "config.json"),
+        ("missing key", "skeleton_encoder.first.conv.weight.* missing"),
         ("wrong shape", "skeleton_encoder.first.conv.weight.*shape"), ("unknown key", "'extra'"), ("not finite", "not finite"),
     ],
 )  # fmt: skip

@@ -68,7 +68,7 @@ def test_a_folder_of_pickles_alone(tmp_path, tiny_generator):
     os.remove("model.safetensors")
     offered("zip.pt")
     os.replace("zip.pt", "pytorch_model.bin")
-    with pytest.raises(WeightsError, match="model.safetensors"):
+    with pytest.raises(WeightsError, match=r"model\.safetensors"):
         load_weights(tmp_path)
 
 

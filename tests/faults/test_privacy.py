@@ -17,7 +17,7 @@ HOUR = 3600
 
 def test_the_settings_add_up_to_an_hour():
     assert temporary_files.KEPT_SECONDS + 2 * temporary_files.EVERY_SECONDS <= HOUR and app.PHOTO_SECONDS <= HOUR
-    assert "within an hour" in layout.PRIVACY and "never logged" in app.PRIVACY
+    assert "within an hour" in layout.PRIVACY and "never logged" in layout.PRIVACY
 
 
 def test_the_page_says_so_beside_the_button(visitor):
@@ -54,7 +54,7 @@ def test_an_upload_is_gone_after_its_time(tiny_weights, standing, monkeypatch):
             try:
                 visitor.release(standing)
             except Refused as refused:
-                assert "kept for an hour, and this one is forgotten" in str(refused)
+                assert "kept for an hour, and this one has expired" in str(refused)
                 break
             time.sleep(0.5)
         else:

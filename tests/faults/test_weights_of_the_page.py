@@ -66,10 +66,10 @@ def test_nor_another_way_in(public, name):
 def test_a_local_page_that_somebody_passes_on(server, name, headers):
     """A tunnel or another server in front of it, or a page of somebody else in the same browser."""
     assert server.first_line
-    assert "Only the page opened at this computer" in use(server.url, name, **headers)
+    assert "only on the computer that runs this page" in use(server.url, name, **headers)
 
 
 def test_the_local_page_itself_takes_them(server, tiny_weights):
     assert server.first_line
-    assert "in use now" in use(server.url, tiny_weights)
+    assert "new weights are in use" in use(server.url, tiny_weights)
     assert "no such folder" in use(server.url, "/nowhere").lower()

@@ -46,7 +46,8 @@ def test_a_pose_beyond_the_canvas_is_fitted_and_says_so() -> None:
 
 
 @pytest.mark.parametrize("request_", [None, {}, {"text": 5, "canvas": CANVAS}, {"text": "{", "canvas": CANVAS},
-                                      {"text": "1 2", "canvas": CANVAS}, {"text": "{}", "canvas": [1e9, 2]}, {"text": "{}", "canvas": 5}])  # fmt: skip
+                                      {"text": "1 2", "canvas": CANVAS}, {"text": "{}", "canvas": [1e9, 2]},
+                                      {"text": "{}", "canvas": 5}])  # fmt: skip
 def test_nonsense_is_one_line(request_: object) -> None:
     for ask in (server_functions.read_pose, server_functions.write_pose, server_functions.preset_pose):
         answer = ask(request_)

@@ -1,11 +1,15 @@
 // The garments: up to three rows of person, part and strength. The value is { garments: [{ person, part, strength, mask }], into },
 // see wardrobe.py. A finished change makes the pose editor send its pose again, so that the newest edit wins. painter.js stands below it.
 
-const root = element.querySelector(".wa-root"), list = element.querySelector(".wa-rows"), add = element.querySelector(".wa-add");
+const list = element.querySelector(".wa-rows");
+const add = element.querySelector(".wa-add");
 const NAMES = { upper: "upper body", lower: "lower body" };
-let rows = copy(props.value.garments), putBefore = props.put;
+let rows = copy(props.value.garments);
+let putBefore = props.put;
 
-function copy(garments) { return garments.map((row) => ({ ...row })); }
+function copy(garments) {
+  return garments.map((row) => ({ ...row }));
+}
 
 /** Tell Python, by way of the pose editor. */
 function publish(into = 0) {
@@ -36,7 +40,9 @@ function rowOf(row, index) {
 
 /** The photo under its mask; a press opens the painter. */
 function lookOf(row, index) {
-  const person = personOf(row), mask = row.mask || foundFor(row), look = put("button", "wa-look", { type: "button", disabled: !person });
+  const person = personOf(row),
+    mask = row.mask || foundFor(row),
+    look = put("button", "wa-look", { type: "button", disabled: !person });
   const pictures = put("span", "wa-pictures");
   if (person) pictures.append(put("img", "", { src: person.picture, alt: "", draggable: false }));
   if (person && mask) pictures.append(put("img", "wa-tint", { src: mask, alt: "", draggable: false }));
@@ -50,36 +56,51 @@ function lookOf(row, index) {
 }
 
 function headOf(row, index) {
-  const head = put("div", "wa-head"), people = put("div", "wa-people");
+  const head = put("div", "wa-head"),
+    people = put("div", "wa-people");
   people.setAttribute("role", "radiogroup");
   people.setAttribute("aria-label", "Whose garment");
   const at = props.people.findIndex((person) => person.name === row.person);
-  people.append(...props.people.map((person, place) => {
-    const each = put("button", "", { type: "button", title: person.title, tabIndex: place === Math.max(at, 0) ? 0 : -1 });
-    each.setAttribute("role", "radio");
-    each.setAttribute("aria-label", person.title);
-    each.setAttribute("aria-checked", place === at);
-    each.dataset.name = person.name;
-    each.append(put("img", "", { src: person.picture, alt: "", draggable: false }));
-    each.addEventListener("click", () => { choose(index, { person: person.name }); focusPerson(index, place); });
-    each.addEventListener("keydown", (event) => {
-      const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-      if (!step) return;
-      const next = (place + step + props.people.length) % props.people.length;
-      choose(index, { person: props.people[next].name });
-      focusPerson(index, next);
-      event.preventDefault();
-    });
-    return each;
-  }));
-  const photo = put("button", "wa-photo-button", { type: "button", textContent: "Your photo", title: "A photo of somebody in the garment" });
+  people.append(
+    ...props.people.map((person, place) => {
+      const each = put("button", "", { type: "button", title: person.title, tabIndex: place === Math.max(at, 0) ? 0 : -1 });
+      each.setAttribute("role", "radio");
+      each.setAttribute("aria-label", person.title);
+      each.setAttribute("aria-checked", place === at);
+      each.dataset.name = person.name;
+      each.append(put("img", "", { src: person.picture, alt: "", draggable: false }));
+      each.addEventListener("click", () => {
+        choose(index, { person: person.name });
+        focusPerson(index, place);
+      });
+      each.addEventListener("keydown", (event) => {
+        const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+        if (!step) return;
+        const next = (place + step + props.people.length) % props.people.length;
+        choose(index, { person: props.people[next].name });
+        focusPerson(index, next);
+        event.preventDefault();
+      });
+      return each;
+    }),
+  );
+  const photo = put("button", "wa-photo-button", {
+    type: "button",
+    textContent: "Your photo",
+    title: "A photo of somebody in the garment",
+  });
   photo.addEventListener("click", () => {
     props.value = { garments: copy(rows), into: index };
     home.querySelector("#garment-photo [type=file]").click();
   });
   const remove = put("button", "wa-remove", { type: "button", textContent: "×", title: "Without this garment" });
   remove.setAttribute("aria-label", `Remove garment ${index + 1}`);
-  remove.addEventListener("click", () => { rows.splice(index, 1); draw(); publish(); add.focus(); });
+  remove.addEventListener("click", () => {
+    rows.splice(index, 1);
+    draw();
+    publish();
+    add.focus();
+  });
   people.append(photo);
   head.append(people, remove);
   return head;
@@ -88,7 +109,9 @@ function headOf(row, index) {
 const focusPerson = (index, place) => list.children[index].querySelectorAll("[role=radio]")[place].focus();
 
 function partOf(row, index) {
-  const line = put("div", "wa-line"), select = put("select", ""), id = `wa-part-${index}`;
+  const line = put("div", "wa-line"),
+    select = put("select", ""),
+    id = `wa-part-${index}`;
   const group = (label, parts) => {
     const each = put("optgroup", "", { label });
     each.append(...parts.map((part) => new Option(NAMES[part] ?? part, part)));
@@ -96,16 +119,25 @@ function partOf(row, index) {
   };
   select.append(group("Often", props.common), group("One class", props.others));
   Object.assign(select, { id, value: row.part });
-  select.addEventListener("change", () => { choose(index, { part: select.value }); list.querySelector(`#${id}`).focus(); });
+  select.addEventListener("change", () => {
+    choose(index, { part: select.value });
+    list.querySelector(`#${id}`).focus();
+  });
   line.append(put("label", "", { htmlFor: id, textContent: "Part" }), select);
   return line;
 }
 
 function strengthOf(row, index) {
-  const line = put("div", "wa-line"), slider = put("input", "", { type: "range", min: 0, max: 100, value: Math.round(100 * row.strength), id: `wa-strength-${index}` });
+  const line = put("div", "wa-line"),
+    slider = put("input", "", { type: "range", min: 0, max: 100, value: Math.round(100 * row.strength), id: `wa-strength-${index}` });
   const shown = put("output", "", { textContent: `${slider.value}%` });
-  slider.addEventListener("input", () => { shown.textContent = `${slider.value}%`; });
-  slider.addEventListener("change", () => { rows[index].strength = slider.value / 100; publish(); });
+  slider.addEventListener("input", () => {
+    shown.textContent = `${slider.value}%`;
+  });
+  slider.addEventListener("change", () => {
+    rows[index].strength = slider.value / 100;
+    publish();
+  });
   line.append(put("label", "", { htmlFor: slider.id, textContent: "Strength" }), slider, shown);
   return line;
 }
@@ -130,6 +162,9 @@ function adopt() {
   choose(props.put.into, { person: props.put.person });
 }
 
-watch("value", () => { rows = copy(props.value.garments); draw(); });
+watch("value", () => {
+  rows = copy(props.value.garments);
+  draw();
+});
 watch(["people", "found", "put"], adopt);
 draw();

@@ -7,7 +7,9 @@ const picture = element.querySelector(".cr-photo");
 const frame = element.querySelector(".cr-window");
 const preview = element.querySelector(".cr-preview");
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-let left = 0, top = 0, share = 1;
+let left = 0;
+let top = 0;
+let share = 1;
 let drag = null; // { corner or null, from: [x, y], before: [left, top, share] }
 
 const between = (number, low, high) => Math.min(Math.max(number, low), Math.max(high, low));
@@ -39,7 +41,8 @@ const at = (event) => {
 
 /** A corner follows the pointer, and the corner opposite stays where it is. */
 function pull(corner, [x, y], [left, top, share]) {
-  const west = corner.includes("w"), north = corner.includes("n");
+  const west = corner.includes("w"),
+    north = corner.includes("n");
   const still = [west ? left + share : left, north ? top + share : top];
   const room = Math.min(west ? still[0] : 1 - still[0], north ? still[1] : 1 - still[1]);
   const size = between(Math.max(west ? still[0] - x : x - still[0], north ? still[1] - y : y - still[1]), props.least, room);
@@ -55,15 +58,27 @@ stage.addEventListener("pointerdown", (event) => {
 });
 stage.addEventListener("pointermove", (event) => {
   if (!drag) return;
-  const [x, y] = at(event), { corner, from, before } = drag;
+  const [x, y] = at(event),
+    { corner, from, before } = drag;
   if (corner) pull(corner, [x, y], before);
   else set(before[0] + x - from[0], before[1] + y - from[1], share);
 });
-for (const end of ["pointerup", "pointercancel"]) stage.addEventListener(end, () => { drag = null; });
-stage.addEventListener("wheel", (event) => { event.preventDefault(); resize(Math.exp(event.deltaY / 500)); }, { passive: false });
+for (const end of ["pointerup", "pointercancel"])
+  stage.addEventListener(end, () => {
+    drag = null;
+  });
+stage.addEventListener(
+  "wheel",
+  (event) => {
+    event.preventDefault();
+    resize(Math.exp(event.deltaY / 500));
+  },
+  { passive: false },
+);
 
 frame.addEventListener("keydown", (event) => {
-  const arrow = ARROWS[event.key], step = event.shiftKey ? 0.05 : 0.01;
+  const arrow = ARROWS[event.key],
+    step = event.shiftKey ? 0.05 : 0.01;
   if (arrow) set(left + arrow[0] * step, top + arrow[1] * step, share);
   else if (event.key === "+" || event.key === "=") resize(1.05);
   else if (event.key === "-") resize(1 / 1.05);

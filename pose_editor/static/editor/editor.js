@@ -14,19 +14,23 @@ const tip = element.querySelector(".pe-tip");
 const status = element.querySelector(".pe-status");
 const button = (name) => element.querySelector(`[data-do="${name}"]`);
 
-let canvas = props.canvas, figure = props.figure;
-let joints, rest;               // the pose on screen; the pose Reset returns to
-let undone = [], done = [];     // history: poses before and after the present one
-let edit = 0;                   // grows with every change, newest wins
-let moving = false;             // a pose on its way was told, and not yet the finished one
-let selected = new Set();       // indices; most actions work on these, or on the whole figure when there are none
-let near = -1;                  // the joint under the mouse
-let mode = "free";              // what dragging one joint does: "free", "limb" (lengths locked) or "reach" (elbow or knee bends)
-let several = false;            // a press adds a joint to the selection, as it does with Shift
-let drag = null;                // what is being dragged, see pointer.js
-let view = { zoom: 1, x: 0, y: 0 };  // part of the canvas on screen: its left upper corner, and how much larger it is shown
-let frame = 0, settling = 0;
-let sent = -PACE, due = 0;      // when the last finished change was sent; timer of one that waits
+let canvas = props.canvas;
+let figure = props.figure;
+let joints, rest; // the pose on screen; the pose Reset returns to
+let undone = []; // history: poses after the present one
+let done = []; // and before it
+let edit = 0; // grows with every change, newest wins
+let moving = false; // a pose on its way was told, and not yet the finished one
+let selected = new Set(); // indices; most actions work on these, or on the whole figure when there are none
+let near = -1; // the joint under the mouse
+let mode = "free"; // what dragging one joint does: "free", "limb" (lengths locked) or "reach" (elbow or knee bends)
+let several = false; // a press adds a joint to the selection, as it does with Shift
+let drag = null; // what is being dragged, see pointer.js
+let view = { zoom: 1, x: 0, y: 0 }; // part of the canvas on screen: its left upper corner, and how much larger it is shown
+let frame = 0;
+let settling = 0;
+let sent = -PACE; // when the last finished change was sent
+let due = 0; // timer of one that waits
 let nodes = null;
 
 // --- drawing ---------------------------------------------------------------------------------------------------
@@ -50,11 +54,14 @@ function build() {
     make("circle", { class: "pe-hit" }, group);
     make("circle", { class: "pe-ring" }, group);
     make("circle", { class: "pe-dot", fill: figure.colours[index] }, group);
-    group.addEventListener("focus", () => { if (!drag) arrive(index); });
+    group.addEventListener("focus", () => {
+      if (!drag) arrive(index);
+    });
     group.addEventListener("keydown", (event) => onKey(event, index));
     return group;
   });
-  const frame = make("rect", { class: "pe-frame" }, svg), lasso = make("rect", { class: "pe-lasso" }, svg);
+  const frame = make("rect", { class: "pe-frame" }, svg),
+    lasso = make("rect", { class: "pe-lasso" }, svg);
   const handles = ["nw", "ne", "se", "sw", "turn"].map((name) => make("circle", { class: "pe-handle", "data-handle": name }, svg));
   nodes = { photo, overlay, limbs, dots, frame, lasso, handles };
 }
@@ -71,7 +78,8 @@ const single = () => (selected.size === 1 ? [...selected][0] : -1);
 function resize() {
   svg.setAttribute("viewBox", `${view.x} ${view.y} ${canvas[1] / view.zoom} ${canvas[0] / view.zoom}`);
   svg.classList.toggle("pe-zoomed", view.zoom > 1);
-  const unit = grain(), small = svg.getBoundingClientRect().width < 260;
+  const unit = grain(),
+    small = svg.getBoundingClientRect().width < 260;
   nodes.limbs.forEach((line) => line.setAttribute("stroke-width", (small ? 4 : 6) * unit));
   nodes.dots.forEach((group, index) => {
     const radius = (FACE.includes(index) ? 4.2 : 6.5) * (small ? 0.78 : 1) * unit;
@@ -88,7 +96,8 @@ function resize() {
 
 function draw() {
   figure.limbs.forEach(([a, b], index) => {
-    const line = nodes.limbs[index], shown = joints[a][2] && joints[b][2];
+    const line = nodes.limbs[index],
+      shown = joints[a][2] && joints[b][2];
     line.style.display = shown ? "" : "none";
     if (!shown) return;
     const ends = { x1: joints[a][0], y1: joints[a][1], x2: joints[b][0], y2: joints[b][1] };
@@ -96,10 +105,14 @@ function draw() {
   });
   nodes.dots.forEach((group, index) => {
     const [x, y, visible] = joints[index];
-    for (const circle of group.children) { circle.setAttribute("cx", x); circle.setAttribute("cy", y); }
+    for (const circle of group.children) {
+      circle.setAttribute("cx", x);
+      circle.setAttribute("cy", y);
+    }
     group.classList.toggle("pe-hidden", !visible);
     group.classList.toggle("pe-selected", selected.has(index));
-    if (several) group.setAttribute("aria-pressed", selected.has(index)); else group.removeAttribute("aria-pressed");
+    if (several) group.setAttribute("aria-pressed", selected.has(index));
+    else group.removeAttribute("aria-pressed");
     group.classList.toggle("pe-near", index === near || (drag?.kind === "joint" && drag.joint === index));
     group.setAttribute("aria-label", `${figure.joints[index]}, ${visible ? `x ${Math.round(x)}, y ${Math.round(y)}` : "hidden"}`);
   });
@@ -110,20 +123,33 @@ function draw() {
 
 /** Around several selected joints: a frame with handles to scale at the corners and to turn above. */
 function drawFrame() {
-  const box = selected.size > 1 && bounds(joints, [...selected]), { frame, lasso, handles } = nodes;
+  const box = selected.size > 1 && bounds(joints, [...selected]),
+    { frame, lasso, handles } = nodes;
   for (const node of [frame, ...handles]) node.style.display = box ? "" : "none";
   lasso.style.display = drag?.kind === "lasso" ? "" : "none";
   if (!box) return;
   const [left, top, right, bottom] = padded(box);
   place(frame, { x: left, y: top, width: right - left, height: bottom - top });
-  const spots = [[left, top], [right, top], [right, bottom], [left, bottom], [(left + right) / 2, top]];
+  const spots = [
+    [left, top],
+    [right, top],
+    [right, bottom],
+    [left, bottom],
+    [(left + right) / 2, top],
+  ];
   handles.forEach((handle, index) => place(handle, { cx: spots[index][0], cy: spots[index][1] }));
 }
 
 /** A little larger than the joints, but never off the canvas, where its handles could not be reached. */
 function padded(box) {
-  const pad = 14 * grain(), edge = 6 * grain();
-  return [Math.max(box.left - pad, edge), Math.max(box.top - pad, edge), Math.min(box.right + pad, canvas[1] - edge), Math.min(box.bottom + pad, canvas[0] - edge)];
+  const pad = 14 * grain(),
+    edge = 6 * grain();
+  return [
+    Math.max(box.left - pad, edge),
+    Math.max(box.top - pad, edge),
+    Math.min(box.right + pad, canvas[1] - edge),
+    Math.min(box.bottom + pad, canvas[0] - edge),
+  ];
 }
 
 function place(node, attributes) {
@@ -131,10 +157,12 @@ function place(node, attributes) {
 }
 
 function drawTip() {
-  const joint = drag ? drag.joint ?? -1 : near;
+  const joint = drag ? (drag.joint ?? -1) : near;
   tip.hidden = joint < 0;
   if (joint < 0) return;
-  const [x, y, visible] = joints[joint], left = (100 * (x - view.x) * view.zoom) / canvas[1], top = (100 * (y - view.y) * view.zoom) / canvas[0];
+  const [x, y, visible] = joints[joint],
+    left = (100 * (x - view.x) * view.zoom) / canvas[1],
+    top = (100 * (y - view.y) * view.zoom) / canvas[0];
   tip.textContent = figure.joints[joint] + (visible ? "" : " (hidden)");
   tip.style.left = `${Math.min(Math.max(left, 16), 84)}%`; // kept inside the stage
   tip.style.top = `${top}%`;
@@ -172,7 +200,9 @@ function arrive(index) {
 }
 
 function reveal(index) {
-  const [x, y] = joints[index], width = canvas[1] / view.zoom, height = canvas[0] / view.zoom;
+  const [x, y] = joints[index],
+    width = canvas[1] / view.zoom,
+    height = canvas[0] / view.zoom;
   if (x < view.x || y < view.y || x > view.x + width || y > view.y + height) pan(x - width / 2, y - height / 2);
 }
 
@@ -205,7 +235,10 @@ function publish(event) {
 function send(event) {
   clearTimeout(due);
   const early = event === "release" ? sent + PACE - performance.now() : 0;
-  if (early > 0) { due = setTimeout(send, early, event); return; }
+  if (early > 0) {
+    due = setTimeout(send, early, event);
+    return;
+  }
   trigger(event);
   if (event !== "release") return;
   sent = performance.now();
@@ -214,12 +247,15 @@ function send(event) {
 
 // Something to lay over the photo, or nothing; the figure steps back meanwhile.
 home.addEventListener("photo-overlay", ({ detail }) => {
-  if (detail) nodes.overlay.setAttribute("href", detail); else nodes.overlay.removeAttribute("href");
+  if (detail) nodes.overlay.setAttribute("href", detail);
+  else nodes.overlay.removeAttribute("href");
   stage.classList.toggle("pe-overlaid", !!detail);
 });
 
 // No result can be made for the pose that was sent last.
-home.addEventListener("pose-refused", ({ detail }) => { if (detail.edit === edit) say(detail.says, true); });
+home.addEventListener("pose-refused", ({ detail }) => {
+  if (detail.edit === edit) say(detail.says, true);
+});
 
 // Something else than the pose changed what is wanted: the pose is sent again, as a new edit.
 home.addEventListener("pose-again", () => element.isConnected && publish("release"));
@@ -253,14 +289,16 @@ function travel(from, to) {
 
 /** Hide the joints, or show them again where all of them are hidden. */
 function toggleHidden(chosen) {
-  const show = chosen.every((index) => !joints[index][2]), next = copyPose(joints);
+  const show = chosen.every((index) => !joints[index][2]),
+    next = copyPose(joints);
   for (const index of chosen) next[index] = show ? [...placeBack(next, index, figure, canvas), true] : [...next[index].slice(0, 2), false];
   change(next);
 }
 
 /** From behind: no face, and right and left on the other sides. Once more turns it around again. */
 function turnBack() {
-  const next = swapSides(joints, figure.joints), back = seenFromBehind();
+  const next = swapSides(joints, figure.joints),
+    back = seenFromBehind();
   for (const index of FACE) next[index] = back ? [...placeBack(next, index, figure, canvas), true] : [...next[index].slice(0, 2), false];
   change(next);
 }

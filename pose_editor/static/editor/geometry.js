@@ -1,6 +1,7 @@
 // Pure functions on a pose: an array of 18 [x, y, visible] rows in canvas pixels. Nothing here touches the page.
 
-const NECK = 1, HIPS = [8, 11];
+const NECK = 1;
+const HIPS = [8, 11];
 
 const copyPose = (joints) => joints.map((row) => row.slice());
 
@@ -13,11 +14,15 @@ const clampPoint = (x, y, [height, width]) => [tidy(Math.min(Math.max(x, 0), wid
 
 /** Index of the joint nearest to (x, y) within `reach`, or -1. A visible joint wins over a hidden one in reach. */
 function nearestJoint(joints, x, y, reach) {
-  let best = -1, least = Infinity;
+  let best = -1,
+    least = Infinity;
   joints.forEach(([jx, jy, visible], index) => {
     const distance = Math.hypot(jx - x, jy - y);
     const weighted = visible ? distance : distance + reach / 2;
-    if (distance <= reach && weighted < least) { best = index; least = weighted; }
+    if (distance <= reach && weighted < least) {
+      best = index;
+      least = weighted;
+    }
   });
   return best;
 }
@@ -57,10 +62,11 @@ const FACE = [0, 14, 15, 16, 17];
 const CHAINS = { 4: [2, 3], 7: [5, 6], 10: [8, 9], 13: [11, 12] }; // wrist or ankle: what it bends from
 
 /** Right and left joints, pair by pair, found by their names. */
-const sidePairs = (names) => names.flatMap((name, index) => {
-  const other = name.startsWith("right ") ? names.indexOf(name.replace("right", "left")) : -1;
-  return other < 0 ? [] : [[index, other]];
-});
+const sidePairs = (names) =>
+  names.flatMap((name, index) => {
+    const other = name.startsWith("right ") ? names.indexOf(name.replace("right", "left")) : -1;
+    return other < 0 ? [] : [[index, other]];
+  });
 
 /** Right and left change their names, and nothing moves. */
 function swapSides(joints, names) {
@@ -73,21 +79,31 @@ function swapSides(joints, names) {
 function bounds(joints, indices) {
   const seen = indices.map((index) => joints[index]).filter((row) => row[2]);
   if (!seen.length) return null;
-  const xs = seen.map((row) => row[0]), ys = seen.map((row) => row[1]);
+  const xs = seen.map((row) => row[0]),
+    ys = seen.map((row) => row[1]);
   return { left: Math.min(...xs), top: Math.min(...ys), right: Math.max(...xs), bottom: Math.max(...ys) };
 }
 
 /** The figure in a mirror, on the spot: right and left keep their meaning. */
 function mirrorPose(joints, names) {
-  const box = bounds(joints, names.map((_, index) => index));
+  const box = bounds(
+    joints,
+    names.map((_, index) => index),
+  );
   if (!box) return joints;
-  return swapSides(joints.map(([x, y, visible]) => [tidy(box.left + box.right - x), y, visible]), names);
+  return swapSides(
+    joints.map(([x, y, visible]) => [tidy(box.left + box.right - x), y, visible]),
+    names,
+  );
 }
 
 /** `index` and everything that hangs from it. */
 function branch(index, parents) {
   const found = [index];
-  for (const joint of found) parents.forEach((parent, child) => { if (parent === joint) found.push(child); });
+  for (const joint of found)
+    parents.forEach((parent, child) => {
+      if (parent === joint) found.push(child);
+    });
   return found;
 }
 
@@ -106,12 +122,14 @@ function mapped(joints, indices, map, [height, width]) {
 function moved(joints, indices, dx, dy, canvas) {
   const box = bounds(joints, indices);
   if (!box) return joints;
-  const x = Math.min(Math.max(dx, -box.left), canvas[1] - box.right), y = Math.min(Math.max(dy, -box.top), canvas[0] - box.bottom);
+  const x = Math.min(Math.max(dx, -box.left), canvas[1] - box.right),
+    y = Math.min(Math.max(dy, -box.top), canvas[0] - box.bottom);
   return mapped(joints, indices, (row) => [row[0] + x, row[1] + y], canvas) ?? joints;
 }
 
 function turned(joints, indices, [cx, cy], angle, canvas) {
-  const cos = Math.cos(angle), sin = Math.sin(angle);
+  const cos = Math.cos(angle),
+    sin = Math.sin(angle);
   return mapped(joints, indices, ([x, y]) => [cx + (x - cx) * cos - (y - cy) * sin, cy + (x - cx) * sin + (y - cy) * cos], canvas);
 }
 
@@ -121,7 +139,14 @@ const scaled = (joints, indices, [cx, cy], factor, canvas) =>
 /** Limb lengths locked: the joint turns about what it hangs from, and takes along what hangs from it. Null off the canvas. */
 function turnLimb(joints, index, x, y, figure, canvas) {
   const parent = figure.parents[index];
-  if (parent === null) return moved(joints, joints.map((_, each) => each), x - joints[index][0], y - joints[index][1], canvas);
+  if (parent === null)
+    return moved(
+      joints,
+      joints.map((_, each) => each),
+      x - joints[index][0],
+      y - joints[index][1],
+      canvas,
+    );
   const [px, py, seen] = joints[parent];
   if (!seen) return null;
   const angle = Math.atan2(y - py, x - px) - Math.atan2(joints[index][1] - py, joints[index][0] - px);
@@ -130,9 +155,11 @@ function turnLimb(joints, index, x, y, figure, canvas) {
 
 /** A wrist or an ankle pulled to (x, y): elbow or knee bends the way it was bent, both bones keep their length. */
 function reach(joints, index, x, y, canvas) {
-  const [root, middle] = CHAINS[index].map((each) => joints[each]), end = joints[index];
+  const [root, middle] = CHAINS[index].map((each) => joints[each]),
+    end = joints[index];
   if (!root[2] || !middle[2]) return null;
-  const upper = Math.hypot(middle[0] - root[0], middle[1] - root[1]), lower = Math.hypot(end[0] - middle[0], end[1] - middle[1]);
+  const upper = Math.hypot(middle[0] - root[0], middle[1] - root[1]),
+    lower = Math.hypot(end[0] - middle[0], end[1] - middle[1]);
   const away = Math.hypot(x - root[0], y - root[1]) || 1e-6;
   const length = Math.min(Math.max(away, Math.abs(upper - lower) + 1e-3), upper + lower - 1e-3);
   const direction = [(x - root[0]) / away, (y - root[1]) / away];
@@ -148,9 +175,11 @@ function reach(joints, index, x, y, canvas) {
 
 /** Where a hidden joint comes back: where it was, unless the body has moved away from there meanwhile. */
 function placeBack(joints, index, figure, canvas) {
-  const parent = figure.parents[index], place = likelyPlace(joints, index, figure, canvas);
+  const parent = figure.parents[index],
+    place = likelyPlace(joints, index, figure, canvas);
   if (parent === null || !joints[parent][2]) return joints[index][0] >= 0 ? joints[index].slice(0, 2) : place;
-  const [px, py] = joints[parent], usual = Math.hypot(place[0] - px, place[1] - py);
+  const [px, py] = joints[parent],
+    usual = Math.hypot(place[0] - px, place[1] - py);
   const stored = Math.hypot(joints[index][0] - px, joints[index][1] - py);
   return stored < 0.2 * usual || stored > 1.8 * usual ? place : joints[index].slice(0, 2);
 }

@@ -5,10 +5,12 @@ const KEYS = { "[": "left", "]": "right", "+": "larger", "=": "larger", "-": "sm
 let nudged = null; // the pose before a run of nudges, which is one step of the history
 
 function nudge(index, [dx, dy], far) {
-  const step = far ? 10 : 1, group = [...selected];
-  const next = group.length > 1
-    ? moved(joints, group, step * dx, step * dy, canvas)
-    : movedJoint(joints, index, joints[index][0] + step * dx, joints[index][1] + step * dy);
+  const step = far ? 10 : 1,
+    group = [...selected];
+  const next =
+    group.length > 1
+      ? moved(joints, group, step * dx, step * dy, canvas)
+      : movedJoint(joints, index, joints[index][0] + step * dx, joints[index][1] + step * dy);
   if (!next || samePose(next, joints)) return;
   nudged ??= joints;
   joints = next;
@@ -34,10 +36,14 @@ function onKey(event, index) {
   if (event.key in ARROWS && plain) nudge(index, ARROWS[event.key], event.shiftKey);
   else if (event.key in KEYS && plain) actions[KEYS[event.key]]();
   else if (event.key === "Delete" || event.key === "Backspace") toggleHidden(chosen);
-  else if ((event.key === "Enter" || event.key === " ") && several) { hold(index, true); draw(); }
-  else if ((event.key === "Enter" || event.key === " ") && !joints[index][2]) toggleHidden([index]);
-  else if (event.key === "Escape") { if (drag) drop(false); else select(several ? [] : [index]); }
-  else if (event.key.toLowerCase() === "a" && (event.ctrlKey || event.metaKey)) actions.all();
+  else if ((event.key === "Enter" || event.key === " ") && several) {
+    hold(index, true);
+    draw();
+  } else if ((event.key === "Enter" || event.key === " ") && !joints[index][2]) toggleHidden([index]);
+  else if (event.key === "Escape") {
+    if (drag) drop(false);
+    else select(several ? [] : [index]);
+  } else if (event.key.toLowerCase() === "a" && (event.ctrlKey || event.metaKey)) actions.all();
   else return;
   event.preventDefault();
 }

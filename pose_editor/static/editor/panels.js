@@ -27,17 +27,22 @@ function say(text, wrong = false) {
 
 /** Small drawings to choose from. */
 function fillThumbs(name, items, choose) {
-  panel(name).querySelector(".pe-thumbs").replaceChildren(...items.map((item, index) => {
-    const each = Object.assign(document.createElement("button"), { type: "button", title: item.name });
-    each.setAttribute("aria-label", item.name);
-    each.append(drawing(item.joints, item.size));
-    each.addEventListener("click", () => choose(item, index));
-    return each;
-  }));
+  panel(name)
+    .querySelector(".pe-thumbs")
+    .replaceChildren(
+      ...items.map((item, index) => {
+        const each = Object.assign(document.createElement("button"), { type: "button", title: item.name });
+        each.setAttribute("aria-label", item.name);
+        each.append(drawing(item.joints, item.size));
+        each.addEventListener("click", () => choose(item, index));
+        return each;
+      }),
+    );
 }
 
 function drawing(joints, [height, width]) {
-  const picture = document.createElementNS(SVG, "svg"), unit = height / 64;
+  const picture = document.createElementNS(SVG, "svg"),
+    unit = height / 64;
   picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
   figure.limbs.forEach(([a, b], index) => {
     if (index > 12 || !joints[a][2] || !joints[b][2]) return; // eyes and ears would be a blot at this size
@@ -70,7 +75,11 @@ async function readText(text) {
   if (answer.people.length === 1) usePose(answer.people[0]);
   else {
     const people = answer.people.map((rows, index) => ({ name: `person ${index + 1}`, joints: rows, size: canvas }));
-    fillThumbs("people", people, (person) => { usePose(person.joints); open("tools"); say(notes); });
+    fillThumbs("people", people, (person) => {
+      usePose(person.joints);
+      open("tools");
+      say(notes);
+    });
     open("people");
   }
   say(notes);
@@ -118,26 +127,42 @@ Object.assign(actions, {
 });
 
 for (const name of Object.keys(actions)) button(name).addEventListener("click", actions[name]);
-filePicker.addEventListener("change", () => { if (filePicker.files[0]) readFile(filePicker.files[0]); filePicker.value = ""; });
-element.querySelector(".pe-save").addEventListener("change", (event) => { saveAs(event.target.value); event.target.value = ""; });
-element.querySelector(".pe-opacity").addEventListener("input", (event) => { nodes.photo.style.opacity = event.target.value / 100; });
+filePicker.addEventListener("change", () => {
+  if (filePicker.files[0]) readFile(filePicker.files[0]);
+  filePicker.value = "";
+});
+element.querySelector(".pe-save").addEventListener("change", (event) => {
+  saveAs(event.target.value);
+  event.target.value = "";
+});
+element.querySelector(".pe-opacity").addEventListener("input", (event) => {
+  nodes.photo.style.opacity = event.target.value / 100;
+});
 for (const field of [fieldX, fieldY]) field.addEventListener("change", typePlace);
 
 function typePlace() {
-  const index = single(), next = copyPose(joints), x = fieldX.valueAsNumber, y = fieldY.valueAsNumber;
+  const index = single(),
+    next = copyPose(joints),
+    x = fieldX.valueAsNumber,
+    y = fieldY.valueAsNumber;
   if (index < 0 || Number.isNaN(x) || Number.isNaN(y)) return drawTools();
   next[index] = [...clampPoint(x, y, canvas), true];
   change(next);
 }
 
 function drawTools() {
-  const index = single(), shown = index >= 0 && joints[index][2];
-  for (const [field, axis] of [[fieldX, 0], [fieldY, 1]]) {
+  const index = single(),
+    shown = index >= 0 && joints[index][2];
+  for (const [field, axis] of [
+    [fieldX, 0],
+    [fieldY, 1],
+  ]) {
     field.disabled = index < 0;
     field.max = canvas[1 - axis];
     if (document.activeElement !== field || !shown) field.value = shown ? Math.round(10 * joints[index][axis]) / 10 : "";
   }
-  element.querySelector(".pe-whom").textContent = selected.size > 1 && selected.size < joints.length ? `${selected.size} dots` : index >= 0 ? figure.joints[index] : "All";
+  element.querySelector(".pe-whom").textContent =
+    selected.size > 1 && selected.size < joints.length ? `${selected.size} dots` : index >= 0 ? figure.joints[index] : "All";
   for (const name of ["smaller", "larger", "left", "right"]) button(name).disabled = selected.size === 1;
   button("back").setAttribute("aria-pressed", seenFromBehind());
   button("zoomout").disabled = button("fit").disabled = view.zoom === 1;
@@ -146,7 +171,8 @@ function drawTools() {
 // Ctrl+V anywhere outside a field: if it is a pose, use it.
 document.addEventListener("paste", (event) => {
   if (!stage.offsetParent || event.target.closest?.("input, textarea, [contenteditable]")) return;
-  const file = [...(event.clipboardData?.files ?? [])].find((each) => /json|text/.test(each.type)), text = event.clipboardData?.getData("text") ?? "";
+  const file = [...(event.clipboardData?.files ?? [])].find((each) => /json|text/.test(each.type)),
+    text = event.clipboardData?.getData("text") ?? "";
   if (file) readFile(file);
   else if (text.includes("keypoints") || /^[[{\d-]/.test(text.trim())) readText(text);
 });
@@ -159,9 +185,14 @@ function adopt() {
   canvas = props.canvas;
   if (rebuild) {
     build();
-    fillThumbs("poses", figure.presets.map((preset) => ({ ...preset, size: [64, 44] })), usePreset);
+    fillThumbs(
+      "poses",
+      figure.presets.map((preset) => ({ ...preset, size: [64, 44] })),
+      usePreset,
+    );
   }
-  if (props.photo) nodes.photo.setAttribute("href", props.photo); else nodes.photo.removeAttribute("href");
+  if (props.photo) nodes.photo.setAttribute("href", props.photo);
+  else nodes.photo.removeAttribute("href");
   rest = withPlaces(props.rest.joints, figure, canvas);
   joints = withPlaces(props.value.joints, figure, canvas);
   count(Math.max(edit, props.value.edit ?? 0));
@@ -179,7 +210,9 @@ function adopt() {
 }
 
 // The run bar gathers what it keeps from the parts of the page.
-home.addEventListener("keeping", ({ detail }) => { detail.photo_pose = props.known?.joints ?? null; });
+home.addEventListener("keeping", ({ detail }) => {
+  detail.photo_pose = props.known?.joints ?? null;
+});
 
 watch(["value", "photo", "rest", "canvas"], adopt);
 new ResizeObserver(() => nodes && resize()).observe(svg);

@@ -4,25 +4,29 @@ const PACE = 150; // ms between two choices that are sent
 
 const root = element.querySelector(".pp-root");
 let chosen = props.value;
-let sent = -PACE, due = 0; // when the last one was sent; timer of one that waits
+let sent = -PACE; // when the last one was sent
+let due = 0; // timer of one that waits
 
 function build() {
-  root.replaceChildren(...props.choices.map((choice) => {
-    const item = document.createElement("button");
-    Object.assign(item, { type: "button", className: "pp-item", title: choice.title });
-    item.setAttribute("role", "radio");
-    item.setAttribute("aria-label", choice.title);
-    item.dataset.name = choice.name;
-    const picture = document.createElement("img");
-    Object.assign(picture, { src: choice.picture, alt: "", draggable: false });
-    item.append(picture);
-    item.addEventListener("click", () => choose(choice.name));
-    return item;
-  }));
+  root.replaceChildren(
+    ...props.choices.map((choice) => {
+      const item = document.createElement("button");
+      Object.assign(item, { type: "button", className: "pp-item", title: choice.title });
+      item.setAttribute("role", "radio");
+      item.setAttribute("aria-label", choice.title);
+      item.dataset.name = choice.name;
+      const picture = document.createElement("img");
+      Object.assign(picture, { src: choice.picture, alt: "", draggable: false });
+      item.append(picture);
+      item.addEventListener("click", () => choose(choice.name));
+      return item;
+    }),
+  );
 }
 
 function mark() {
-  const items = [...root.children], place = items.findIndex((item) => item.dataset.name === chosen);
+  const items = [...root.children],
+    place = items.findIndex((item) => item.dataset.name === chosen);
   items.forEach((item, index) => {
     item.setAttribute("aria-checked", index === place);
     item.tabIndex = index === Math.max(place, 0) ? 0 : -1; // one stop for Tab, arrows inside, as in any radio group
@@ -47,22 +51,34 @@ root.addEventListener("keydown", (event) => {
   const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
   if (!step) return;
   event.preventDefault();
-  const items = [...root.children], at = items.indexOf(event.target);
+  const items = [...root.children],
+    at = items.indexOf(event.target);
   const next = items[(at + step + items.length) % items.length];
   next.focus();
   choose(next.dataset.name);
 });
 
 // A photo that the server would refuse is not sent to it: the page says so where it says what is wrong with other photos.
-home.addEventListener("change", (event) => {
-  const file = event.target.matches?.(".photos [type=file]") && event.target.files[0];
-  if (!file || !props.most || file.size <= props.most) return;
-  event.stopImmediatePropagation();
-  event.target.value = "";
-  trigger("too_large", { name: file.name, size: file.size });
-}, true);
+home.addEventListener(
+  "change",
+  (event) => {
+    const file = event.target.matches?.(".photos [type=file]") && event.target.files[0];
+    if (!file || !props.most || file.size <= props.most) return;
+    event.stopImmediatePropagation();
+    event.target.value = "";
+    trigger("too_large", { name: file.name, size: file.size });
+  },
+  true,
+);
 
 build();
 mark();
-watch("choices", () => { build(); mark(); });
-watch("value", () => { chosen = props.value; clearTimeout(due); mark(); });
+watch("choices", () => {
+  build();
+  mark();
+});
+watch("value", () => {
+  chosen = props.value;
+  clearTimeout(due);
+  mark();
+});

@@ -7,12 +7,16 @@ const film = element.querySelector(".rb-film");
 const frames = element.querySelector(".rb-frames");
 const note = element.querySelector(".rb-note");
 const KEPT = "nted-step";
-let noteTimer = 0, touched = false, filmKind = "";
+let noteTimer = 0;
+let touched = false;
+let filmKind = "";
 
 function say(text, ms = 4000) {
   note.textContent = text;
   clearTimeout(noteTimer);
-  noteTimer = setTimeout(() => { note.textContent = ""; }, ms);
+  noteTimer = setTimeout(() => {
+    note.textContent = "";
+  }, ms);
 }
 
 /** A new seed: the editor sends its pose once more, so that the newest edit still wins. */
@@ -57,7 +61,9 @@ film.addEventListener("submit", (event) => {
   say("Making the film…", 120000);
   ask({ kind, frames: frames.valueAsNumber });
 });
-film.addEventListener("keydown", (event) => { if (event.key === "Escape") askFilm(); });
+film.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") askFilm();
+});
 element.querySelector(".rb-never").addEventListener("click", () => askFilm());
 
 home.addEventListener("download-said", ({ detail }) => say(detail, 20000));
@@ -66,7 +72,8 @@ home.addEventListener("download-said", ({ detail }) => say(detail, 20000));
 
 /** Everything that makes the present result, read from the parts of the page. */
 function state() {
-  const chosen = home.querySelector('.pp-item[aria-checked="true"]'), viewer = home.querySelector(".sv-root");
+  const chosen = home.querySelector('.pp-item[aria-checked="true"]'),
+    viewer = home.querySelector(".sv-root");
   const joints = [...home.querySelectorAll("[data-joint]")].map((joint) => {
     const dot = joint.querySelector(".pe-dot");
     return [+dot.getAttribute("cx"), +dot.getAttribute("cy"), !joint.classList.contains("pe-hidden")];
@@ -81,7 +88,11 @@ function keep() {
     now.photo = home.querySelector(".pe-photo")?.getAttribute("href");
     home.dispatchEvent(new CustomEvent("keeping", { detail: now })); // the editor adds photo_pose, if anybody said which it is
   }
-  try { localStorage.setItem(KEPT, JSON.stringify(now)); } catch { /* private window or no room: then nothing is kept */ }
+  try {
+    localStorage.setItem(KEPT, JSON.stringify(now));
+  } catch {
+    /* private window or no room: then nothing is kept */
+  }
 }
 
 const toLink = ({ person, joints, seed, step }) => {
@@ -92,31 +103,48 @@ const toLink = ({ person, joints, seed, step }) => {
 function fromLink(hash) {
   const fields = new URLSearchParams(hash.slice(1));
   if (!fields.has("pose")) return null;
-  const joints = fields.get("pose").split("_").map((row) => (row === "-" ? [-1, -1, false] : [...row.split(",").map(Number), true]));
+  const joints = fields
+    .get("pose")
+    .split("_")
+    .map((row) => (row === "-" ? [-1, -1, false] : [...row.split(",").map(Number), true]));
   return { person: fields.get("person"), joints, seed: Number(fields.get("seed")), step: Number(fields.get("step") ?? 20) };
 }
 
 async function copyLink() {
   const now = state();
-  if (!now.person) return say("Links work for the example people; your photo stays with you.");
+  if (!now.person) return say("Links work for the example people; your own photo stays private.");
   const link = location.href.split("#")[0] + toLink(now);
   history.replaceState(null, "", link);
   try {
     await navigator.clipboard.writeText(link);
     say("Link copied.");
-  } catch { say("The link stands in the address bar."); }
+  } catch {
+    say("The link is in the address bar.");
+  }
 }
 
 function readKept() {
-  try { return fromLink(location.hash) ?? JSON.parse(localStorage.getItem(KEPT)); } catch { return null; }
+  try {
+    return fromLink(location.hash) ?? JSON.parse(localStorage.getItem(KEPT));
+  } catch {
+    return null;
+  }
 }
 
-home.addEventListener("pose-release", () => { touched = true; });
+home.addEventListener("pose-release", () => {
+  touched = true;
+});
 window.addEventListener("pagehide", keep);
-document.addEventListener("visibilitychange", () => { if (document.visibilityState === "hidden") keep(); });
-home.addEventListener("click", (event) => { if (event.target.closest?.(".pp-item")) touched = true; });
+document.addEventListener("visibilitychange", () => {
+  if (document.visibilityState === "hidden") keep();
+});
+home.addEventListener("click", (event) => {
+  if (event.target.closest?.(".pp-item")) touched = true;
+});
 
-watch("value", () => { if (props.value?.seed !== undefined) seed.value = props.value.seed; });
+watch("value", () => {
+  if (props.value?.seed !== undefined) seed.value = props.value.seed;
+});
 if (!props.keeps) for (const kind of ["film-gif", "film-mp4", "link"]) save.querySelector(`[value="${kind}"]`).remove();
 const kept = props.keeps && readKept();
 if (kept) {

@@ -11,17 +11,18 @@ const strip = element.querySelector(".sv-strip");
 const slider = element.querySelector(".sv-slider");
 const play = element.querySelector(".sv-play");
 
-const sizes = props.sizes, last = sizes.length - 1;
-let frames = [];         // what the strip shows: the newest run over what is left of the one before
-let fresh = 0;           // how many of them belong to the newest run
-let edit = -1;           // the edit they were made for
-let preview = null;      // { url, step } while a drag is being followed
-let wanted = last;       // the step the person asked for; the last one means "follow the sampler"
-let used = null;         // the joints that the newest run was made for
-let stopped = false;     // the person pressed Stop
-let tracedFrame = "";    // step and edit of the picture that was traced
+const sizes = props.sizes;
+const last = sizes.length - 1;
+let frames = []; // what the strip shows: the newest run over what is left of the one before
+let fresh = 0; // how many of them belong to the newest run
+let edit = -1; // the edit they were made for
+let preview = null; // { url, step } while a drag is being followed
+let wanted = last; // the step the person asked for; the last one means "follow the sampler"
+let used = null; // the joints that the newest run was made for
+let stopped = false; // the person pressed Stop
+let tracedFrame = ""; // step and edit of the picture that was traced
 let timer = 0;
-let opening = 0;         // timer of the first play
+let opening = 0; // timer of the first play
 
 const sizeText = (step) => `${sizes[step][0]}x${sizes[step][1]}`;
 const stepName = (step) => `step ${step} · ${sizeText(step)}`;
@@ -41,7 +42,7 @@ const shown = () => Math.min(wanted, Math.max(fresh - 1, 0));
 function draw() {
   const step = preview ? preview.step : shown();
   const detailed = sharp();
-  const url = preview ? preview.url : detailed ?? frames[step];
+  const url = preview ? preview.url : (detailed ?? frames[step]);
   if (url && image.getAttribute("src") !== url) image.src = url;
   image.hidden = !url;
   image.classList.toggle("sv-sharp", !!detailed);
@@ -84,7 +85,8 @@ function stop() {
 
 /** One button: Stop while the sampler works, Pause while the steps play, else Play. */
 function drawPlay() {
-  const running = root.dataset.state === "running" && fresh > 0, name = running ? "Stop" : timer ? "Pause" : "Play all steps";
+  const running = root.dataset.state === "running" && fresh > 0,
+    name = running ? "Stop" : timer ? "Pause" : "Play all steps";
   root.classList.toggle("sv-running", running);
   play.setAttribute("aria-label", name);
   play.title = name;
@@ -110,7 +112,10 @@ function halt() {
 }
 
 play.addEventListener("click", () => (root.classList.contains("sv-running") ? halt() : timer ? stop() : start()));
-slider.addEventListener("input", () => { stop(); go(Number(slider.value)); });
+slider.addEventListener("input", () => {
+  stop();
+  go(Number(slider.value));
+});
 
 function scrub(event) {
   const box = strip.getBoundingClientRect();
@@ -118,5 +123,10 @@ function scrub(event) {
   go(Math.floor(((event.clientX - box.left) / box.width) * sizes.length));
 }
 
-strip.addEventListener("pointerdown", (event) => { strip.setPointerCapture(event.pointerId); scrub(event); });
-strip.addEventListener("pointermove", (event) => { if (strip.hasPointerCapture(event.pointerId)) scrub(event); });
+strip.addEventListener("pointerdown", (event) => {
+  strip.setPointerCapture(event.pointerId);
+  scrub(event);
+});
+strip.addEventListener("pointermove", (event) => {
+  if (strip.hasPointerCapture(event.pointerId)) scrub(event);
+});

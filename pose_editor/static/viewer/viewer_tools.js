@@ -11,7 +11,8 @@ for (const name of ["wipe", "lens", "pose", "trace"]) {
   see(name).addEventListener("click", () => {
     see(name).setAttribute("aria-pressed", !pressed(name));
     const pointing = ["wipe", "lens", "trace"]; // each wants the pointer for itself
-    if (pointing.includes(name) && pressed(name)) for (const other of pointing) if (other !== name) see(other).setAttribute("aria-pressed", false);
+    if (pointing.includes(name) && pressed(name))
+      for (const other of pointing) if (other !== name) see(other).setAttribute("aria-pressed", false);
     drawWays();
   });
 }
@@ -74,7 +75,7 @@ function showTrace(answer) {
   labels.hidden = !answer || !showLabels.checked;
   cross.hidden = !answer;
   if (answer) labels.src = answer.labels;
-  tracing.querySelector("span").textContent = answer?.everywhere ? "From everywhere alike." : "Click the result."; // a level that does not choose
+  tracing.querySelector("span").textContent = answer?.everywhere ? "From all over the photo." : "Click the result."; // a level that does not choose
   home.dispatchEvent(new CustomEvent("photo-overlay", { detail: answer?.glow ?? null }));
   drawLine();
 }
@@ -85,8 +86,11 @@ function drawLine() {
   const place = traced?.place && photo ? traced.place : null;
   line.toggleAttribute("hidden", !place);
   if (!place) return;
-  const origin = ground.getBoundingClientRect(), here = stage.getBoundingClientRect(), there = photo.getBoundingClientRect();
-  const [height, width] = props.sizes[last], frame = photo.ownerSVGElement.getBoundingClientRect();
+  const origin = ground.getBoundingClientRect(),
+    here = stage.getBoundingClientRect(),
+    there = photo.getBoundingClientRect();
+  const [height, width] = props.sizes[last],
+    frame = photo.ownerSVGElement.getBoundingClientRect();
   const end = (box, [x, y], { left, top, right, bottom }) => [
     Math.min(Math.max(box.left + (x / width) * box.width, left), right) - origin.left,
     Math.min(Math.max(box.top + (y / height) * box.height, top), bottom) - origin.top,
@@ -101,13 +105,16 @@ home.addEventListener("photo-moved", drawLine);
 
 stage.addEventListener("click", (event) => {
   if (!pressed("trace") || event.target.closest(".sv-tracing")) return;
-  const box = stage.getBoundingClientRect(), [height, width] = props.sizes[last];
+  const box = stage.getBoundingClientRect(),
+    [height, width] = props.sizes[last];
   asked = [((event.clientX - box.left) / box.width) * width, ((event.clientY - box.top) / box.height) * height];
   ask();
 });
 level.addEventListener("change", ask);
 showLabels.addEventListener("change", () => (traced ? showTrace(traced) : ask()));
-watch("traced", () => { if (pressed("trace") && props.traced?.edit === edit && !preview) showTrace(props.traced); });
+watch("traced", () => {
+  if (pressed("trace") && props.traced?.edit === edit && !preview) showTrace(props.traced);
+});
 
 function drawSource() {
   if (props.source) source.src = props.source;
@@ -139,13 +146,15 @@ function drawPose() {
   if (!used || !pressed("pose")) return;
   const [height, width] = props.sizes[last];
   poseView.setAttribute("viewBox", `0 0 ${width} ${height}`);
-  poseView.replaceChildren(...props.limbs.flatMap(([a, b, colour]) => {
-    if (!used[a][2] || !used[b][2]) return [];
-    const line = document.createElementNS("http://www.w3.org/2000/svg", "line");
-    const ends = { x1: used[a][0], y1: used[a][1], x2: used[b][0], y2: used[b][1], stroke: colour };
-    for (const [key, value] of Object.entries(ends)) line.setAttribute(key, value);
-    return [line];
-  }));
+  poseView.replaceChildren(
+    ...props.limbs.flatMap(([a, b, colour]) => {
+      if (!used[a][2] || !used[b][2]) return [];
+      const line = document.createElementNS("http://www.w3.org/2000/svg", "line");
+      const ends = { x1: used[a][0], y1: used[a][1], x2: used[b][0], y2: used[b][1], stroke: colour };
+      for (const [key, value] of Object.entries(ends)) line.setAttribute(key, value);
+      return [line];
+    }),
+  );
 }
 
 /** A new result ends the playing of the old one, and is not left at the step where that happened to be. */

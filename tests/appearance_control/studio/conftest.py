@@ -16,7 +16,7 @@ from appearance_control.studio.parse_cache import Opener
 from nted_step.pipeline import NTEDStepPipeline
 from nted_step.pose import Pose
 from pose_editor import formats
-from pose_editor.studio.events import Studio
+from pose_editor.studio.studio import Studio
 from tests.appearance_control.conftest import TINY_PARSER
 
 SIZE = (64, 44)

@@ -18,8 +18,10 @@ from nted_step.pipeline import NTEDStepPipeline
 from nted_step.pose import Pose, PoseError
 from pose_editor import formats
 from pose_editor.serving import lent_gpu
-from pose_editor.studio.events import Studio
+from pose_editor.studio.events import PoseEvents
+from pose_editor.studio.save_events import SaveEvents
 from pose_editor.studio.session import Session
+from pose_editor.studio.studio import Studio
 from tests.conftest import save_noise
 
 EXAMPLES = Path(__file__).parents[3] / "assets" / "examples"
@@ -179,9 +181,9 @@ def test_a_preview_never_reaches_the_lender(lent_carrying, stand, asked, monkeyp
     studio, session, lending = Studio(lent_carrying, EXAMPLES), Session(), []
     run = lent_carrying.run
     monkeypatch.setattr(lent_carrying, "run", lambda *_: pytest.fail("a GPU was asked for"))
-    previewed = studio.preview(formats.to_value(stand, 1), "brown-coat", session, {"seed": 0})
+    previewed = PoseEvents(studio).preview(formats.to_value(stand, 1), "brown-coat", session, {"seed": 0})
     assert previewed["kind"] == "preview" and previewed["step"] >= 1
-    assert len([*studio.film(studio.examples["brown-coat"].person, stand, stand, 2, 0)]) == 2
+    assert len([*SaveEvents(studio).film(studio.examples["brown-coat"].person, stand, stand, 2, 0)]) == 2
     monkeypatch.setattr(lent_carrying, "run", lambda *arguments: lending.append(1) or run(*arguments))
-    *_, shown = studio.render(formats.to_value(stand, 2), "brown-coat", session, {"seed": 0})
+    *_, shown = PoseEvents(studio).render(formats.to_value(stand, 2), "brown-coat", session, {"seed": 0})
     assert lending == [1] and len(shown["frames"]) == 5

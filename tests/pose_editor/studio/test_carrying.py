@@ -1,4 +1,4 @@
-"""The page's functions where the photo's pose is known: its pixels are carried, enlarged, saved and traced, and all of that is remembered."""
+"""The page's events where the photo's pose is known: its pixels are carried, enlarged, saved, traced and restored."""
 
 from __future__ import annotations
 
@@ -20,9 +20,12 @@ from nted_step.pipeline import NTEDStepPipeline
 from pose_editor import formats, presets, run_bar
 from pose_editor.studio import export
 from pose_editor.studio.api import Endpoints
-from pose_editor.studio.events import LARGE, Studio
-from pose_editor.studio.photo_upload import OwnPhoto
+from pose_editor.studio.events import PoseEvents
+from pose_editor.studio.photo_upload import PhotoUpload
+from pose_editor.studio.save_events import SaveEvents
 from pose_editor.studio.session import Session
+from pose_editor.studio.studio import LARGE, Studio
+from pose_editor.studio.trace_events import TraceEvents
 from tests.conftest import save_noise
 
 EXAMPLES = Path(__file__).parents[3] / "assets" / "examples"
@@ -52,12 +55,12 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture
-def own(studio: Studio) -> OwnPhoto:
-    return OwnPhoto(studio, SimpleNamespace(find=lambda *_: pytest.fail("nobody asked for the pose to be found")))
+def own(studio: Studio) -> PhotoUpload:
+    return PhotoUpload(PoseEvents(studio), SimpleNamespace(find=lambda *_: pytest.fail("nobody asked for the pose to be found")))
 
 
 @pytest.fixture
-def session(own: OwnPhoto, photo: str) -> Session:
+def session(own: PhotoUpload, photo: str) -> Session:
     """A visitor who has given the photo."""
     session = Session()
     list(own.given(photo, session, SETTINGS))
@@ -77,7 +80,7 @@ def said(answer: tuple) -> str:
     return answer[2] if isinstance(answer[2], str) else ""
 
 
-def test_settled_joints_carry_the_photo(studio: Studio, own: OwnPhoto, session: Session, photo: str) -> None:
+def test_settled_joints_carry_the_photo(studio: Studio, own: PhotoUpload, session: Session, photo: str) -> None:
     assert session.upload.person.pose is None and off(session.last.run.images[-1], photo) > 40, "nobody said what the photo shows"
     first, *_ = answers = list(own.settle(formats.to_value(POSE, session.edit), None, session, SETTINGS))
     opened = answers[1][0]
@@ -86,7 +89,7 @@ def test_settled_joints_carry_the_photo(studio: Studio, own: OwnPhoto, session: 
     assert first[0] == gr.skip(), "Gradio empties what an event does not say"
 
 
-def test_joints_of_nothing_are_not_settled(own: OwnPhoto, session: Session) -> None:
+def test_joints_of_nothing_are_not_settled(own: PhotoUpload, session: Session) -> None:
     before, hidden = session.upload, formats.to_value(POSE)
     for row in hidden["joints"]:
         row[2] = False
@@ -94,7 +97,7 @@ def test_joints_of_nothing_are_not_settled(own: OwnPhoto, session: Session) -> N
     assert len(list(own.settle(formats.to_value(POSE), "brown-coat", session, SETTINGS))) == 1 and session.upload is before
 
 
-def test_another_window_of_the_photo_asks_for_its_pose_again(own: OwnPhoto, session: Session) -> None:
+def test_another_window_of_the_photo_asks_for_its_pose_again(own: PhotoUpload, session: Session) -> None:
     list(own.settle(formats.to_value(POSE), None, session, SETTINGS))
     answers = list(own.refit("Whole", session, SETTINGS))
     assert session.upload.person.pose is None and "Joints fit" in said(answers[1]) and answers[1][0].props["known"] is None
@@ -108,7 +111,7 @@ def test_what_was_kept_brings_the_photos_pose_back(studio: Studio, session: Sess
     for known in (None, formats.to_value(POSE)["joints"]):
         bar = run_bar.check({"seed": 0, "restore": {"person": None, "photo": url, "photo_pose": known, "joints": joints, "step": 3}})
         again = Session()
-        answers = list(studio.restore(bar, again))
+        answers = list(PoseEvents(studio).restore(bar, again))
         assert (again.upload.person.pose is None) == (known is None) and ("Joints fit" in said(answers[0])) == (known is None)
         assert (
             again.last.run.pose == formats.from_value({"joints": joints})
@@ -119,7 +122,7 @@ def test_what_was_kept_brings_the_photos_pose_back(studio: Studio, session: Sess
 
 def saved(studio: Studio, session: Session, kind: str) -> dict:
     bar = run_bar.check({"seed": 0, "save": {"kind": kind, "step": 4}})
-    *_, answer = studio.save(formats.to_value(POSE), None, session, bar)
+    *_, answer = SaveEvents(studio).save(formats.to_value(POSE), None, session, bar)
     return answer
 
 
@@ -127,7 +130,7 @@ def opened(answer: dict) -> Image.Image:
     return Image.open(io.BytesIO(base64.b64decode(answer["url"].partition(",")[2])))
 
 
-def test_the_large_result_and_the_cut_out(studio: Studio, own: OwnPhoto, session: Session, photo: str) -> None:
+def test_the_large_result_and_the_cut_out(studio: Studio, own: PhotoUpload, session: Session, photo: str) -> None:
     answer = saved(studio, session, "cutout")
     assert answer.keys() == {"said"} and "Joints fit" in answer["said"] and "\n" not in answer["said"]
     list(own.settle(formats.to_value(POSE, session.edit), None, session, SETTINGS))
@@ -139,25 +142,25 @@ def test_the_large_result_and_the_cut_out(studio: Studio, own: OwnPhoto, session
     assert np.median(detail) > 40, "an edge of the photo is as sharp as the photo, not as the canvas"
 
 
-def test_the_lens_gets_more_pixels_of_the_same_result(studio: Studio, own: OwnPhoto, session: Session) -> None:
+def test_the_lens_gets_more_pixels_of_the_same_result(studio: Studio, own: PhotoUpload, session: Session) -> None:
     list(own.settle(formats.to_value(POSE, session.edit), None, session, SETTINGS))
-    zoomed = studio.zoomed(session).props["zoomed"]
+    zoomed = SaveEvents(studio).zoomed(session).props["zoomed"]
     large = opened(zoomed)
     assert zoomed["edit"] == session.edit and large.size == (LARGE * SIZE[1], LARGE * SIZE[0])
     small = np.asarray(large.convert("RGB").resize((SIZE[1], SIZE[0]), Image.Resampling.BOX), float)
     assert np.abs(small - np.asarray(session.last.run.images[-1], float)).mean() < 8
     session.last = dataclasses.replace(session.last, output=dataclasses.replace(session.last.output, step=2))
-    assert studio.zoomed(session) == gr.skip(), "a run that is not finished is not looked at closely"
+    assert SaveEvents(studio).zoomed(session) == gr.skip(), "a run that is not finished is not looked at closely"
 
 
 def click(x: float, y: float) -> SimpleNamespace:
     return SimpleNamespace(_data={"x": x, "y": y, "step": 4, "level": 0})
 
 
-def test_a_carried_pixel_is_traced_to_its_place(studio: Studio, own: OwnPhoto, session: Session) -> None:
-    assert studio.traced(session, click(90, 130)).props["traced"]["place"] is None, "rendered, not carried"
+def test_a_carried_pixel_is_traced_to_its_place(studio: Studio, own: PhotoUpload, session: Session) -> None:
+    assert TraceEvents(studio).traced(session, click(90, 130)).props["traced"]["place"] is None, "rendered, not carried"
     list(own.settle(formats.to_value(POSE, session.edit), None, session, SETTINGS))
-    traced = studio.traced(session, click(90, 130)).props["traced"]
+    traced = TraceEvents(studio).traced(session, click(90, 130)).props["traced"]
     assert traced["place"] == pytest.approx((90, 130), abs=8) and traced["edit"] == session.edit and not traced["everywhere"]
     layer = np.asarray(opened({"url": traced["glow"]}).convert("RGBA")).astype(int)
     x, y = (round(value) for value in traced["place"])
@@ -188,7 +191,7 @@ def test_a_wrong_pose_of_the_photo_is_refused_in_one_line(programs: Endpoints, p
 
 def test_the_same_photo_with_and_without_its_pose_is_kept_once(studio: Studio, photo: str) -> None:
     session = Session()
-    subject = studio.upload(photo, "photo", session.kept)
+    subject = studio.upload(photo, "photo", session.cache)
     posed = studio.posed(subject, POSE)
-    session.kept.use(studio.pipeline, posed.person)
-    assert session.kept.people() == [posed.person]
+    session.cache.use(studio.pipeline, posed.person)
+    assert session.cache.people() == [posed.person]

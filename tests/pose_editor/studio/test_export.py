@@ -82,10 +82,12 @@ def test_a_cut_out_needs_a_mask_and_a_large_result_does_not() -> None:
         export.large(RUN, "cutout", large, None)
 
 
-@pytest.mark.parametrize("value", [None, [], {}, {"seed": -1}, {"seed": 1.5}, {"seed": True}, {"seed": "1"}, {"seed": float("nan")}, {"seed": 2**32},
+@pytest.mark.parametrize("value", [None, [], {}, {"seed": -1}, {"seed": 1.5}, {"seed": True}, {"seed": "1"}, {"seed": float("nan")},
+                                   {"seed": 2**32},
                                    {"seed": 0, "save": {"kind": "exe", "step": 1}}, {"seed": 0, "save": {"kind": "gif", "step": None}},
                                    {"seed": 0, "save": {"kind": "film-gif", "step": 1, "frames": 61}},
-                                   {"seed": 0, "restore": {"person": 5}}, {"seed": 0, "restore": {"person": "x", "joints": [], "step": 1}}])  # fmt: skip
+                                   {"seed": 0, "restore": {"person": 5}},
+                                   {"seed": 0, "restore": {"person": "x", "joints": [], "step": 1}}])  # fmt: skip
 def test_wrong_settings_are_refused(value: object) -> None:
     with pytest.raises(ValueError):
         run_bar.check(value)

@@ -12,7 +12,7 @@ from nted_step.image import ImageError, load_photo, to_uint8
 from nted_step.pose import Pose
 from pose_editor import formats, presets
 from pose_editor.cropper import Cropper
-from pose_editor.studio.photo_upload import OwnPhoto
+from pose_editor.studio.photo_upload import PhotoUpload
 from pose_editor.studio.pose_detector import EstimatorError
 from pose_editor.studio.session import EDIT, STEPS, Session, Subject
 
@@ -79,24 +79,31 @@ class Desk:
     def subject(self, chosen: None, session: Session) -> Subject:
         return session.upload
 
-    def lay_first(self) -> str:
+
+class Events:
+    """As much of the pose tab's events as an own photo needs."""
+
+    def __init__(self, studio: Desk) -> None:
+        self.studio = studio
+
+    def unknown_pose_notice(self) -> str:
         return "Joints fit. Limits."
 
-    def knows_only(self) -> str:
+    def limits_text(self) -> str:
         return " Limits."
 
-    def only(self, message: str | None = None) -> tuple[str | None]:
+    def changes(self, message: str | None = None) -> tuple[str | None]:
         return (message,)
 
     def open(self, subject: Subject, chosen: None, message: str, session: Session, seed: int):
         session.edit += 1
         session.run = EDIT * session.edit + STEPS
-        self.opened.append(subject)
+        self.studio.opened.append(subject)
         yield (message,)
 
 
-def someone(estimator_answer) -> tuple[OwnPhoto, Session]:
-    return OwnPhoto(Desk(), SimpleNamespace(find=estimator_answer)), Session()
+def someone(estimator_answer) -> tuple[PhotoUpload, Session]:
+    return PhotoUpload(Events(Desk()), SimpleNamespace(find=estimator_answer)), Session()
 
 
 ASK = ({"seed": 0},)

@@ -76,7 +76,9 @@ def test_no_network_is_one_line_and_the_next_photo_tries_again() -> None:
 
     finder = PoseEstimator(load)
     photo = torch.zeros(3, *SEEN)
-    with pytest.raises(EstimatorError, match=r"could not be fetched \(no network\); drag the joints onto the body and press “Joints fit”"):
+    with pytest.raises(
+        EstimatorError, match=r"could not be downloaded \(no network\); drag the joints onto the body and press “Joints fit”"
+    ):
         finder.find(photo, SIZE)
     assert finder.find(photo, SIZE).visible.all()
 
@@ -89,7 +91,7 @@ def test_a_slow_network_does_not_hold_the_page() -> None:
         return lambda images: [found((0.9, somebody(90)))]
 
     finder, began = PoseEstimator(load, patience=0.1), time.monotonic()
-    with pytest.raises(EstimatorError, match="still being fetched"):
+    with pytest.raises(EstimatorError, match="still being downloaded"):
         finder.find(torch.zeros(3, *SEEN), SIZE)
     assert time.monotonic() - began < 5
     go_on.set()
@@ -100,5 +102,5 @@ def test_a_slow_network_does_not_hold_the_page() -> None:
 def test_offline_is_respected(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    with pytest.raises(EstimatorError, match="could not be fetched"):
+    with pytest.raises(EstimatorError, match="could not be downloaded"):
         PoseEstimator().find(torch.zeros(3, *SEEN), SIZE)

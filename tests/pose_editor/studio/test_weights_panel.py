@@ -12,7 +12,7 @@ from nted_step.generator import Generator
 from nted_step.weights import save_weights
 from pose_editor import presets
 from pose_editor.studio import weights_panel
-from pose_editor.studio.weights_panel import WeightsChoice, private
+from pose_editor.studio.weights_panel import WeightsChoice, is_private
 
 
 def request(**headers: str):
@@ -25,12 +25,11 @@ HERE = request(host="127.0.0.1:7860", origin="http://127.0.0.1:7860")
 class Desk:
     """As much of a studio as the choice needs."""
 
-    opened_frames = {"kind": "steps"}
-
     def __init__(self, pipeline) -> None:
         self.pipeline = pipeline
+        self.opened_frames = {"kind": "steps"}
 
-    def take(self, pipeline) -> None:
+    def use_pipeline(self, pipeline) -> None:
         self.pipeline = pipeline
 
 
@@ -41,10 +40,10 @@ def choice(pipeline, tiny_weights) -> WeightsChoice:
 
 def test_only_who_sits_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SPACE_ID", raising=False)
-    assert private("127.0.0.1", False) and private("localhost", False)
-    assert not private("0.0.0.0", False) and not private("192.168.1.5", False) and not private("127.0.0.1", True)
+    assert is_private("127.0.0.1", False) and is_private("localhost", False)
+    assert not is_private("0.0.0.0", False) and not is_private("192.168.1.5", False) and not is_private("127.0.0.1", True)
     monkeypatch.setenv("SPACE_ID", "user/space")
-    assert not private("127.0.0.1", False)
+    assert not is_private("127.0.0.1", False)
 
 
 def test_a_public_page_has_nothing_to_ask() -> None:
@@ -52,7 +51,7 @@ def test_a_public_page_has_nothing_to_ask() -> None:
     import app
 
     class NoStudio(app.Studio):
-        def take(self, pipeline) -> None:
+        def use_pipeline(self, pipeline) -> None:
             self.pipeline = pipeline
             self.examples = {"ann": SimpleNamespace(title="Ann", picture="data:,", pose=presets.standing(self.canvas))}
             self.opened_name, self.opened_pose, self.opened_frames = "ann", self.examples["ann"].pose, None
@@ -88,9 +87,9 @@ def test_other_weights_are_taken(choice, tiny_config, tmp_path) -> None:
     before = choice.studio.pipeline
     assert choice.on_load() == (gr.skip(),) * 3
     said, facts, about = choice.use(str(tmp_path), HERE)
-    assert "in use now" in said and choice.studio.pipeline is not before
+    assert "new weights are in use" in said and choice.studio.pipeline is not before
     assert "&lt;b&gt;others" in facts and "little" in facts and "&lt;b&gt;others" in about
-    assert choice.on_load()[2] == Desk.opened_frames
+    assert choice.on_load()[2] == {"kind": "steps"}
     assert "random" in choice.use_bundled(HERE)[1]
 
 

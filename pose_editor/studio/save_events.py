@@ -1,0 +1,78 @@
+"""Saving: the newest result as a file, with more pixels than the canvas, or a film from one pose to another."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+from torch import Tensor
+
+from nted_step.image import to_pil
+from nted_step.person import Appearance
+from nted_step.pose import Pose
+from pose_editor import formats
+from pose_editor.studio import export
+from pose_editor.studio.interpolation import tween
+from pose_editor.studio.presentation import data_url
+from pose_editor.studio.session import Result, Session
+from pose_editor.studio.studio import LARGE, Studio
+from pose_editor.viewer import StepViewer
+from pose_editor.widget import sentence
+
+
+class SaveEvents:
+    """The events that make more of a result than the page shows."""
+
+    def __init__(self, studio: Studio) -> None:
+        self.studio = studio
+
+    def save(self, value: dict[str, Any], chosen: str | None, session: Session, settings: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """The visitor's newest result as a file to download, or a film from the photo's pose to the editor's."""
+        result, wanted = session.last or self.studio.opened, settings["save"]
+        try:
+            if wanted["kind"].startswith("film"):
+                name, mime, data = yield from self._save_film(value, chosen, session, settings)
+            elif wanted["kind"] in export.LARGE:
+                name, mime, data = export.large(result.run, wanted["kind"], *self.studio.runner.run(self._enlarge, result))
+            else:
+                name, mime, data = export.save(result.run, wanted["kind"], wanted["step"])
+        except ValueError as error:
+            yield {"said": sentence(error)}
+            return
+        url = f"data:{mime};base64,{base64.b64encode(data).decode()}"
+        yield {"name": name, "url": url, "n": time.time()}  # a new value each time, or else the second click would do nothing
+
+    def _save_film(self, value: dict[str, Any], chosen: str | None, session: Session, settings: dict[str, Any]) -> Any:
+        subject, frames = self.studio.subject(chosen, session), settings["save"]["frames"]
+        images: list[Image.Image] = []
+        for image in self.film(subject.person, subject.pose, formats.from_value(value), frames, settings["seed"]):
+            images.append(image)
+            yield {"said": f"Making the film: {len(images)} of {frames} poses…"}
+        made = self.studio.run_settings(subject, value["joints"], settings["seed"]) | {"film_poses": frames}
+        return export.film(images, settings["save"]["kind"].removeprefix("film-"), made)
+
+    def film(self, appearance: Appearance, first: Pose, last: Pose, frames: int, seed: int) -> Iterator[Image.Image]:
+        """The last step of every pose on the way from one to the other, all from the same noise. Raises ValueError."""
+        for pose in tween(first, last, frames):
+            for output in self.studio.runner.iterate(self.studio.pipeline.generate(appearance, pose, seed=seed)):
+                image = output.image
+            yield to_pil(image)
+
+    def zoomed(self, session: Session) -> Any:
+        """The lens is on the newest result: the same with more pixels."""
+        result = session.last or self.studio.opened
+        if result.output.step < self.studio.pipeline.config.steps or result.subject.pipeline is not self.studio.pipeline:
+            return gr.skip()
+        image, _ = self.studio.runner.run(self._enlarge, result)
+        return StepViewer(zoomed={"edit": result.edit, "url": data_url(image)})
+
+    def _enlarge(self, result: Result) -> tuple[Image.Image, Tensor | None]:
+        """A finished result with LARGE times the canvas's pixels, and the person's mask H x W, or None where nothing is carried."""
+        height, width = self.studio.canvas
+        size = (LARGE * height, LARGE * width)
+        image, mask = self.studio.pipeline.enlarge(result.appearance, result.run.pose, result.output, size)
+        return to_pil(image), mask

@@ -1,0 +1,155 @@
+"""What the tabs of the page share: the weights in use, the people that can be shown, and the runs of the model."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import torch
+
+from nted_step.image import Fit, FittedPhoto, load_photo, to_pil, to_uint8
+from nted_step.person import Appearance, Person
+from nted_step.pipeline import NTEDStepPipeline
+from nted_step.pose import Pose, load_pose_text
+from nted_step.sampler import StepOutput
+from pose_editor import formats, presets
+from pose_editor.studio.model_runner import ModelRunner
+from pose_editor.studio.person_cache import PersonCache
+from pose_editor.studio.presentation import data_url, describe_weights, frame
+from pose_editor.studio.run_frames import RunFrames
+from pose_editor.studio.session import Result, Session, Subject
+
+LARGE = 4  # times the canvas's pixels, along each side, of zoomed and saved results
+PREVIEW_SECONDS = 0.05  # how long a preview may compute before it shows what it has
+OPENING_PRESET = "wave"  # the pose in which the first person is shown
+
+
+class Studio:
+    """The page's people and runs; every tab's events are about them.
+
+    Attributes:
+        canvas: (H, W) of the model's pictures.
+        runner: does all work on the model.
+        examples: the example people by name.
+        opened: the result that the page opens with; ``opened_name``, ``opened_pose`` and ``opened_frames`` are of it.
+    """
+
+    opened: Result
+
+    def __init__(self, pipeline: NTEDStepPipeline, examples: Path) -> None:
+        self.canvas = pipeline.config.size
+        self.runner = ModelRunner()
+        self.folder = examples
+        self.use_pipeline(pipeline)
+
+    def use_pipeline(self, pipeline: NTEDStepPipeline) -> None:
+        """Work with these weights from now on. Visitors' photos are encoded again when they are next needed."""
+        self.pipeline = pipeline
+        self.examples = {entry["name"]: self._example(entry) for entry in _read_examples(self.folder)}
+        self.opened_name, self.opened_pose, self.opened_frames = self._opening()
+
+    def _opening(self) -> tuple[str, Pose, dict[str, Any]]:
+        """Name, pose and finished viewer value of the first example in a pose of its own, so that the page opens with a result."""
+        name, subject = next(iter(self.examples.items()))
+        pose = presets.apply(presets.PRESETS[OPENING_PRESET], subject.pose, self.canvas)
+        session = Session()
+        *_, frames = self.frames(subject, pose, session, 0)
+        self.opened = session.last
+        return name, pose, frames
+
+    # --- people -----------------------------------------------------------------------------------------------------
+
+    def _example(self, entry: dict[str, str]) -> Subject:
+        photo = load_photo(self.folder / f"{entry['name']}.png", self.canvas)
+        pose = load_pose_text(self.folder / f"{entry['name']}.txt", self.canvas)
+        return self._subject(entry["title"], photo, pose, self.pipeline.encode(photo.image, pose))
+
+    def _subject(self, title: str, photo: FittedPhoto, pose: Pose, person: Person) -> Subject:
+        return Subject(title, data_url(to_pil(photo.image)), pose, person, self.pipeline, photo.content(), photo.window())
+
+    def upload(self, source: str | bytes, name: str, cache: PersonCache, fit: Fit = "auto") -> Subject:
+        """A visitor's photo, with a standing pose fitted to where the photo is on the canvas, as its own pose is not known yet.
+
+        Raises ImageError.
+        """
+        photo, large = load_photo(source, self.canvas, fit, name), None
+        if self.pipeline.carrier:
+            height, width = self.canvas
+            large = torch.from_numpy(to_uint8(load_photo(source, (LARGE * height, LARGE * width), fit, name).image)).permute(2, 0, 1)
+        pose, person = presets.standing(self.canvas, photo.content()), cache.encode(self.pipeline, photo.image, None, large)
+        return self._subject("Your photo", photo, pose, person)  # saved files do not contain the photo's file name
+
+    @staticmethod
+    def posed(subject: Subject, pose: Pose) -> Subject:
+        """The same photo, now known to show this pose."""
+        return replace(subject, pose=pose, person=subject.person.posed(pose))
+
+    def subject(self, chosen: str | None, session: Session) -> Subject:
+        """The person on the visitor's page: the chosen example, or else the uploaded photo."""
+        if chosen:
+            return self.examples[chosen]
+        if session.upload is None:
+            raise gr.Error("Photos are kept for an hour, and this one has expired. Please choose it again.", print_exception=False)
+        session.upload = self.with_current_weights(session.upload, session.cache)
+        return session.upload
+
+    def with_current_weights(self, subject: Subject, cache: PersonCache) -> Subject:
+        """The same photo for the weights in use, which may have changed since it was encoded."""
+        if subject.pipeline is self.pipeline:
+            cache.use(self.pipeline, subject.person)
+            return subject
+        old = subject.person
+        return replace(subject, person=cache.encode(self.pipeline, old.source[0].cpu(), old.pose, old.large), pipeline=self.pipeline)
+
+    # --- runs -------------------------------------------------------------------------------------------------------
+
+    def steps(
+        self, appearance: Appearance, pose: Pose, session: Session, run: int, seed: int = 0, *, preview: bool = False
+    ) -> Iterator[StepOutput]:
+        """The sampler's steps until a newer run of this visitor is started."""
+        outputs = (self.pipeline.generate if preview else self.pipeline.lend)(appearance, pose, seed=seed)
+        return self.runner.iterate(outputs, lambda: session.run == run)
+
+    def preview_value(self, appearance: Appearance, pose: Pose, session: Session, edit: int, seed: int) -> Any:
+        """The viewer's value of a preview: the furthest step that there is time for. Raises PoseError."""
+        began, output = time.perf_counter(), None
+        for output in self.steps(appearance, pose, session, self.runner.claim(session, edit, preview=True), seed, preview=True):
+            if output.step and time.perf_counter() - began > PREVIEW_SECONDS:
+                break
+        if output is None or not output.step:
+            return gr.skip()
+        return {"edit": edit, "kind": "preview", "step": output.step, "frames": [frame(output)]}
+
+    def frames(self, subject: Subject, pose: Pose, session: Session, edit: int, seed: int = 0) -> Iterator[dict[str, Any]]:
+        """The viewer's values of a run: a growing list of frames. The newest step becomes the visitor's newest result."""
+        settings = self.run_settings(subject, formats.to_value(pose)["joints"], seed)
+        frames = RunFrames(edit, self.pipeline.config.steps, pose, subject.crop, settings)
+        for output in self.steps(subject.person, pose, session, self.runner.claim(session, edit), seed):
+            frames.add(output)
+            if output.step:
+                session.last = Result(frames.run, subject, subject.person, output, edit)
+            if frames.is_due():
+                yield frames.value()
+
+    def run_settings(self, subject: Subject, joints: list[list[Any]], seed: int) -> dict[str, Any]:
+        """How a result was made, as saved files tell it."""
+        pose = subject.person.pose
+        return {
+            "made_by": "NTED Step",
+            "weights": describe_weights(self.pipeline),
+            "weights_sha256": self.pipeline.sha256,
+            "person": subject.title,
+            "source_pose": None if pose is None else {"joints": formats.to_value(pose)["joints"], "from": "the page"},
+            "seed": seed,
+            "steps": self.pipeline.config.steps,
+            "joints": joints,
+        }
+
+
+def _read_examples(folder: Path) -> list[dict[str, str]]:
+    return json.loads((folder / "examples.json").read_text(encoding="utf-8"))["people"]
