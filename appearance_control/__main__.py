@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,39 @@ import torch
 from tqdm import tqdm
 
 from appearance_control.convert import convert
+from appearance_control.garment import Garment, SwapError
 from appearance_control.masks import load_mask
 from appearance_control.output import save_parse, save_swap
 from appearance_control.parser import FashionParser
-from appearance_control.swap import Garment, GarmentSwap, SwapError
+from appearance_control.swap import SwapPlan, SwapPlanner
 from nted_step.assets import PARSER_WEIGHTS, WEIGHTS
 from nted_step.command_line import load_pose, run_command, split_revision
 from nted_step.image import FITS, decode, load_photo
 from nted_step.output import label
 from nted_step.pipeline import DEVICES, DTYPES, NTEDStepPipeline
 from nted_step.pose import Pose
+from nted_step.sampler import StepOutput
 
 MAX_PARSED_SIDE = 2048  # pixels; a larger photo is shrunk before it is parsed
+
+
+@dataclass(frozen=True)
+class GarmentOptions:
+    """One garment on the command line.
+
+    Attributes:
+        photo: its path.
+        parts: names from ``classes.SWAP_PARTS``, not checked yet.
+        strength: 0..1, not checked yet.
+        mask: path of a mask drawn by hand, or None.
+        pose: path of the pose in the photo, or None.
+    """
+
+    photo: str
+    parts: tuple[str, ...]
+    strength: float
+    mask: str | None
+    pose: str | None
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -50,67 +72,73 @@ def run_convert(options: argparse.Namespace) -> None:
 
 def run_swap(options: argparse.Namespace) -> None:
     """Wearer, garments and pose -> every step, masks, coefficients."""
-    chosen = _per_garment(options)
-    pipeline = NTEDStepPipeline.from_pretrained(*split_revision(options.weights), device=options.device, dtype=options.dtype)
+    chosen = _garment_options(options)
+    pipeline = _load_pipeline(options)
     size = pipeline.config.size
     pose = load_pose(options.pose or _pose_beside(options.person), size)
-    parser = _swap_parser(options, chosen)
+    parser = None if all(each.mask for each in chosen) else _load_parser(options)  # masks drawn by hand need no parser
     wearer_mask = load_mask(options.wearer_mask, size) if options.wearer_mask else None
-    own_poses, wearer_pose = _garment_poses(options, size), _photo_pose(options.person_pose, options.person, size)
+    photo_poses = [_photo_pose(each.pose, each.photo, size) for each in chosen]
+    wearer_pose = _photo_pose(options.person_pose, options.person, size)
     garments = [
         Garment(
-            pipeline.encode(load_photo(path, size, options.fit).image, own), parts, strength,
-            load_mask(mask, size) if mask else None, options.mask_on, wearer_mask, Path(path).name,
+            person=pipeline.encode(load_photo(each.photo, size, options.fit).image, photo_pose),
+            parts=each.parts,
+            strength=each.strength,
+            mask=load_mask(each.mask, size) if each.mask else None,
+            mask_on=options.mask_on,
+            wearer_mask=wearer_mask,
+            name=Path(each.photo).name,
         )
-        for (path, parts, strength, mask), own in zip(chosen, own_poses, strict=True)
-    ]  # fmt: skip
+        for each, photo_pose in zip(chosen, photo_poses, strict=True)
+    ]
     wearer = pipeline.encode(load_photo(options.person, size, options.fit).image, wearer_pose)
-    swap = GarmentSwap(pipeline, wearer, garments, pose, parser=parser, seed=options.seed)
+    plan = SwapPlanner(pipeline, wearer, pose, parser=parser, seed=options.seed).plan(garments)
     if pipeline.carrier:
-        for photo, known in zip((options.person, *options.garment), (wearer_pose, *own_poses), strict=True):
+        for photo, known in zip((options.person, *options.garment), (wearer_pose, *photo_poses), strict=True):
             if known is None:
                 print(f"note: {photo}: without the pose in it none of its pixels are carried", file=sys.stderr)
-    outputs = []
-    with tqdm(total=pipeline.config.steps, desc="steps", unit="step", file=sys.stderr) as bar:
-        for output in swap.generate():
-            outputs.append(output)
-            bar.set_postfix_str(label(output))
-            bar.update(output.step > 0)
-    for note in (note for plan in swap.plans for note in plan.notes):
+    outputs = _render(pipeline, plan, pose, options.seed)
+    for note in plan.notes:
         print(f"note: {note}", file=sys.stderr)
-    print(save_swap(options.output, swap, outputs, _settings(options, swap)) / "result.png")
+    print(save_swap(options.output, plan, outputs, _settings(options, pipeline, parser, plan, pose)) / "result.png")
 
 
-def _garment_poses(options: argparse.Namespace, size: tuple[int, int]) -> list[Pose | None]:
-    given = options.garment_pose or [None] * len(options.garment)
-    if len(given) != len(options.garment):
-        raise SwapError(f"{len(options.garment)} garments but {len(given)} times --garment-pose: give one for each, or none")
-    return [_photo_pose(pose, photo, size) for pose, photo in zip(given, options.garment, strict=True)]
+def _render(pipeline: NTEDStepPipeline, plan: SwapPlan, pose: Pose, seed: int) -> list[StepOutput]:
+    """Every step of the dressed wearer, with a progress bar."""
+    outputs = []
+    with tqdm(total=pipeline.config.steps, desc="steps", unit="step", file=sys.stderr) as progress:
+        for output in pipeline.generate(plan.dressed(), pose, seed=seed):
+            outputs.append(output)
+            progress.set_postfix_str(label(output))
+            progress.update(output.step > 0)
+    return outputs
 
 
 def _photo_pose(given: str | None, photo: str, size: tuple[int, int]) -> Pose | None:
-    """The pose in a photo: the file given, or the .txt beside the photo; None where there is neither."""
+    """The pose in a photo: from the file given, or from the .txt beside the photo; None if there is neither."""
     beside = Path(photo).with_suffix(".txt")
     return load_pose(given or beside, size) if given or beside.is_file() else None
 
 
 def run_evaluate(options: argparse.Namespace) -> None:
-    """Swaps between rendered people, against the right answer."""
-    try:
-        from training.evaluation.swaps import evaluate, format_table  # draws people and scores pictures: nothing that a swap needs
+    """Swaps between rendered people, compared with the right answer."""
+    try:  # training's requirements are needed here and nowhere else
+        from training.evaluation.swaps import evaluate, format_table
+        from training.figures import TEST_SEED
     except ModuleNotFoundError as error:
         raise SwapError(f"{error.name} is missing: pip install -r training/requirements.txt") from None
-    if options.people < 1 or options.seed < 0:
+    seed = TEST_SEED if options.seed is None else options.seed
+    if options.people < 1 or seed < 0:
         raise SwapError("--people must be at least 1, --seed at least 0")
-    pipeline = NTEDStepPipeline.from_pretrained(*split_revision(options.weights), device=options.device, dtype=options.dtype)
-    parser = FashionParser.from_pretrained(*split_revision(options.parser), device=options.device) if options.masks == "parser" else None
-    report = evaluate(pipeline, parser, people=options.people, seed=options.seed, sheet=Path(options.output) if options.output else None)
+    pipeline = _load_pipeline(options)
+    parser = _load_parser(options) if options.masks == "parser" else None
+    report = evaluate(pipeline, parser, people=options.people, seed=seed, sheet=Path(options.output) if options.output else None)
     report = {
         "people": options.people,
-        "seed": options.seed,
+        "seed": seed,
         "masks": options.masks,
-        "weights": {"origin": pipeline.origin, "sha256": pipeline.sha256},
-        "parser": {"origin": parser.origin, "sha256": parser.sha256} if parser else None,
+        **_origins(pipeline, parser),
         "device": pipeline.device.type,
         "dtype": str(pipeline.dtype).removeprefix("torch."),
         "threads": torch.get_num_threads(),
@@ -119,27 +147,35 @@ def run_evaluate(options: argparse.Namespace) -> None:
     print(json.dumps(report, indent=2) if options.json else format_table(report))
 
 
-def _per_garment(options: argparse.Namespace) -> list[tuple[str, tuple[str, ...], float, str]]:
-    """(photo, parts, strength, mask or "") for every --garment. Raises SwapError when the lists do not match."""
+def _garment_options(options: argparse.Namespace) -> list[GarmentOptions]:
+    """The options of every --garment. Raises SwapError if their numbers do not match."""
     count = len(options.garment)
-
-    def spread(values: list, name: str, default: Any) -> list:
-        values = values or [default]
-        if len(values) not in (1, count):
-            raise SwapError(f"{count} garments but {len(values)} times {name}: give one for each, or one for all")
-        return values * count if len(values) == 1 else values
-
     if options.mask and len(options.mask) != count:
         raise SwapError(f"{count} garments but {len(options.mask)} masks: give one for each, - for none")
-    masks = ["" if mask == "-" else mask for mask in options.mask or ["-"] * count]
-    parts = [tuple(part.strip() for part in text.split(",")) for text in spread(options.parts, "--parts", "upper")]
-    return list(zip(options.garment, parts, spread(options.strength, "--strength", 1.0), masks, strict=True))
+    masks = [None if mask == "-" else mask for mask in options.mask or ["-"] * count]
+    parts = _for_each(options.parts or ["upper"], "--parts", count)
+    strengths = _for_each(options.strength or [1.0], "--strength", count)
+    poses = options.garment_pose or [None] * count
+    if len(poses) != count:
+        raise SwapError(f"{count} garments but {len(poses)} times --garment-pose: give one for each, or none")
+    return [
+        GarmentOptions(photo, tuple(part.strip() for part in names.split(",")), strength, mask, pose)
+        for photo, names, strength, mask, pose in zip(options.garment, parts, strengths, masks, poses, strict=True)
+    ]
 
 
-def _swap_parser(options: argparse.Namespace, chosen: list[tuple]) -> FashionParser | None:
-    """The parser, unless nothing here needs it: every garment has a mask made by hand."""
-    if all(mask for *_, mask in chosen):
-        return None
+def _for_each(values: list[Any], name: str, count: int) -> list[Any]:
+    """One value per garment, given as many or one for all."""
+    if len(values) not in (1, count):
+        raise SwapError(f"{count} garments but {len(values)} times {name}: give one for each, or one for all")
+    return values * count if len(values) == 1 else values
+
+
+def _load_pipeline(options: argparse.Namespace) -> NTEDStepPipeline:
+    return NTEDStepPipeline.from_pretrained(*split_revision(options.weights), device=options.device, dtype=options.dtype)
+
+
+def _load_parser(options: argparse.Namespace) -> FashionParser:
     return FashionParser.from_pretrained(*split_revision(options.parser), device=options.device)
 
 
@@ -150,26 +186,34 @@ def _pose_beside(photo: str) -> Path:
     return path
 
 
-def _settings(options: argparse.Namespace, swap: GarmentSwap) -> dict[str, Any]:
-    pipeline, pose = swap.pipeline, swap.pose
+def _origins(pipeline: NTEDStepPipeline, parser: FashionParser | None) -> dict[str, Any]:
     return {
         "weights": {"origin": pipeline.origin, "sha256": pipeline.sha256},
-        "parser": {"origin": swap.parser.origin, "sha256": swap.parser.sha256} if swap.parser else None,
+        "parser": {"origin": parser.origin, "sha256": parser.sha256} if parser else None,
+    }
+
+
+def _settings(
+    options: argparse.Namespace, pipeline: NTEDStepPipeline, parser: FashionParser | None, plan: SwapPlan, pose: Pose
+) -> dict[str, Any]:
+    """The contents of run.json."""
+    return {
+        **_origins(pipeline, parser),
         "config": pipeline.config.to_dict(),
         "device": pipeline.device.type,
         "dtype": str(pipeline.dtype).removeprefix("torch."),
         "person": Path(options.person).name,
         "garments": [
             {
-                "photo": plan.garment.name,
-                "parts": list(plan.garment.parts),
-                "strength": plan.garment.strength,
-                "mask": "by hand" if plan.garment.mask is not None else "parser",
-                "mask_pixels": int(plan.garment_mask.sum()),
-                "textures": [int((share > 0.5).sum()) for share in plan.worn.coefficients],
-                "notes": plan.notes,
+                "photo": each.garment.name,
+                "parts": list(each.garment.parts),
+                "strength": each.garment.strength,
+                "mask": "by hand" if each.garment.mask is not None else "parser",
+                "mask_pixels": int(each.garment_mask.sum()),
+                "textures": [int((share > 0.5).sum()) for share in each.layer.coefficients],
+                "notes": list(each.notes),
             }
-            for plan in swap.plans
+            for each in plan.garments
         ],
         "pose": [[round(float(x), 3), round(float(y), 3)] if seen else None for (x, y), seen in zip(pose.xy, pose.visible, strict=True)],
         "seed": options.seed,
@@ -223,7 +267,7 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("evaluate", help="how good swaps are, between rendered people")
     command.add_argument("--people", type=int, default=100, help="how many wearers")
-    command.add_argument("--seed", type=int, default=9_000_000, help="of the first; no training run sees 9000000 and above")
+    command.add_argument("--seed", type=int, help="of the first person; by default the first that no training run sees")
     command.add_argument(
         "--masks", choices=("parser", "truth"), default="parser", help="truth: the true class maps, as a perfect parser would see"
     )

@@ -13,7 +13,7 @@ GROUPS = {
 }
 """Names for several classes; every class is also a part of its own name (``dress``, ``hair``, ``headwear``, ...)."""
 
-PARTS = (*GROUPS, *CLASSES)
+SWAP_PARTS = (*GROUPS, *CLASSES)
 
 
 class PartError(ValueError):
@@ -25,7 +25,7 @@ def classes_of(part: str) -> tuple[str, ...]:
     if part in GROUPS:
         return GROUPS[part]
     if part not in CLASSES:
-        raise PartError(f"unknown part {part!r}; choose from {', '.join(PARTS)}")
+        raise PartError(f"unknown part {part!r}; choose from {', '.join(SWAP_PARTS)}")
     return (part,)
 
 
@@ -33,5 +33,5 @@ def labels_of(parts: Iterable[str]) -> frozenset[int]:
     """Labels 1..15 of one or several parts. Raises PartError for an unknown one or none at all."""
     labels = frozenset(LABELS[name] for part in parts for name in classes_of(part))
     if not labels:
-        raise PartError(f"no part named; choose from {', '.join(PARTS)}")
+        raise PartError(f"no part named; choose from {', '.join(SWAP_PARTS)}")
     return labels

@@ -4,7 +4,18 @@ import numpy as np
 import pytest
 import torch
 
-from appearance_control.detection import decode, enlarge, log_odds, merge_masks, paste, pixel_masks, prepare, select, to_original, to_resized
+from appearance_control.detection import (
+    decode,
+    enlarge,
+    log_odds,
+    merge_masks,
+    paste,
+    pixel_masks,
+    prepare,
+    select,
+    to_original,
+    to_resized,
+)
 from appearance_control.network import Anchors
 from appearance_control.parser import Instance, Parse
 
