@@ -27,6 +27,7 @@ from nted_step.pipeline import DEVICES, DTYPES, NTEDStepPipeline
 from nted_step.pose import Pose
 from nted_step.sampler import StepOutput
 
+WEIGHTS_HELP = "folder or Hub repository[@revision]"
 MAX_PARSED_SIDE = 2048  # pixels; a larger photo is shrunk before it is parsed
 
 
@@ -61,7 +62,7 @@ def run_parse(options: argparse.Namespace) -> None:
     photo.thumbnail((MAX_PARSED_SIDE, MAX_PARSED_SIDE))
     pixels = np.array(photo)
     parse = parser.parse(pixels)
-    print(f"found: {', '.join(parse.seen()) or 'nothing'}", file=sys.stderr)
+    print(f"found: {', '.join(parse.class_names()) or 'nothing'}", file=sys.stderr)
     print(save_parse(options.output, pixels, parse, path.name) / "overlay.png")
 
 
@@ -224,13 +225,22 @@ def _settings(
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m appearance_control", description="Parse clothes, and swap them.")
     commands = parser.add_subparsers(dest="command", required=True)
+    _add_parse(commands)
+    _add_swap(commands)
+    _add_convert(commands)
+    _add_evaluate(commands)
+    return parser
 
+
+def _add_parse(commands: Any) -> None:
     command = commands.add_parser("parse", help="what the person in a photo wears")
     command.add_argument("photo", help="JPEG, PNG or WebP")
     command.add_argument("--output", required=True, help="folder for overlay.png, masks/, parse.json (COCO)")
-    command.add_argument("--parser", default=str(PARSER_WEIGHTS), help="folder or Hub repository[@revision]")
+    command.add_argument("--parser", default=str(PARSER_WEIGHTS), help=WEIGHTS_HELP)
     command.set_defaults(run=run_parse)
 
+
+def _add_swap(commands: Any) -> None:
     command = commands.add_parser("swap", help="a wearer in other people's clothes; writes every step")
     command.add_argument("--person", required=True, help="photo of the wearer")
     command.add_argument("--garment", required=True, action="append", help="photo of somebody in the garment; may be repeated")
@@ -238,9 +248,7 @@ def _parser() -> argparse.ArgumentParser:
         "--parts", action="append", help="upper, lower, dress, shoes, hair, headwear or any class, joined by commas; for each garment"
     )
     command.add_argument("--strength", action="append", type=float, help="0..1, for each garment")
-    command.add_argument(
-        "--mask", action="append", help="black-and-white picture of the garment, made by hand, for each garment; - for none"
-    )
+    command.add_argument("--mask", action="append", help="black-and-white picture of the garment, drawn by hand, per garment; - for none")
     command.add_argument(
         "--mask-on",
         choices=("pose", "photo"),
@@ -252,33 +260,39 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--garment-pose", action="append", help="likewise for each garment's photo")
     command.add_argument("--pose", help="target pose: .txt or .json; by default the .txt beside the wearer's photo")
     command.add_argument("--output", required=True, help="folder for the steps, masks, coefficients.json, run.json")
-    command.add_argument("--weights", default=str(WEIGHTS), help="folder or Hub repository[@revision]")
-    command.add_argument("--parser", default=str(PARSER_WEIGHTS), help="folder or Hub repository[@revision]")
-    command.add_argument("--seed", type=int, default=0, help="of the start noise")
-    command.add_argument("--fit", choices=FITS, default="auto", help="how photos of another shape are fitted, never stretched")
-    command.add_argument("--device", default="auto", help=", ".join(DEVICES))
-    command.add_argument("--dtype", default="auto", choices=("auto", *DTYPES))
+    command.add_argument("--weights", default=str(WEIGHTS), help=WEIGHTS_HELP)
+    command.add_argument("--parser", default=str(PARSER_WEIGHTS), help=WEIGHTS_HELP)
+    command.add_argument("--seed", type=int, default=0, help="of the initial noise")
+    command.add_argument("--fit", choices=FITS, default="auto", help="how photos of another shape are fitted; they are never stretched")
+    _add_device(command)
     command.set_defaults(run=run_swap)
 
+
+def _add_convert(commands: Any) -> None:
     command = commands.add_parser("convert", help="read mmfashion's epoch_15.pth")
     command.add_argument("checkpoint", help=".pth file")
     command.add_argument("--output", required=True, help="folder to write")
     command.set_defaults(run=run_convert)
 
-    command = commands.add_parser("evaluate", help="how good swaps are, between rendered people")
+
+def _add_evaluate(commands: Any) -> None:
+    command = commands.add_parser("evaluate", help="how good swaps between rendered people are")
     command.add_argument("--people", type=int, default=100, help="how many wearers")
     command.add_argument("--seed", type=int, help="of the first person; by default the first that no training run sees")
     command.add_argument(
-        "--masks", choices=("parser", "truth"), default="parser", help="truth: the true class maps, as a perfect parser would see"
+        "--masks", choices=("parser", "truth"), default="parser", help="truth: the true class maps, as a perfect parser would find them"
     )
-    command.add_argument("--output", help="folder for sheet.png: the first people in every way")
+    command.add_argument("--output", help="folder for sheet.png: the first people by every method")
     command.add_argument("--json", action="store_true", help="print JSON")
-    command.add_argument("--weights", default=str(WEIGHTS), help="folder or Hub repository[@revision]")
-    command.add_argument("--parser", default=str(PARSER_WEIGHTS), help="folder or Hub repository[@revision]")
+    command.add_argument("--weights", default=str(WEIGHTS), help=WEIGHTS_HELP)
+    command.add_argument("--parser", default=str(PARSER_WEIGHTS), help=WEIGHTS_HELP)
+    _add_device(command)
+    command.set_defaults(run=run_evaluate)
+
+
+def _add_device(command: argparse.ArgumentParser) -> None:
     command.add_argument("--device", default="auto", help=", ".join(DEVICES))
     command.add_argument("--dtype", default="auto", choices=("auto", *DTYPES))
-    command.set_defaults(run=run_evaluate)
-    return parser
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ class GarmentMasks:
             return garment.mask if garment.mask_on == "photo" else None
         photo = self._parses.photo(garment.person)
         _check_alone(photo, garment.name)
-        mask, found = photo.mask(garment.parts), photo.seen()
+        mask, found = photo.mask(garment.parts), photo.class_names()
         if not mask.any():
             missing = ", ".join(sorted({name for part in garment.parts for name in classes_of(part)}))
             raise SwapError(f"{garment.name}: no {missing} found in it (found: {', '.join(found) or 'nothing'})")
@@ -105,4 +105,4 @@ def _check_alone(photo: Parse, name: str) -> None:
 
 def _visible_classes(parts: Sequence[str], photo: Parse) -> tuple[str, ...]:
     """The classes of some parts that a photo shows. A soft rendering of a top over trousers may look like a dress that is not there."""
-    return tuple(sorted({name for part in parts for name in classes_of(part)} & set(photo.seen())))
+    return tuple(sorted({name for part in parts for name in classes_of(part)} & set(photo.class_names())))

@@ -138,7 +138,7 @@ def test_run_length_encoding_and_coco_document():
 
     assert np.array_equal(coco_mask.decode(entry["segmentation"]).astype(bool), mask)
     assert entry["bbox"] == [2.0, 1.0, 1.0, 2.0] and entry["area"] == 2 and entry["category_id"] == 6
-    assert parse.seen() == ["pants"] and np.array_equal(parse.mask(["lower"]), mask) and not parse.mask(["upper"]).any()
+    assert parse.class_names() == ["pants"] and np.array_equal(parse.mask(["lower"]), mask) and not parse.mask(["upper"]).any()
 
 
 def test_blended_masks_are_laid_to_fractions_of_a_pixel():
