@@ -80,13 +80,13 @@ def test_a_mask_that_cannot_be_used_leaves_the_wearer(events, session, standing,
         assert session.planned is not None
 
 
-def test_another_pose_is_shown_at_once_and_then_fitted(events, session, standing):
+def test_another_pose_is_shown_at_once_and_then_planned(events, session, standing):
     run(events, session, standing, painted())
     first = session.planned
     value = formats.to_value(moved(standing, 2), session.edit + 1)
     stream = events.render(value, "ann", wardrobe(painted()), {"seed": 0}, session)
     early = [outputs[3] for outputs, _ in zip(stream, range(1), strict=False)]
-    assert early[0]["kind"] == "steps" and session.planned is first, "before anything is rendered for a new fitting"
+    assert early[0]["kind"] == "steps" and session.planned is first, "before anything is rendered for a new plan"
     list(stream)
     assert session.planned.planner.pose == moved(standing, 2)
 
@@ -108,7 +108,7 @@ def test_a_preview_wears_the_garment(events, session, standing):
     assert dressed["kind"] == plain["kind"] == "preview" and (dressed["step"] != plain["step"] or dressed["frames"] != plain["frames"])
 
 
-def test_a_newer_change_ends_a_fitting(events, session, standing, monkeypatch):
+def test_a_newer_change_ends_a_plan(events, session, standing, monkeypatch):
     render_person, rendered = PosedPeople.render_person, []
 
     def interrupted(people, person):
@@ -122,7 +122,7 @@ def test_a_newer_change_ends_a_fitting(events, session, standing, monkeypatch):
     assert run(events, session, standing, edit=session.edit)["viewer"] == [], "and an older one comes too late"
 
 
-def test_another_persons_garment_in_the_same_pose_goes_on_from_the_fitting_there_is(events, session, studio, standing):
+def test_another_persons_garment_in_the_same_pose_reuses_the_planner(events, session, studio, standing):
     run(events, session, standing, painted())
     events.photo_of_garment(str(studio.folder / "bob.png"), wardrobe(), session)
     found = run(events, session, standing, painted(person="@1"))
