@@ -88,9 +88,9 @@ class GarmentMasks:
             return garment.wearer_mask
         if self._parses.parser is None or garment.mask is not None:
             return self.garment  # the same place, as both are in the same pose
-        _check_alone(self._parses.photo(self._wearer), "the wearer's photo")
-        parts = _visible_classes(garment.parts, self._parses.photo(garment.person)) or garment.parts
-        mask = self._parses.rendering(self._wearer).mask(parts)
+        photo = self._parses.photo(self._wearer)
+        _check_alone(photo, "the wearer's photo")
+        mask = self._parses.rendering(self._wearer).mask(_visible_classes(garment.parts, photo) or garment.parts)
         if mask.any() and mask.mean() <= MOST_SHARE:
             return mask
         if self._wearer.places(self._people.pose) is None:  # otherwise it goes over whatever the wearer has on

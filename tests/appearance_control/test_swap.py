@@ -15,6 +15,7 @@ from appearance_control.garment import Garment, SwapError
 from appearance_control.masks import MaskError, check_mask, load_mask
 from appearance_control.parser import Instance, Parse
 from appearance_control.swap import SwapPlanner
+from nted_step.classes import LABELS
 from nted_step.image import ImageError, load_photo, to_uint8
 
 SIZE = (64, 44)
@@ -184,6 +185,15 @@ def test_a_class_that_only_the_soft_rendering_shows_is_not_taken(pipeline, peopl
         parser.set_answer(person.source[0], TOP)
     (plan,) = plan_swap(pipeline, people[0], [Garment(people[1])], standing, parser).garments
     assert np.array_equal(plan.garment_mask, box_mask()) and np.array_equal(plan.wearer_mask, box_mask()) and not plan.notes
+
+
+def test_what_is_replaced_is_what_the_wearers_own_photo_shows(pipeline, people, standing):
+    skirt, pants = instance(LABELS["skirt"], box_mask()), instance(LABELS["pants"], box_mask(30, 60))
+    parser = FakeParser([skirt, pants])  # both renderings might show either
+    for person, found in zip(people, (pants, skirt), strict=True):
+        parser.set_answer(person.source[0], [found])
+    (plan,) = plan_swap(pipeline, people[0], [Garment(people[1], ("lower",))], standing, parser).garments
+    assert np.array_equal(plan.garment_mask, skirt.mask) and np.array_equal(plan.wearer_mask, pants.mask)
 
 
 def test_two_people_in_the_wearers_photo_are_named(pipeline, people, standing):
