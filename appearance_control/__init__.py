@@ -1,1 +1,1 @@
-"""Garment swap: which of a person's neural textures belong to a garment, and blending them with another person's."""
+"""Garment swap: which of a person's neural textures belong to a garment, and how they are mixed with another person's."""

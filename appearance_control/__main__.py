@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,40 @@ import torch
 from tqdm import tqdm
 
 from appearance_control.convert import convert
+from appearance_control.garment import Garment, SwapError
 from appearance_control.masks import load_mask
 from appearance_control.output import save_parse, save_swap
 from appearance_control.parser import FashionParser
-from appearance_control.swap import Garment, GarmentSwap, SwapError
+from appearance_control.swap import SwapPlan, SwapPlanner
 from nted_step.bundled import PARSER_WEIGHTS, WEIGHTS
 from nted_step.command_line import load_pose, run_command, split_revision
 from nted_step.image import FITS, decode, load_photo
 from nted_step.output import label
 from nted_step.pipeline import DEVICES, DTYPES, NTEDStepPipeline
 from nted_step.pose import Pose
+from nted_step.sampler import StepOutput
 
+WEIGHTS_HELP = "folder or Hub repository[@revision]"
 MAX_PARSED_SIDE = 2048  # pixels; a larger photo is shrunk before it is parsed
+
+
+@dataclass(frozen=True)
+class GarmentOptions:
+    """One garment on the command line.
+
+    Attributes:
+        photo: its path.
+        parts: names from ``classes.SWAP_PARTS``, not checked yet.
+        strength: 0..1, not checked yet.
+        mask: path of a mask drawn by hand, or None.
+        pose: path of the pose in the photo, or None.
+    """
+
+    photo: str
+    parts: tuple[str, ...]
+    strength: float
+    mask: str | None
+    pose: str | None
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,7 +62,7 @@ def run_parse(options: argparse.Namespace) -> None:
     photo.thumbnail((MAX_PARSED_SIDE, MAX_PARSED_SIDE))
     pixels = np.array(photo)
     parse = parser.parse(pixels)
-    print(f"found: {', '.join(parse.seen()) or 'nothing'}", file=sys.stderr)
+    print(f"found: {', '.join(parse.class_names()) or 'nothing'}", file=sys.stderr)
     print(save_parse(options.output, pixels, parse, path.name) / "overlay.png")
 
 
@@ -50,67 +73,73 @@ def run_convert(options: argparse.Namespace) -> None:
 
 def run_swap(options: argparse.Namespace) -> None:
     """Wearer, garments and pose -> every step, masks, coefficients."""
-    chosen = _per_garment(options)
-    pipeline = NTEDStepPipeline.from_pretrained(*split_revision(options.weights), device=options.device, dtype=options.dtype)
+    chosen = _garment_options(options)
+    pipeline = _load_pipeline(options)
     size = pipeline.config.size
     pose = load_pose(options.pose or _pose_beside(options.person), size)
-    parser = _swap_parser(options, chosen)
+    parser = None if all(each.mask for each in chosen) else _load_parser(options)  # masks drawn by hand need no parser
     wearer_mask = load_mask(options.wearer_mask, size) if options.wearer_mask else None
-    own_poses, wearer_pose = _garment_poses(options, size), _photo_pose(options.person_pose, options.person, size)
+    photo_poses = [_photo_pose(each.pose, each.photo, size) for each in chosen]
+    wearer_pose = _photo_pose(options.person_pose, options.person, size)
     garments = [
         Garment(
-            pipeline.encode(load_photo(path, size, options.fit).image, own), parts, strength,
-            load_mask(mask, size) if mask else None, options.mask_on, wearer_mask, Path(path).name,
+            person=pipeline.encode(load_photo(each.photo, size, options.fit).image, photo_pose),
+            parts=each.parts,
+            strength=each.strength,
+            mask=load_mask(each.mask, size) if each.mask else None,
+            mask_on=options.mask_on,
+            wearer_mask=wearer_mask,
+            name=Path(each.photo).name,
         )
-        for (path, parts, strength, mask), own in zip(chosen, own_poses, strict=True)
-    ]  # fmt: skip
+        for each, photo_pose in zip(chosen, photo_poses, strict=True)
+    ]
     wearer = pipeline.encode(load_photo(options.person, size, options.fit).image, wearer_pose)
-    swap = GarmentSwap(pipeline, wearer, garments, pose, parser=parser, seed=options.seed)
+    plan = SwapPlanner(pipeline, wearer, pose, parser=parser, seed=options.seed).plan(garments)
     if pipeline.carrier:
-        for photo, known in zip((options.person, *options.garment), (wearer_pose, *own_poses), strict=True):
+        for photo, known in zip((options.person, *options.garment), (wearer_pose, *photo_poses), strict=True):
             if known is None:
                 print(f"note: {photo}: without the pose in it none of its pixels are carried", file=sys.stderr)
-    outputs = []
-    with tqdm(total=pipeline.config.steps, desc="steps", unit="step", file=sys.stderr) as bar:
-        for output in swap.generate():
-            outputs.append(output)
-            bar.set_postfix_str(label(output))
-            bar.update(output.step > 0)
-    for note in (note for plan in swap.plans for note in plan.notes):
+    outputs = _render(pipeline, plan, pose, options.seed)
+    for note in plan.notes:
         print(f"note: {note}", file=sys.stderr)
-    print(save_swap(options.output, swap, outputs, _settings(options, swap)) / "result.png")
+    print(save_swap(options.output, plan, outputs, _settings(options, pipeline, parser, plan, pose)) / "result.png")
 
 
-def _garment_poses(options: argparse.Namespace, size: tuple[int, int]) -> list[Pose | None]:
-    given = options.garment_pose or [None] * len(options.garment)
-    if len(given) != len(options.garment):
-        raise SwapError(f"{len(options.garment)} garments but {len(given)} times --garment-pose: give one for each, or none")
-    return [_photo_pose(pose, photo, size) for pose, photo in zip(given, options.garment, strict=True)]
+def _render(pipeline: NTEDStepPipeline, plan: SwapPlan, pose: Pose, seed: int) -> list[StepOutput]:
+    """Every step of the dressed wearer, with a progress bar."""
+    outputs = []
+    with tqdm(total=pipeline.config.steps, desc="steps", unit="step", file=sys.stderr) as progress:
+        for output in pipeline.generate(plan.dressed(), pose, seed=seed):
+            outputs.append(output)
+            progress.set_postfix_str(label(output))
+            progress.update(output.step > 0)
+    return outputs
 
 
 def _photo_pose(given: str | None, photo: str, size: tuple[int, int]) -> Pose | None:
-    """The pose in a photo: the file given, or the .txt beside the photo; None where there is neither."""
+    """The pose in a photo: from the file given, or from the .txt beside the photo; None if there is neither."""
     beside = Path(photo).with_suffix(".txt")
     return load_pose(given or beside, size) if given or beside.is_file() else None
 
 
 def run_evaluate(options: argparse.Namespace) -> None:
-    """Swaps between rendered people, against the right answer."""
-    try:
-        from training.evaluation.swaps import evaluate, format_table  # draws people and scores pictures: nothing that a swap needs
+    """Swaps between rendered people, compared with the right answer."""
+    try:  # training's requirements are needed here and nowhere else
+        from training.evaluation.swaps import evaluate, format_table
+        from training.figures import TEST_SEED
     except ModuleNotFoundError as error:
         raise SwapError(f"{error.name} is missing: pip install -r training/requirements.txt") from None
-    if options.people < 1 or options.seed < 0:
+    seed = TEST_SEED if options.seed is None else options.seed
+    if options.people < 1 or seed < 0:
         raise SwapError("--people must be at least 1, --seed at least 0")
-    pipeline = NTEDStepPipeline.from_pretrained(*split_revision(options.weights), device=options.device, dtype=options.dtype)
-    parser = FashionParser.from_pretrained(*split_revision(options.parser), device=options.device) if options.masks == "parser" else None
-    report = evaluate(pipeline, parser, people=options.people, seed=options.seed, sheet=Path(options.output) if options.output else None)
+    pipeline = _load_pipeline(options)
+    parser = _load_parser(options) if options.masks == "parser" else None
+    report = evaluate(pipeline, parser, people=options.people, seed=seed, sheet=Path(options.output) if options.output else None)
     report = {
         "people": options.people,
-        "seed": options.seed,
+        "seed": seed,
         "masks": options.masks,
-        "weights": {"origin": pipeline.origin, "sha256": pipeline.sha256},
-        "parser": {"origin": parser.origin, "sha256": parser.sha256} if parser else None,
+        **_origins(pipeline, parser),
         "device": pipeline.device.type,
         "dtype": str(pipeline.dtype).removeprefix("torch."),
         "threads": torch.get_num_threads(),
@@ -119,27 +148,35 @@ def run_evaluate(options: argparse.Namespace) -> None:
     print(json.dumps(report, indent=2) if options.json else format_table(report))
 
 
-def _per_garment(options: argparse.Namespace) -> list[tuple[str, tuple[str, ...], float, str]]:
-    """(photo, parts, strength, mask or "") for every --garment. Raises SwapError when the lists do not match."""
+def _garment_options(options: argparse.Namespace) -> list[GarmentOptions]:
+    """The options of every --garment. Raises SwapError if their numbers do not match."""
     count = len(options.garment)
-
-    def spread(values: list, name: str, default: Any) -> list:
-        values = values or [default]
-        if len(values) not in (1, count):
-            raise SwapError(f"{count} garments but {len(values)} times {name}: give one for each, or one for all")
-        return values * count if len(values) == 1 else values
-
     if options.mask and len(options.mask) != count:
         raise SwapError(f"{count} garments but {len(options.mask)} masks: give one for each, - for none")
-    masks = ["" if mask == "-" else mask for mask in options.mask or ["-"] * count]
-    parts = [tuple(part.strip() for part in text.split(",")) for text in spread(options.parts, "--parts", "upper")]
-    return list(zip(options.garment, parts, spread(options.strength, "--strength", 1.0), masks, strict=True))
+    masks = [None if mask == "-" else mask for mask in options.mask or ["-"] * count]
+    parts = _for_each(options.parts or ["upper"], "--parts", count)
+    strengths = _for_each(options.strength or [1.0], "--strength", count)
+    poses = options.garment_pose or [None] * count
+    if len(poses) != count:
+        raise SwapError(f"{count} garments but {len(poses)} times --garment-pose: give one for each, or none")
+    return [
+        GarmentOptions(photo, tuple(part.strip() for part in names.split(",")), strength, mask, pose)
+        for photo, names, strength, mask, pose in zip(options.garment, parts, strengths, masks, poses, strict=True)
+    ]
 
 
-def _swap_parser(options: argparse.Namespace, chosen: list[tuple]) -> FashionParser | None:
-    """The parser, unless nothing here needs it: every garment has a mask made by hand."""
-    if all(mask for *_, mask in chosen):
-        return None
+def _for_each(values: list[Any], name: str, count: int) -> list[Any]:
+    """One value per garment, given as many or one for all."""
+    if len(values) not in (1, count):
+        raise SwapError(f"{count} garments but {len(values)} times {name}: give one for each, or one for all")
+    return values * count if len(values) == 1 else values
+
+
+def _load_pipeline(options: argparse.Namespace) -> NTEDStepPipeline:
+    return NTEDStepPipeline.from_pretrained(*split_revision(options.weights), device=options.device, dtype=options.dtype)
+
+
+def _load_parser(options: argparse.Namespace) -> FashionParser:
     return FashionParser.from_pretrained(*split_revision(options.parser), device=options.device)
 
 
@@ -150,26 +187,34 @@ def _pose_beside(photo: str) -> Path:
     return path
 
 
-def _settings(options: argparse.Namespace, swap: GarmentSwap) -> dict[str, Any]:
-    pipeline, pose = swap.pipeline, swap.pose
+def _origins(pipeline: NTEDStepPipeline, parser: FashionParser | None) -> dict[str, Any]:
     return {
         "weights": {"origin": pipeline.origin, "sha256": pipeline.sha256},
-        "parser": {"origin": swap.parser.origin, "sha256": swap.parser.sha256} if swap.parser else None,
+        "parser": {"origin": parser.origin, "sha256": parser.sha256} if parser else None,
+    }
+
+
+def _settings(
+    options: argparse.Namespace, pipeline: NTEDStepPipeline, parser: FashionParser | None, plan: SwapPlan, pose: Pose
+) -> dict[str, Any]:
+    """The contents of run.json."""
+    return {
+        **_origins(pipeline, parser),
         "config": pipeline.config.to_dict(),
         "device": pipeline.device.type,
         "dtype": str(pipeline.dtype).removeprefix("torch."),
         "person": Path(options.person).name,
         "garments": [
             {
-                "photo": plan.garment.name,
-                "parts": list(plan.garment.parts),
-                "strength": plan.garment.strength,
-                "mask": "by hand" if plan.garment.mask is not None else "parser",
-                "mask_pixels": int(plan.garment_mask.sum()),
-                "textures": [int((share > 0.5).sum()) for share in plan.worn.coefficients],
-                "notes": plan.notes,
+                "photo": each.garment.name,
+                "parts": list(each.garment.parts),
+                "strength": each.garment.strength,
+                "mask": "by hand" if each.garment.mask is not None else "parser",
+                "mask_pixels": int(each.garment_mask.sum()),
+                "textures": [int((share > 0.5).sum()) for share in each.layer.coefficients],
+                "notes": list(each.notes),
             }
-            for plan in swap.plans
+            for each in plan.garments
         ],
         "pose": [[round(float(x), 3), round(float(y), 3)] if seen else None for (x, y), seen in zip(pose.xy, pose.visible, strict=True)],
         "seed": options.seed,
@@ -180,13 +225,22 @@ def _settings(options: argparse.Namespace, swap: GarmentSwap) -> dict[str, Any]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m appearance_control", description="Parse clothes, and swap them.")
     commands = parser.add_subparsers(dest="command", required=True)
+    _add_parse(commands)
+    _add_swap(commands)
+    _add_convert(commands)
+    _add_evaluate(commands)
+    return parser
 
+
+def _add_parse(commands: Any) -> None:
     command = commands.add_parser("parse", help="what the person in a photo wears")
     command.add_argument("photo", help="JPEG, PNG or WebP")
     command.add_argument("--output", required=True, help="folder for overlay.png, masks/, parse.json (COCO)")
-    command.add_argument("--parser", default=str(PARSER_WEIGHTS), help="folder or Hub repository[@revision]")
+    command.add_argument("--parser", default=str(PARSER_WEIGHTS), help=WEIGHTS_HELP)
     command.set_defaults(run=run_parse)
 
+
+def _add_swap(commands: Any) -> None:
     command = commands.add_parser("swap", help="a wearer in other people's clothes; writes every step")
     command.add_argument("--person", required=True, help="photo of the wearer")
     command.add_argument("--garment", required=True, action="append", help="photo of somebody in the garment; may be repeated")
@@ -194,9 +248,7 @@ def _parser() -> argparse.ArgumentParser:
         "--parts", action="append", help="upper, lower, dress, shoes, hair, headwear or any class, joined by commas; for each garment"
     )
     command.add_argument("--strength", action="append", type=float, help="0..1, for each garment")
-    command.add_argument(
-        "--mask", action="append", help="black-and-white picture of the garment, made by hand, for each garment; - for none"
-    )
+    command.add_argument("--mask", action="append", help="black-and-white picture of the garment, drawn by hand, per garment; - for none")
     command.add_argument(
         "--mask-on",
         choices=("pose", "photo"),
@@ -208,33 +260,39 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--garment-pose", action="append", help="likewise for each garment's photo")
     command.add_argument("--pose", help="target pose: .txt or .json; by default the .txt beside the wearer's photo")
     command.add_argument("--output", required=True, help="folder for the steps, masks, coefficients.json, run.json")
-    command.add_argument("--weights", default=str(WEIGHTS), help="folder or Hub repository[@revision]")
-    command.add_argument("--parser", default=str(PARSER_WEIGHTS), help="folder or Hub repository[@revision]")
-    command.add_argument("--seed", type=int, default=0, help="of the start noise")
-    command.add_argument("--fit", choices=FITS, default="auto", help="how photos of another shape are fitted, never stretched")
-    command.add_argument("--device", default="auto", help=", ".join(DEVICES))
-    command.add_argument("--dtype", default="auto", choices=("auto", *DTYPES))
+    command.add_argument("--weights", default=str(WEIGHTS), help=WEIGHTS_HELP)
+    command.add_argument("--parser", default=str(PARSER_WEIGHTS), help=WEIGHTS_HELP)
+    command.add_argument("--seed", type=int, default=0, help="of the initial noise")
+    command.add_argument("--fit", choices=FITS, default="auto", help="how photos of another shape are fitted; they are never stretched")
+    _add_device(command)
     command.set_defaults(run=run_swap)
 
+
+def _add_convert(commands: Any) -> None:
     command = commands.add_parser("convert", help="read mmfashion's epoch_15.pth")
     command.add_argument("checkpoint", help=".pth file")
     command.add_argument("--output", required=True, help="folder to write")
     command.set_defaults(run=run_convert)
 
-    command = commands.add_parser("evaluate", help="how good swaps are, between rendered people")
+
+def _add_evaluate(commands: Any) -> None:
+    command = commands.add_parser("evaluate", help="how good swaps between rendered people are")
     command.add_argument("--people", type=int, default=100, help="how many wearers")
-    command.add_argument("--seed", type=int, default=9_000_000, help="of the first; no training run sees 9000000 and above")
+    command.add_argument("--seed", type=int, help="of the first person; by default the first that no training run sees")
     command.add_argument(
-        "--masks", choices=("parser", "truth"), default="parser", help="truth: the true class maps, as a perfect parser would see"
+        "--masks", choices=("parser", "truth"), default="parser", help="truth: the true class maps, as a perfect parser would find them"
     )
-    command.add_argument("--output", help="folder for sheet.png: the first people in every way")
+    command.add_argument("--output", help="folder for sheet.png: the first people by every method")
     command.add_argument("--json", action="store_true", help="print JSON")
-    command.add_argument("--weights", default=str(WEIGHTS), help="folder or Hub repository[@revision]")
-    command.add_argument("--parser", default=str(PARSER_WEIGHTS), help="folder or Hub repository[@revision]")
+    command.add_argument("--weights", default=str(WEIGHTS), help=WEIGHTS_HELP)
+    command.add_argument("--parser", default=str(PARSER_WEIGHTS), help=WEIGHTS_HELP)
+    _add_device(command)
+    command.set_defaults(run=run_evaluate)
+
+
+def _add_device(command: argparse.ArgumentParser) -> None:
     command.add_argument("--device", default="auto", help=", ".join(DEVICES))
     command.add_argument("--dtype", default="auto", choices=("auto", *DTYPES))
-    command.set_defaults(run=run_evaluate)
-    return parser
 
 
 if __name__ == "__main__":

@@ -11,13 +11,13 @@ GROUPS = {
     "lower": ("leggings", "skirt", "pants", "belt", "footwear"),
     "shoes": ("footwear",),
 }
-"""Names for several classes; every class is also a part of its own name (``dress``, ``hair``, ``headwear``, ...)."""
+"""Parts that stand for several classes; every class is also a part by its own name (``dress``, ``hair``, ``headwear``, ...)."""
 
-PARTS = (*GROUPS, *CLASSES)
+SWAP_PARTS = (*GROUPS, *CLASSES)
 
 
 class PartError(ValueError):
-    """A part that cannot be used; the message is one line."""
+    """An unusable part; the message is one line."""
 
 
 def classes_of(part: str) -> tuple[str, ...]:
@@ -25,13 +25,13 @@ def classes_of(part: str) -> tuple[str, ...]:
     if part in GROUPS:
         return GROUPS[part]
     if part not in CLASSES:
-        raise PartError(f"unknown part {part!r}; choose from {', '.join(PARTS)}")
+        raise PartError(f"unknown part {part!r}; choose from {', '.join(SWAP_PARTS)}")
     return (part,)
 
 
 def labels_of(parts: Iterable[str]) -> frozenset[int]:
-    """Labels 1..15 of one or several parts. Raises PartError for an unknown one or none at all."""
+    """Labels 1..15 of some parts. Raises PartError for an unknown part, or if there are none."""
     labels = frozenset(LABELS[name] for part in parts for name in classes_of(part))
     if not labels:
-        raise PartError(f"no part named; choose from {', '.join(PARTS)}")
+        raise PartError(f"no part named; choose from {', '.join(SWAP_PARTS)}")
     return labels

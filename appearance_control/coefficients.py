@@ -1,9 +1,10 @@
 """Coefficients of appearance control: one per neural texture, 1 where the garment's texture replaces the wearer's.
 
-NTED (CVPR 2022, section on appearance control) starts from :func:`initial_coefficients`: a texture belongs to a garment when the
-mean probability of its label inside the garment's mask is clearly above chance, in either rendering. That misses textures that serve
-the garment alone but share it with many others, and takes those that serve the whole picture. :func:`coefficients`, which swaps use,
-asks the other way round: how much of a texture's use is inside. On rendered people that is nearer to the truth (assets/benchmarks.md).
+NTED (CVPR 2022, section on appearance control) starts from :func:`initial_coefficients`: a texture belongs to a garment if the mean
+probability of its label inside the garment's mask is clearly above chance, in either rendering. That misses textures that are used
+for the garment only but share it with many others, and includes textures used all over the picture. :func:`coefficients`, which swaps
+use, asks instead how much of a texture's use lies inside the mask. On rendered people that is closer to the truth
+(assets/benchmarks.md).
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor
 
-LEAST_USE = 1e-6  # pixels; against division by nothing
+LEAST_USE = 1e-6  # pixels; avoids division by zero
 THRESHOLD = 3.0  # as published: times chance, which is 1/K for K labels
-LEAST_SHARE = 0.25  # of a texture's use, of which more must be inside; from 0.2 to 0.3 the swaps were equally good
-LEAST_OF_MOST = 0.5  # of the greatest share, which is enough in a mask that may be a part of a garment
+LEAST_SHARE = 0.25  # more than this share of a texture's use must be inside; swaps were equally good from 0.2 to 0.3
+LEAST_OF_MOST = 0.5  # share relative to the greatest one that is enough if the mask may cover only part of a garment
 
 
 def label_means(logits: Tensor, mask: Tensor) -> Tensor:
@@ -34,13 +35,13 @@ def label_means(logits: Tensor, mask: Tensor) -> Tensor:
 
 
 def initial_coefficients(garment: Tensor, wearer: Tensor) -> Tensor:
-    """As published: 0/1 per texture from the label means of the garment's and of the wearer's rendering, two B x K -> B x 1 x K."""
+    """As published: 0 or 1 per texture, B x 1 x K, from the label means B x K of the garment's and of the wearer's rendering."""
     strongest = garment.maximum(wearer)
     return (strongest > THRESHOLD / strongest.shape[1]).to(garment.dtype)[:, None]
 
 
 def label_shares(logits: Tensor, mask: Tensor) -> Tensor:
-    """How much of every label's use is inside a mask: its probability summed inside, over its sum everywhere.
+    """Share of each label's use that is inside a mask: its probability summed inside, divided by its sum everywhere.
 
     Args:
         logits, mask: as in :func:`label_means`.
@@ -67,8 +68,9 @@ def coefficients(
     Args:
         garment, wearer: distribution logits, each B x K x h x w, coarsest first.
         garment_mask, wearer_mask: B x 1 x H x W, 1 inside the garment.
-        part: the masks may be a part of a garment, whose textures serve the rest of it too. Then those that serve the part most
-            are taken, even where most of their use is outside: above :data:`LEAST_OF_MOST` of the greatest share of a distribution.
+        part: the masks may cover only part of a garment, whose textures are used for the rest of it too. Then the textures used most
+            in that part are taken even if most of their use is outside: those above :data:`LEAST_OF_MOST` of the greatest share in
+            their distribution.
 
     Returns:
         B x 1 x K float32 of 0 and 1 for each distribution.
@@ -85,7 +87,9 @@ def _belonging(share: Tensor, part: bool) -> Tensor:
     return (share > least).float()[:, None]
 
 
-def blend(wearer: Sequence[Tensor], garment: Sequence[Tensor], coefficient: Sequence[Tensor], strength: float = 1.0) -> tuple[Tensor, ...]:
+def mix_textures(
+    wearer: Sequence[Tensor], garment: Sequence[Tensor], coefficient: Sequence[Tensor], strength: float = 1.0
+) -> tuple[Tensor, ...]:
     """wearer + (garment - wearer) * coefficient * strength for every texture set.
 
     Args:
@@ -98,12 +102,12 @@ def blend(wearer: Sequence[Tensor], garment: Sequence[Tensor], coefficient: Sequ
     )
 
 
-def carry(mask: Tensor, attention: Tensor, mixture: Tensor) -> Tensor:
-    """A mask drawn on the photo, moved to a rendering along the textures: where each pixel's textures were taken from.
+def transfer_mask(mask: Tensor, attention: Tensor, mixture: Tensor) -> Tensor:
+    """A mask drawn on the photo, moved to a rendering by where each pixel's textures were taken from.
 
     Args:
         mask: H x W, 1 inside, on the photo.
-        attention: K x h x w, where in the photo each texture is from, summing to 1.
+        attention: K x h x w, where in the photo each texture comes from, summing to 1 over the photo.
         mixture: K x h x w, how much of each texture every pixel of the rendering takes, summing to 1 over K.
 
     Returns:

@@ -1,4 +1,7 @@
-"""mmfashion's parser (mmdetection 1.x, ``epoch_15.pth``) -> a weights folder. Opened with ``weights_only``, so no code is run."""
+"""Converts mmfashion's parser (mmdetection 1.x, ``epoch_15.pth``) to a weights folder.
+
+The file is opened with ``weights_only``, so that no code in it is run.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ RENAMES = (
 
 
 def rename(key: str) -> str | None:
-    """A tensor's name in mmdetection 1.x -> in torchvision, or None for a name that is not of a Mask R-CNN R50-FPN."""
+    """A tensor's name in mmdetection 1.x -> in torchvision, or None for a name that a Mask R-CNN R50-FPN does not have."""
     for pattern, replacement in RENAMES:
         if re.fullmatch(pattern, key):
             return re.sub(pattern, replacement, key)
@@ -40,7 +43,7 @@ def rename(key: str) -> str | None:
 
 
 def read_mmfashion(path: str | Path) -> dict[str, Tensor]:
-    """The checkpoint's tensors under torchvision's names. Raises WeightsError naming the file and what is wrong."""
+    """The checkpoint's tensors under torchvision's names. Raises WeightsError that names the file and the problem."""
     document = load_plain(path)
     state = document.get("state_dict") if isinstance(document, Mapping) else None
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
@@ -55,7 +58,7 @@ def read_mmfashion(path: str | Path) -> dict[str, Tensor]:
 
 
 def convert(checkpoint: str | Path, output: str | Path) -> Path:
-    """Write a weights folder that ``FashionParser.from_pretrained`` reads. Raises WeightsError; then nothing is written."""
+    """Write a weights folder for ``FashionParser.from_pretrained``. Raises WeightsError, in which case nothing is written."""
     state = read_mmfashion(checkpoint)
     network = build_network(MMFASHION)
     load_network(network, state, str(checkpoint))

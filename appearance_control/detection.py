@@ -1,6 +1,6 @@
-"""mmdetection 1.x's rules of inference, number by number, around torchvision's network.
+"""Inference with torchvision's network by the rules of mmdetection 1.x, to the number.
 
-Boxes are continuous here: (x1, y1, x2, y2) with x2 one beyond the last pixel, where mmdetection counts the last pixel itself.
+Boxes are continuous here: (x1, y1, x2, y2) with x2 one beyond the last pixel, whereas in mmdetection x2 is the last pixel itself.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torchvision.models.detection import MaskRCNN
 from torchvision.ops import batched_nms
 
 from appearance_control.network import PIXELS, STRIDES
-from nted_step.classes import CLASSES
+from nted_step.classes import LABEL_COUNT
 
 MEAN = np.array([123.675, 116.28, 103.53], np.float32)
 STD = np.array([58.395, 57.12, 57.375], np.float32)
@@ -26,12 +26,12 @@ MAX_LOG_RATIO = abs(math.log(16 / 1000))
 PROPOSAL_IOU = 0.7
 SCORE, BOX_IOU, MAX_INSTANCES = 0.05, 0.5, 100
 MASK_THRESHOLD = 0.5
-SUREST = 8.0  # bound of a pixel's log-odds, so that an instance's mask can always overrule them
+MAX_LOG_ODDS = 8.0  # bound of a pixel's log-odds, so that an instance's mask can always overrule them
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A photo as the network takes it.
+    """A photo as the network's input.
 
     Attributes:
         image: 1 x 3 x h x w float32, normalised, zero-padded to a multiple of 32.
@@ -63,7 +63,7 @@ class Detections:
 
 def prepare(photo: np.ndarray, resize: tuple[int, int]) -> Prepared:
     """H x W x 3 uint8 RGB -> network input; the aspect ratio is kept, ``resize`` is (shorter, longer)."""
-    import mmcv  # here, because training takes this module's rules without it
+    import mmcv  # imported here because training uses this module without it
 
     resized, scale = mmcv.imrescale(photo, resize, return_scale=True)
     normal = mmcv.imnormalize(resized, MEAN, STD, to_rgb=False)
@@ -78,7 +78,7 @@ def decode(deltas: Tensor, anchors: Tensor, weights: tuple[float, ...], size: tu
     Args:
         deltas: ... x 4 (dx, dy, dw, dh), to be divided by ``weights``.
         anchors: ... x 4 continuous boxes.
-        size: (h, w) to clip to: as mmdetection counts, no corner lies beyond the last pixel.
+        size: (h, w) to clip to, by mmdetection's rule: no corner lies beyond the last pixel.
     """
     dx, dy, dw, dh = (part / weight for part, weight in zip(deltas.unbind(-1), weights, strict=True))
     x1, y1, x2, y2 = anchors.unbind(-1)
@@ -111,7 +111,7 @@ def to_resized(boxes: Tensor, scale: float) -> Tensor:
 
 
 def propose(network: MaskRCNN, features: list[Tensor], size: tuple[int, int], most: int = 1000) -> Tensor:
-    """At most ``most`` boxes of the resized photo that may hold something: the best a level, overlaps dropped level by level."""
+    """At most ``most`` boxes of the resized photo that may hold something: the best per level, without overlaps within a level."""
     logits, deltas = network.rpn.head(features)
     boxes, scores, levels = [], [], []
     for number, (stride, logit, delta) in enumerate(zip(STRIDES, logits, deltas, strict=True)):
@@ -128,13 +128,13 @@ def propose(network: MaskRCNN, features: list[Tensor], size: tuple[int, int], mo
 
 
 def select(scores: Tensor, boxes: Tensor, threshold: float = SCORE) -> Detections:
-    """Class by class: what scores above the threshold, without overlaps above one half, at most 100 in all.
+    """Detections that score above the threshold, without overlaps of more than one half within a class, at most 100 in all.
 
     Args:
-        scores: N x L class probabilities, 0 the background; labels above 15 are untrained and dropped.
+        scores: N x L class probabilities, label 0 being the background; labels above 15 are untrained and dropped.
         boxes: N x L x 4 in original pixels.
     """
-    scores, boxes = scores[:, 1 : len(CLASSES) + 1], boxes[:, 1 : len(CLASSES) + 1]
+    scores, boxes = scores[:, 1:LABEL_COUNT], boxes[:, 1:LABEL_COUNT]
     row, column = (scores > threshold).nonzero(as_tuple=True)
     score, box = scores[row, column], boxes[row, column]
     kept = batched_nms(box, score, column, BOX_IOU)[:MAX_INSTANCES]
@@ -143,7 +143,7 @@ def select(scores: Tensor, boxes: Tensor, threshold: float = SCORE) -> Detection
 
 @torch.no_grad()
 def detect(network: MaskRCNN, prepared: Prepared, proposals: int = 1000, margin: float = 0.0) -> tuple[Detections, np.ndarray]:
-    """Instances of one photo, and their masks N x H x W bool in original pixels; ``margin`` is of ParserConfig."""
+    """Instances of one photo, and their masks N x H x W bool in original pixels; ``proposals`` and ``margin`` as in ParserConfig."""
     features = {name: level.float() for name, level in network.backbone(prepared.image).items()}
     pixels = features.pop(PIXELS, None)
     padded = [tuple(prepared.image.shape[-2:])]
@@ -161,14 +161,14 @@ def detect(network: MaskRCNN, prepared: Prepared, proposals: int = 1000, margin:
     outputs = heads.mask_predictor(heads.mask_head(heads.mask_roi_pool(features, [kept], padded)))
     outputs = outputs[torch.arange(len(found.labels)), found.labels]
     if pixels is not None:
-        return found, blend(outputs, kept / prepared.scale, pixel_masks(pixels[0], found.labels, prepared)).cpu().numpy()
+        return found, merge_masks(outputs, kept / prepared.scale, pixel_masks(pixels[0], found.labels, prepared)).cpu().numpy()
     small = outputs.sigmoid().cpu().numpy()
     boxes = found.boxes.cpu().numpy()
     return found, np.stack([paste(mask, box, prepared.original) for mask, box in zip(small, boxes, strict=True)])
 
 
 def paste(probability: np.ndarray, box: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A square mask of probabilities resized to its box, as mmdetection does: corners truncated to whole pixels, no padding.
+    """A square mask of probabilities resized to its box as in mmdetection: corners truncated to whole pixels, no padding.
 
     Args:
         probability: 28 x 28 float32.
@@ -186,7 +186,7 @@ def paste(probability: np.ndarray, box: np.ndarray, size: tuple[int, int]) -> np
 
 
 def enlarge(boxes: Tensor, margin: float, size: tuple[int, int]) -> Tensor:
-    """Boxes ... x 4, larger by a share of their sides on each side, within an image of ``size`` (h, w)."""
+    """Boxes ... x 4 enlarged on each side by ``margin`` times their width or height, clipped to an image of ``size`` (h, w)."""
     x1, y1, x2, y2 = boxes.unbind(-1)
     more_x, more_y = (x2 - x1) * margin, (y2 - y1) * margin
     h, w = size
@@ -196,22 +196,27 @@ def enlarge(boxes: Tensor, margin: float, size: tuple[int, int]) -> Tensor:
 
 
 def log_odds(logits: Tensor) -> Tensor:
-    """Of each label against all others, bounded: B x L x h x w logits of a softmax -> the same shape."""
+    """Log-odds of each label against all others, bounded by ``MAX_LOG_ODDS``: softmax logits B x L x h x w -> the same shape."""
     chance = logits.softmax(dim=1)
-    return (chance.clamp(min=1e-6).log() - (1 - chance).clamp(min=1e-6).log()).clamp(-SUREST, SUREST)
+    return (chance.clamp(min=1e-6).log() - (1 - chance).clamp(min=1e-6).log()).clamp(-MAX_LOG_ODDS, MAX_LOG_ODDS)
 
 
 def pixel_masks(logits: Tensor, labels: Tensor, prepared: Prepared) -> Tensor:
-    """Log-odds N x H x W, at original pixels, that a pixel is of each of N labels; ``logits`` L x h x w of the padded photo."""
+    """Log-odds N x H x W, in original pixels, that a pixel has each of N labels; ``logits`` are L x h x w of the padded photo."""
     rows, columns = (math.ceil(side * logits.shape[-2] / prepared.image.shape[-2]) for side in prepared.size)
     odds = log_odds(logits[None])[:, labels, :rows, :columns]
     return F.interpolate(odds, size=prepared.original, mode="bilinear", align_corners=False)[0]
 
 
-def blend(logits: Tensor, boxes: Tensor, odds: Tensor) -> Tensor:
-    """Masks N x H x W bool: an instance's own logits N x m x m over its box, in pixels, plus the pixels' log-odds N x H x W.
+def merge_masks(logits: Tensor, boxes: Tensor, odds: Tensor) -> Tensor:
+    """Masks N x H x W bool: each instance's logits, stretched over its box, plus the pixels' log-odds.
 
     A pixel belongs to a mask when the sum at its centre is positive and the centre lies in the box.
+
+    Args:
+        logits: N x m x m, of the mask head.
+        boxes: N x 4 in pixels.
+        odds: N x H x W.
     """
     height, width = odds.shape[-2:]
     x = (torch.arange(width, device=boxes.device) + 0.5 - boxes[:, 0:1]) / (boxes[:, 2:3] - boxes[:, 0:1]) * 2 - 1

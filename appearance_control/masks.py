@@ -1,4 +1,4 @@
-"""Masks of garments: checked, read from a picture, written as one."""
+"""Masks of garments: checked, read from pictures and turned into pictures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from PIL import Image
 
 from nted_step.image import ImageError, decode
 
-LEAST_PIXELS = 24  # on a canvas of 256x176; a smaller mask names no garment
+LEAST_PIXELS = 24  # on a canvas of 256x176; a smaller mask is no garment
 MOST_SHARE = 0.98
 BASE_PIXELS = 256 * 176
 
@@ -38,7 +38,7 @@ def check_mask(mask: np.ndarray, size: tuple[int, int], name: str = "the mask") 
 
 
 def load_mask(path: str | Path, size: tuple[int, int]) -> np.ndarray:
-    """A black-and-white picture of exactly the canvas's size -> H x W bool, white inside. Raises MaskError or ImageError."""
+    """Read a black-and-white picture of exactly the canvas's size: H x W bool, white inside. Raises MaskError or ImageError."""
     try:
         data = Path(path).read_bytes()
     except OSError as error:
@@ -47,5 +47,5 @@ def load_mask(path: str | Path, size: tuple[int, int]) -> np.ndarray:
 
 
 def mask_image(mask: np.ndarray) -> Image.Image:
-    """H x W bool -> 8-bit grey picture, white inside."""
+    """H x W bool -> 8-bit greyscale picture, white inside."""
     return Image.fromarray(mask.astype(np.uint8) * 255)

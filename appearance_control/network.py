@@ -1,4 +1,4 @@
-"""The parser's network: Mask R-CNN of torchvision with mmdetection's anchors, on ResNet-50 or on a small residual network."""
+"""The parser's network: torchvision's Mask R-CNN with mmdetection's anchors, on ResNet-50 or on a small residual network."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.detection import MaskRCNN, maskrcnn_resnet50_fpn
-from torchvision.models.detection.backbone_utils import BackboneWithFPN
+from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 from torchvision.models.resnet import BasicBlock
-from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
+from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork, LastLevelMaxPool
 
-from nted_step.classes import CLASSES
+from nted_step.classes import CLASSES, LABEL_COUNT
 
 STRIDES = (4, 8, 16, 32, 64)
 RATIOS = (0.5, 1.0, 2.0)
@@ -27,19 +27,19 @@ PIXELS = "pixels"  # name of the pixel branch's logits among the features
 
 @dataclasses.dataclass(frozen=True)
 class ParserConfig:
-    """Shape of a parser.
+    """Architecture of a parser.
 
     Attributes:
-        backbone: ``"resnet50"`` (mmfashion's) or ``"small"`` (the one in the box).
-        labels: outputs of the box head, background included: 81 in mmfashion's file, of which 1..15 are trained.
-        resize: (shorter, longer) side in pixels that a photo is fitted into.
-        anchor_scale: anchor side over stride.
+        backbone: ``"resnet50"`` (mmfashion's) or ``"small"`` (the one that ships with the project).
+        labels: outputs of the box head, including the background: 81 in mmfashion's file, of which 1..15 are trained.
+        resize: (shorter, longer) side in pixels that a photo is resized to fit.
+        anchor_scale: side of an anchor divided by the stride.
         widths: channels of the small backbone at strides 4, 8, 16, 32.
-        pyramid: channels of the small backbone's feature pyramid and mask head.
-        hidden: units of the small box head's two layers.
-        proposals: boxes kept a pyramid level, and over all levels, for the box head to judge.
-        pixels: channels of the small network's branch that labels every pixel. Where there is one, its log-odds are added to the
-            instances' masks, which are then laid on the photo to a fraction of a pixel; 0: none, and masks as in mmdetection.
+        pyramid: channels of the small network's feature pyramid and mask head.
+        hidden: units in each of the small box head's two layers.
+        proposals: boxes kept per pyramid level, and in all, for the box head to classify.
+        pixels: channels of the small network's branch that labels every pixel, or 0 for no such branch and masks as in mmdetection.
+            The branch's log-odds are added to the instances' masks, which are then placed on the photo with subpixel accuracy.
         margin: share of its sides by which a box is enlarged on each side for its mask, so that the mask can correct the box.
     """
 
@@ -57,15 +57,15 @@ class ParserConfig:
     def __post_init__(self) -> None:
         if self.backbone not in BACKBONES:
             raise ValueError(f"backbone must be one of {', '.join(BACKBONES)}, not {self.backbone!r}")
-        if self.labels <= len(CLASSES) or (self.backbone == "small" and len(self.widths) != 4):
-            raise ValueError(f"a parser has more than {len(CLASSES)} labels, and a small one 4 widths")
+        if self.labels < LABEL_COUNT or (self.backbone == "small" and len(self.widths) != 4):
+            raise ValueError(f"a parser needs more than {len(CLASSES)} labels, and a small one 4 widths")
         if (
             min(*self.resize, self.anchor_scale, self.pyramid, self.hidden, self.proposals, *self.widths) < 1
             or self.resize[0] > self.resize[1]
         ):
             raise ValueError("sizes must be positive, and resize (shorter, longer)")
         if self.pixels < 0 or not 0 <= self.margin <= 1 or ((self.pixels or self.margin) and self.backbone != "small"):
-            raise ValueError("pixels and margin (0 to 1) are not negative, and 0 but for a small network")
+            raise ValueError("pixels must not be negative, margin must be 0 to 1, and both must be 0 unless the network is small")
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form; :meth:`from_dict` is its inverse."""
@@ -84,20 +84,20 @@ class ParserConfig:
 
 MMFASHION = ParserConfig()
 SMALL = ParserConfig(
-    "small", labels=len(CLASSES) + 1, resize=(264, 384), anchor_scale=4, widths=(48, 96, 192, 256), pyramid=96, hidden=384, proposals=150,
+    "small", labels=LABEL_COUNT, resize=(264, 384), anchor_scale=4, widths=(48, 96, 192, 256), pyramid=96, hidden=384, proposals=150,
     pixels=48, margin=0.1,
 )  # fmt: skip
 
 
-class Anchors(nn.Module):
-    """mmdetection's anchors: torchvision's, moved by half a stride, at fixed strides.
+class Anchors(AnchorGenerator):
+    """mmdetection's anchors in place of torchvision's: shifted by half a stride, at fixed strides.
 
     In continuous coordinates (x2 one beyond the last pixel) the anchor of cell (i, j) is centred on
-    ((j + 1/2) * stride, (i + 1/2) * stride). Takes the place of torchvision's AnchorGenerator in training.
+    ((j + 1/2) * stride, (i + 1/2) * stride).
     """
 
     def __init__(self, scale: int):
-        super().__init__()
+        super().__init__(tuple((scale * stride,) for stride in STRIDES), (RATIOS,) * len(STRIDES))
         self.scale = scale
 
     def num_anchors_per_location(self) -> list[int]:
@@ -118,7 +118,7 @@ class Anchors(nn.Module):
 
 
 class SmallBackbone(nn.Module):
-    """A residual network with two blocks a stage: B x 3 x h x w -> features at strides 4, 8, 16, 32, by name, and ``"stem"`` at 2."""
+    """A residual network, two blocks per stage: B x 3 x h x w -> features by name, "0" to "3" at strides 4 to 32, "stem" at 2."""
 
     def __init__(self, widths: tuple[int, ...]):
         super().__init__()
@@ -145,7 +145,7 @@ def _block(before: int, width: int, stride: int) -> BasicBlock:
 
 
 class PixelBranch(nn.Module):
-    """Labels every pixel at stride 2, from the pyramid's finest level (what) and the backbone's stem (where exactly)."""
+    """Labels every pixel at stride 2: the pyramid's finest level says what is there, the backbone's stem where exactly."""
 
     def __init__(self, stem: int, pyramid: int, channels: int, labels: int):
         super().__init__()
@@ -163,15 +163,18 @@ def _convolution(before: int, width: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(before, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True))
 
 
-class SmallFPN(BackboneWithFPN):
-    """The small backbone under torchvision's feature pyramid: what MaskRCNN asks of a backbone.
+class SmallFPN(nn.Module):
+    """The small backbone under torchvision's feature pyramid, as MaskRCNN expects a backbone to be.
 
-    With a pixel branch its logits are one more entry, ``PIXELS``, which is to be taken out before the features go on.
+    With a pixel branch the output has one more entry, ``PIXELS``, its logits; take it out before passing the features on.
     """
 
     def __init__(self, widths: tuple[int, ...], channels: int, pixels: int = 0, labels: int = 0):
-        super().__init__(nn.ModuleDict({"0": nn.Identity()}), {"0": "0"}, list(widths), channels, LastLevelMaxPool())
+        super().__init__()
+        pyramid = FeaturePyramidNetwork(list(widths), channels, LastLevelMaxPool())  # built first: seeded weights depend on the order
         self.body = SmallBackbone(widths)
+        self.fpn = pyramid
+        self.out_channels = channels
         self.pixels = PixelBranch(widths[0], channels, pixels, labels) if pixels else None
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
@@ -184,17 +187,16 @@ class SmallFPN(BackboneWithFPN):
 
 
 def build_network(config: ParserConfig) -> MaskRCNN:
-    """The network with random weights; only its parts are used, never torchvision's own transform of images."""
+    """The network with random weights. Only its parts are used, never torchvision's own preprocessing of images."""
+    anchors = Anchors(config.anchor_scale)
     if config.backbone == "resnet50":
-        network = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None, num_classes=config.labels)
-    else:
-        channels = config.pyramid
-        network = MaskRCNN(
-            SmallFPN(config.widths, channels, config.pixels, config.labels),
-            box_head=TwoMLPHead(channels * 7 * 7, config.hidden),
-            box_predictor=FastRCNNPredictor(config.hidden, config.labels),
-            mask_head=MaskRCNNHeads(channels, (channels,) * 4, 1),
-            mask_predictor=MaskRCNNPredictor(channels, channels, config.labels),
-        )
-    network.rpn.anchor_generator = Anchors(config.anchor_scale)
-    return network
+        return maskrcnn_resnet50_fpn(weights=None, weights_backbone=None, num_classes=config.labels, rpn_anchor_generator=anchors)
+    channels = config.pyramid
+    return MaskRCNN(
+        SmallFPN(config.widths, channels, config.pixels, config.labels),
+        rpn_anchor_generator=anchors,
+        box_head=TwoMLPHead(channels * 7 * 7, config.hidden),
+        box_predictor=FastRCNNPredictor(config.hidden, config.labels),
+        mask_head=MaskRCNNHeads(channels, (channels,) * 4, 1),
+        mask_predictor=MaskRCNNPredictor(channels, channels, config.labels),
+    )

@@ -1,4 +1,4 @@
-"""What parsing and swapping leave on disk: overlays, masks, coefficients, run.json."""
+"""What parsing and swapping write to disk: overlays, masks, coefficients, run.json."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from appearance_control.masks import mask_image
 from appearance_control.parser import Parse
-from appearance_control.swap import GarmentSwap
+from appearance_control.swap import SwapPlan
 from nted_step.classes import CLASSES
 from nted_step.files import write_file
 from nted_step.image import encode_image, to_pil
@@ -23,11 +23,11 @@ COLOURS = tuple(
     tuple(int(v) for v in np.array(Image.new("HSV", (1, 1), (k * 255 * 7 // 15 % 255, 200, 235)).convert("RGB"))[0, 0])
     for k in range(len(CLASSES))
 )
-OVERLAY = 0.55  # share of the class's colour
+OVERLAY = 0.55  # opacity of the class's colour
 
 
 def overlay(photo: np.ndarray, parse: Parse, score: float = 0.3, named: bool = True) -> Image.Image:
-    """The photo under the instances' colours, the best on top, each with its class and score where ``named``."""
+    """The photo with the instances tinted, the best on top, each labelled with its class and score if ``named``."""
     shown = photo.astype(np.float32)
     instances = [instance for instance in parse.instances if instance.score > score]
     for instance in reversed(instances):
@@ -43,7 +43,7 @@ def overlay(photo: np.ndarray, parse: Parse, score: float = 0.3, named: bool = T
 
 
 def save_parse(folder: str | Path, photo: np.ndarray, parse: Parse, name: str) -> Path:
-    """Write ``overlay.png``, one mask an instance under ``masks/`` and, last, ``parse.json`` in COCO's form."""
+    """Write ``overlay.png``, one mask per instance under ``masks/`` and, last, ``parse.json`` in COCO format."""
     folder = Path(folder)
     (folder / "masks").mkdir(parents=True, exist_ok=True)
     save_image(folder / "overlay.png", overlay(photo, parse))
@@ -53,21 +53,21 @@ def save_parse(folder: str | Path, photo: np.ndarray, parse: Parse, name: str) -
     return folder
 
 
-def save_swap(folder: str | Path, swap: GarmentSwap, outputs: Sequence[StepOutput], settings: Mapping[str, Any]) -> Path:
-    """Write the masks, the people alone in the pose, ``coefficients.json``, and all that :func:`nted_step.output.save_run` does."""
+def save_swap(folder: str | Path, plan: SwapPlan, outputs: Sequence[StepOutput], settings: Mapping[str, Any]) -> Path:
+    """Write the masks, everybody alone in the pose, ``coefficients.json``, and whatever :func:`nted_step.output.save_run` writes."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    save_image(folder / "wearer.png", to_pil(swap.wearer_view.image))
+    save_image(folder / "wearer.png", to_pil(plan.rendering.image))
     document = []
-    for number, (plan, view) in enumerate(zip(swap.plans, swap.garment_views, strict=True), 1):
-        save_image(folder / f"garment_{number}.png", to_pil(view.image))
-        save_image(folder / f"garment_{number}_mask.png", mask_image(plan.garment_mask))
-        save_image(folder / f"garment_{number}_wearer_mask.png", mask_image(plan.wearer_mask))
-        document.append([[round(float(v), 6) for v in share.flatten()] for share in plan.worn.coefficients])
+    for number, garment in enumerate(plan.garments, 1):
+        save_image(folder / f"garment_{number}.png", to_pil(garment.rendering.image))
+        save_image(folder / f"garment_{number}_mask.png", mask_image(garment.garment_mask))
+        save_image(folder / f"garment_{number}_wearer_mask.png", mask_image(garment.wearer_mask))
+        document.append([[round(float(v), 6) for v in share.flatten()] for share in garment.layer.coefficients])
     write_file(folder / "coefficients.json", (json.dumps({"garments": document}) + "\n").encode())
     return save_run(folder, outputs, settings)
 
 
 def save_image(path: Path, image: Image.Image) -> None:
-    """A PNG, complete or not there."""
+    """Write a PNG, completely or not at all."""
     write_file(path, encode_image(image))

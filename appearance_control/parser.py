@@ -18,23 +18,22 @@ from appearance_control.classes import labels_of
 from appearance_control.detection import detect, prepare
 from appearance_control.network import ParserConfig, build_network
 from nted_step.bundled import PARSER_WEIGHTS
-from nted_step.classes import CLASSES
+from nted_step.classes import CLASSES, FACE
 from nted_step.image import to_uint8
 from nted_step.pipeline import choose_device
 from nted_step.weights import CONFIG_NAME, WEIGHTS_NAME, WeightsError, check_tensors, find_weights, read_folder, write_folder
 
-GARMENT_SCORE = 0.3  # an instance is taken for a garment above this score
-SAME_CLASS_MANY = 0.25  # of the larger instance's area: below it a second one of its class is a detail, not another person
-SINGLE = ("face",)  # classes that one person has once
-SURE_SCORE = 0.5  # above it a second one of those is taken for another person's
+GARMENT_SCORE = 0.3  # an instance above this score counts as a garment
+PERSON_AREA = 0.25  # of the largest face's area: a smaller face is a detail, not another person
+FACE_SCORE = 0.5  # a face above this score counts as a person
 
 
 @dataclass(frozen=True)
 class Instance:
-    """One thing found.
+    """One garment, body part or accessory found in a photo.
 
     Attributes:
-        label: 1..15; name: its class.
+        label: 1..15, of the class ``name``.
         score: 0..1.
         box: (x1, y1, x2, y2) in pixels, x2 and y2 one beyond the last.
         mask: H x W bool.
@@ -52,7 +51,7 @@ class Instance:
     @cached_property
     def rle(self) -> dict[str, Any]:
         """The mask as a COCO run-length encoding, ``counts`` as text, ready for JSON."""
-        from pycocotools import mask as coco_mask  # here, because training has no use for it
+        from pycocotools import mask as coco_mask  # imported here because training does not need it
 
         encoded = coco_mask.encode(np.asfortranarray(self.mask.astype(np.uint8)))
         return {"size": [int(side) for side in encoded["size"]], "counts": encoded["counts"].decode("ascii")}
@@ -75,17 +74,17 @@ class Parse:
         return union
 
     def people(self) -> int:
-        """How many people there seem to be: the number of faces of similar size that are clearly faces, at least 1."""
-        areas = [int(i.mask.sum()) for i in self.instances if i.name in SINGLE and i.score > SURE_SCORE]
-        return max(1, sum(area >= SAME_CLASS_MANY * max(areas) for area in areas))
+        """How many people there seem to be, at least 1: the number of clear faces of similar size."""
+        areas = [int(i.mask.sum()) for i in self.instances if i.label == FACE and i.score > FACE_SCORE]
+        return max(1, sum(area >= PERSON_AREA * max(areas) for area in areas))
 
-    def seen(self, score: float = GARMENT_SCORE) -> list[str]:
-        """Names of the classes found, in the order of the label list."""
+    def class_names(self, score: float = GARMENT_SCORE) -> list[str]:
+        """Names of the classes found above a score, in the order of ``CLASSES``."""
         found = {instance.label for instance in self.instances if instance.score > score}
         return [CLASSES[label - 1] for label in sorted(found)]
 
     def to_coco(self, file_name: str) -> dict[str, Any]:
-        """A COCO document of this one photo: images, annotations with scores, categories."""
+        """A COCO document for this photo: images, annotations with scores, categories."""
         annotations = [
             {
                 "id": number,
@@ -130,7 +129,9 @@ class FashionParser:
         try:
             config = ParserConfig.from_dict(document["parser"])
         except (KeyError, TypeError, AttributeError):
-            raise WeightsError(f"{path / CONFIG_NAME}: the key 'parser' is missing or no table; are these weights of a parser?") from None
+            raise WeightsError(
+                f"{path / CONFIG_NAME}: the key 'parser' is missing or not a table; are these weights of a parser?"
+            ) from None
         except ValueError as error:
             raise WeightsError(f"{path / CONFIG_NAME}: {error}") from None
         network = build_network(config)
@@ -138,7 +139,7 @@ class FashionParser:
         return cls(network, config, device=device, origin=str(folder), sha256=digest)
 
     def parse(self, photo: np.ndarray) -> Parse:
-        """H x W x 3 uint8 RGB -> everything found. Raises ValueError for another kind of array."""
+        """H x W x 3 uint8 RGB -> everything found. Raises ValueError for any other array."""
         if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or min(photo.shape[:2]) < 1:
             raise ValueError(f"a photo is H x W x 3 uint8, not {photo.shape} {photo.dtype}")
         prepared = prepare(photo, self.config.resize)
@@ -154,7 +155,7 @@ class FashionParser:
 
 
 def load_network(network: MaskRCNN, state: dict[str, Tensor], origin: str) -> None:
-    """Every tensor, by name and shape, or WeightsError naming the first difference."""
+    """Load all tensors. Raises WeightsError naming the first one whose name or shape does not match."""
     check_tensors({key: tuple(value.shape) for key, value in network.state_dict().items()}, state, origin)
     network.load_state_dict(state, strict=True)
 

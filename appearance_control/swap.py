@@ -1,268 +1,110 @@
-"""Garment swap: a wearer in other people's clothes. What is worn where is decided here; :mod:`appearance_control.dressing` puts it on."""
+"""Garment swap: plans a wearer in other people's clothes. :mod:`appearance_control.dressing` then puts the clothes on."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
-from appearance_control.classes import classes_of, labels_of
-from appearance_control.coefficients import carry, coefficients
-from appearance_control.dressing import LOWER, Dressed, Worn, coverage
-from appearance_control.masks import MOST_SHARE, MaskError, check_mask
-from appearance_control.parser import FashionParser, Parse
-from nted_step.execution import render_step
+from appearance_control.coefficients import coefficients
+from appearance_control.dressing import DressedPerson, GarmentLayer
+from appearance_control.garment import Garment, check_garments
+from appearance_control.garment_masks import GarmentMasks
+from appearance_control.posed_people import ImageParser, PersonParses, PosedPeople, PoseRendering
 from nted_step.person import Person
 from nted_step.pipeline import NTEDStepPipeline
 from nted_step.pose import Pose
 from nted_step.sampler import StepOutput
 
-LEAST_AGREEMENT = 0.6  # of a mask made by hand and what the parser found, overlap over union, to be the same garment
-
-
-class SwapError(ValueError):
-    """A swap that cannot be made; the message is one line that says what was found. The wearer is unchanged."""
-
 
 @dataclass(frozen=True)
-class Garment:
-    """What is taken from one person.
-
-    Attributes:
-        person: from ``pipeline.encode`` of a photo.
-        parts: names out of ``classes.PARTS``.
-        strength: 0 leaves the wearer as is, 1 takes the garment whole.
-        mask: H x W made by hand instead of by the parser: bool, 0/255 uint8, or 0..1.
-        mask_on: ``"pose"`` when the mask is drawn on this person's rendering in the target pose (``GarmentSwap.renderings``),
-            ``"photo"`` when it is drawn on the photo.
-        wearer_mask: H x W by hand, of what it replaces, on the wearer's rendering in the target pose.
-        name: what messages call it.
-    """
-
-    person: Person
-    parts: tuple[str, ...] = ("upper",)
-    strength: float = 1.0
-    mask: np.ndarray | None = None
-    mask_on: str = "pose"
-    wearer_mask: np.ndarray | None = None
-    name: str = "the garment's photo"
-
-
-@dataclass(frozen=True)
-class View:
-    """One person rendered in the target pose.
-
-    Attributes:
-        image: 3 x H x W, about [-1, 1], of the last step.
-        distribution: logits of the last step, 1 x K x h x w each.
-    """
-
-    image: Tensor
-    distribution: tuple[Tensor, ...]
-
-
-@dataclass(frozen=True)
-class Plan:
+class GarmentPlan:
     """What one garment changes.
 
     Attributes:
-        garment: as given.
+        garment: as requested.
+        rendering: of its person alone in the target pose.
         garment_mask, wearer_mask: H x W bool in the target pose.
-        worn: how it is put on.
-        notes: what a person should know, one line each.
+        layer: how it is put on.
+        notes: what the user should know, one line each.
     """
 
     garment: Garment
+    rendering: PoseRendering
     garment_mask: np.ndarray
     wearer_mask: np.ndarray
-    worn: Worn
-    notes: list[str] = field(default_factory=list)
+    layer: GarmentLayer
+    notes: tuple[str, ...] = ()
 
 
-class GarmentSwap:
-    """Wearer, garments and pose in; a stream of steps out.
+@dataclass(frozen=True)
+class SwapPlan:
+    """What a swap changes on a wearer.
 
-    >>> swap = GarmentSwap(pipeline, wearer, [Garment(other, ("upper",))], pose, parser=FashionParser.from_pretrained())
-    >>> for output in swap.generate():
-    ...     show(output.step, output.image)
-
-    The renderings of the people alone, on which masks are shown and painted, are ``wearer_view`` and ``garment_views``; with
-    :meth:`with_garments` a changed mask, part or strength reuses them. ``told`` hears of every step that these renderings take; what it
-    raises ends the work. Raises SwapError, MaskError or PartError.
+    Attributes:
+        rendering: of the wearer alone in the target pose.
+        garments: in the order in which they are put on.
     """
 
-    def __init__(
-        self,
-        pipeline: NTEDStepPipeline,
-        wearer: Person,
-        garments: Sequence[Garment],
-        pose: Pose,
-        *,
-        parser: FashionParser | None = None,
-        seed: int = 0,
-        told: Callable[[StepOutput], None] = lambda output: None,
-    ):
-        self.pipeline, self.wearer, self.pose, self.parser, self.seed, self.told = pipeline, wearer, pose, parser, seed, told
-        self.size = pipeline.config.size
-        self.garments = _checked(garments, self.size)
-        self._views: dict[Person, View] = {}
-        self._parses: dict[tuple[Person, str], Parse] = {}
-        self._dress()
+    wearer: Person
+    rendering: PoseRendering
+    garments: tuple[GarmentPlan, ...]
 
-    def _dress(self) -> None:
-        self.wearer_view = self.view(self.wearer)
-        self.garment_views = [self.view(garment.person) for garment in self.garments]
-        self.plans = [self._plan(garment, view) for garment, view in zip(self.garments, self.garment_views, strict=True)]
+    def dressed(self, strengths: Sequence[float] | None = None) -> DressedPerson:
+        """The wearer with the garments on, at other ``strengths`` than planned if given."""
+        layers = [plan.layer for plan in self.garments]
+        if strengths is not None:
+            layers = [replace(layer, strength=strength) for layer, strength in zip(layers, strengths, strict=True)]
+        return DressedPerson(self.wearer, layers)
 
-    def with_garments(self, garments: Sequence[Garment], told: Callable[[StepOutput], None] | None = None) -> GarmentSwap:
-        """The same wearer and pose with other garments, parts, masks or strengths; people rendered before are not again."""
-        other = copy.copy(self)  # what is known of the people is shared
-        other.told, other.garments = told or self.told, _checked(garments, self.size)
-        other._dress()
-        return other
+    @property
+    def notes(self) -> list[str]:
+        return [note for plan in self.garments for note in plan.notes]
 
-    def generate(self, steps: int | None = None) -> Iterator[StepOutput]:
-        """Every step of the dressed wearer, as ``pipeline.generate`` yields them."""
-        return self.pipeline.generate(self.dressed(), self.pose, seed=self.seed, steps=steps)
+    def same_coefficients(self, other: SwapPlan) -> bool:
+        """Whether another plan for the same garments takes the same textures."""
+        pairs = zip(self.garments, other.garments, strict=True)
+        shares = [pair for ours, theirs in pairs for pair in zip(ours.layer.coefficients, theirs.layer.coefficients, strict=True)]
+        return all(bool((ours == theirs).all()) for ours, theirs in shares)
 
-    def dressed(self) -> Dressed:
-        """The wearer with the garments on."""
-        return Dressed(self.wearer, [plan.worn for plan in self.plans])
 
-    def view(self, person: Person) -> View:
-        """A person alone in the target pose, rendered once."""
-        if person not in self._views:
-            images = []
-            for output in self.pipeline.generate(person, self.pose, seed=self.seed):
-                self.told(output)
-                images.append(output.image)
-            self._views[person] = View(images[-1], self._distribution(person, images[-2]))
-        return self._views[person]
+class SwapPlanner:
+    """Plans swaps onto one wearer in one pose. ``parser`` is needed for garments without a mask.
 
-    @torch.no_grad()
-    def _distribution(self, person: Person, before: Tensor) -> tuple[Tensor, ...]:
-        """Of the last step from its input 3 x H x W, taken once more: the pipeline gives pictures alone."""
-        pipeline, last = self.pipeline, self.pipeline.config.steps - 1
-        condition = pipeline.condition(person, self.pose, last)
-        return render_step(pipeline.generator, person.textures(last), before[None], condition, last).distribution
+    >>> planner = SwapPlanner(pipeline, wearer, pose, parser=FashionParser.from_pretrained())
+    >>> plan = planner.plan([Garment(other, ("upper",))])
+    >>> for output in pipeline.generate(plan.dressed(), pose):
+    ...     show(output.step, output.image)
 
-    def parse(self, person: Person, where: str = "pose") -> Parse:
-        """What the parser sees of a person, looked at once: on the ``"photo"``, or on the rendering in the target ``"pose"``.
+    A plan needs everybody rendered in their own clothes. Each person is rendered and parsed once, and further plans with other
+    garments, parts, masks or strengths reuse the result.
+    """
 
-        Raises SwapError when there is no parser.
-        """
-        if self.parser is None:
-            raise SwapError("there is no parser: give masks made by hand, or parser weights")
-        if (person, where) not in self._parses:
-            image = person.source[0] if where == "photo" else self.view(person).image
-            self._parses[person, where] = self.parser.parse_image(image)
-        return self._parses[person, where]
+    def __init__(self, pipeline: NTEDStepPipeline, wearer: Person, pose: Pose, *, parser: ImageParser | None = None, seed: int = 0):
+        self.wearer, self.pose, self.seed = wearer, pose, seed
+        self._device = pipeline.device
+        self._people = PosedPeople(pipeline, pose, seed)
+        self._parses = PersonParses(parser, self._people)
 
-    def _plan(self, garment: Garment, view: View) -> Plan:
-        notes: list[str] = []
-        on_photo = self._photo_mask(garment, notes)
-        theirs = garment.mask if on_photo is None else self._garment_mask(garment, on_photo, view, notes)
-        ours = self._wearer_mask(garment, theirs, notes)
-        device = self.pipeline.device
-        masks = (torch.from_numpy(mask)[None, None].float().to(device) for mask in (theirs, ours))
-        shares = coefficients(view.distribution, self.wearer_view.distribution, *masks, part=garment.mask is not None)
+    def render(self, garments: Sequence[Garment]) -> Iterator[StepOutput]:
+        """The renderings that a plan needs, step by step, for callers that may want to stop early. Raises as :meth:`plan` does."""
+        checked = check_garments(garments, self._people.size)
+        yield from self._people.render([self.wearer, *(garment.person for garment in checked)])
+
+    def plan(self, garments: Sequence[Garment]) -> SwapPlan:
+        """What the garments change. Raises SwapError, MaskError or PartError."""
+        plans = tuple(self._plan_garment(garment) for garment in check_garments(garments, self._people.size))
+        return SwapPlan(self.wearer, self._people.rendering(self.wearer), plans)
+
+    def _plan_garment(self, garment: Garment) -> GarmentPlan:
+        found = GarmentMasks(garment, self.wearer, self._people, self._parses)
+        theirs, ours = (self._people.rendering(person) for person in (garment.person, self.wearer))
+        masks = (torch.from_numpy(mask)[None, None].float().to(self._device) for mask in (found.garment, found.wearer))
+        shares = coefficients(theirs.distribution, ours.distribution, *masks, part=garment.mask is not None)
+        notes = list(found.notes)
         if not any(share.any() for share in shares):
             notes.append(f"{garment.name}: no texture of the model is clearly of this garment; the wearer stays unchanged")
-        in_pose = garment.mask if on_photo is None else None
-        worn = Worn(garment.person, self._classes(garment, on_photo), on_photo, in_pose, shares, garment.strength)
-        return Plan(garment, theirs, ours, worn, notes)
-
-    def _classes(self, garment: Garment, on_photo: np.ndarray | None) -> frozenset[str]:
-        """What is put on, as classes: those of the parts that the photo shows. None where a mask made by hand is another thing."""
-        if self.parser is None or on_photo is None:
-            return frozenset()
-        photo = self.parse(garment.person, "photo")
-        found = photo.mask(garment.parts)
-        if garment.mask is not None and (found & on_photo).sum() < LEAST_AGREEMENT * (found | on_photo).sum():
-            return frozenset()
-        return frozenset(_worn(garment.parts, photo))
-
-    def _photo_mask(self, garment: Garment, notes: list[str]) -> np.ndarray | None:
-        """H x W bool, the garment on its photo; None for a mask made in the pose."""
-        if garment.mask is not None:
-            return garment.mask if garment.mask_on == "photo" else None
-        photo = self.parse(garment.person, "photo")
-        if (people := photo.people()) > 1:
-            raise SwapError(f"{garment.name}: {people} people found; crop it to one")
-        on_photo = photo.mask(garment.parts)
-        if not on_photo.any():
-            wanted = ", ".join(sorted({name for part in garment.parts for name in classes_of(part)}))
-            raise SwapError(f"{garment.name}: no {wanted} found in it (found: {', '.join(photo.seen()) or 'nothing'})")
-        if "lower" in garment.parts and not LOWER & set(photo.seen()) and "dress" in photo.seen():
-            notes.append(
-                f"{garment.name} shows a dress and no other garment below the waist: only shoes and belt are taken; choose dress to take it"
-            )
-        return check_mask(on_photo, self.size, f"{garment.name}: the garment found")
-
-    def _garment_mask(self, garment: Garment, on_photo: np.ndarray, view: View, notes: list[str]) -> np.ndarray:
-        """The garment in the target pose, on its person's rendering."""
-        places = garment.person.places(self.pose)
-        name = f"the mask on {garment.name}" if garment.mask is not None else garment.name
-        if places is not None:
-            worn = Worn(garment.person, self._classes(garment, on_photo), on_photo, None, (), 1.0)
-            return check_mask((coverage(worn, self.pose, places, self.size)[0][0, 0] > 0.5).cpu().numpy(), self.size, name)
-        if garment.mask is not None:
-            return self._carried(on_photo, garment.person, view, name)
-        photo = self.parse(garment.person, "photo")
-        rendered = self.parse(garment.person).mask(_worn(garment.parts, photo))
-        try:
-            return check_mask(rendered, self.size)
-        except MaskError:
-            notes.append(f"{garment.name}: not recognised in the target pose, its place is carried over from the photo")
-            return self._carried(on_photo, garment.person, view, garment.name)
-
-    def _wearer_mask(self, garment: Garment, theirs: np.ndarray, notes: list[str]) -> np.ndarray:
-        if garment.wearer_mask is not None:
-            return garment.wearer_mask
-        if self.parser is None or garment.mask is not None:
-            return theirs  # the same place: both are in the same pose
-        photo = self.parse(self.wearer, "photo")
-        if (people := photo.people()) > 1:
-            raise SwapError(f"the wearer's photo: {people} people found; crop it to one")
-        ours = self.parse(self.wearer).mask(_worn(garment.parts, photo) or garment.parts)
-        if ours.any() and ours.mean() <= MOST_SHARE:
-            return ours
-        if self.wearer.places(self.pose) is None:  # else it is put over whatever is worn
-            notes.append(f"the wearer has no {' or '.join(garment.parts)} in this pose; the place of {garment.name}'s is taken")
-        return theirs
-
-    def _carried(self, mask: np.ndarray, person: Person, view: View, name: str) -> np.ndarray:
-        last = self.pipeline.config.steps - 1
-        attention = person.extraction(last).attention[-1][0].float()
-        mixture = view.distribution[-1][0].float().softmax(dim=0)
-        share = carry(torch.from_numpy(mask).float().to(attention.device), attention, mixture)
-        full = F.interpolate(share[None, None], size=self.size, mode="bilinear", align_corners=False)[0, 0]
-        # Half way between the least and the greatest share: textures that are spread over the photo give no clear 0 and 1.
-        return check_mask((full > (full.min() + full.max()) / 2).cpu().numpy(), self.size, name)
-
-
-def _worn(parts: Sequence[str], photo: Parse) -> tuple[str, ...]:
-    """The classes of some parts that a photo shows. A soft rendering of a top over trousers may look like a dress, which nobody wears."""
-    return tuple(sorted({name for part in parts for name in classes_of(part)} & set(photo.seen())))
-
-
-def _checked(garments: Sequence[Garment], size: tuple[int, int]) -> list[Garment]:
-    if not garments:
-        raise SwapError("no garment given")
-    return [_checked_garment(garment, size) for garment in garments]
-
-
-def _checked_garment(garment: Garment, size: tuple[int, int]) -> Garment:
-    labels_of(garment.parts)
-    if not 0 <= garment.strength <= 1:
-        raise SwapError(f"{garment.name}: the strength is 0..1, not {garment.strength}")
-    if garment.mask_on not in ("pose", "photo"):
-        raise SwapError(f"a mask is on the pose or on the photo, not on {garment.mask_on!r}")
-    named = {"mask": f"the mask on {garment.name}", "wearer_mask": "the mask on the wearer"}
-    checked = {key: check_mask(getattr(garment, key), size, name) for key, name in named.items() if getattr(garment, key) is not None}
-    return replace(garment, **checked)
+        layer = replace(found.layer, coefficients=shares, strength=garment.strength)
+        return GarmentPlan(garment, theirs, found.garment, found.wearer, layer, tuple(notes))

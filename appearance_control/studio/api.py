@@ -1,4 +1,4 @@
-"""The endpoint ``/swap`` for programs. Wrong input is answered with one line."""
+"""The endpoint ``/swap`` for programs. Invalid input is answered with one line."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from appearance_control.classes import PARTS
-from appearance_control.studio.events import GarmentDesk
-from appearance_control.studio.wardrobe import MOST
+from appearance_control.classes import SWAP_PARTS
+from appearance_control.garment import Garment
+from appearance_control.studio.events import GarmentEvents
+from appearance_control.studio.wardrobe import MAX_GARMENTS
+from appearance_control.swap import SwapPlanner
 from nted_step.image import load_photo, to_pil
 from nted_step.person import Person
 from pose_editor import formats
@@ -18,36 +20,42 @@ from pose_editor.editor import PoseEditor
 from pose_editor.studio.api import JOINTS, report_errors
 from pose_editor.studio.validation import require_integer
 
+DESCRIPTION = f"The wearer in garments of other people: {MAX_GARMENTS} photos at most, and for each the part that is taken of it. {JOINTS}"
+
 
 class SwapEndpoint:
-    """What programs can ask, in terms of the desk that also serves the page."""
+    """Swaps with the studio and the parser that also serve the page."""
 
-    def __init__(self, desk: GarmentDesk) -> None:
-        self.desk, self.studio = desk, desk.studio
+    def __init__(self, events: GarmentEvents) -> None:
+        self.studio, self.parser_loader = events.studio, events.parser_loader
 
     def swap(
-        self, wearer: str, garments: list[str], parts: list[str], pose: dict[str, Any], seed: float,
-        wearer_pose: dict[str, Any] | None = None, garment_poses: list[dict[str, Any] | None] | None = None,
-    ) -> Image.Image:  # fmt: skip
-        from appearance_control.swap import Garment, GarmentSwap
-
+        self,
+        wearer: str,
+        garments: list[str],
+        parts: list[str],
+        pose: dict[str, Any],
+        seed: float,
+        wearer_pose: dict[str, Any] | None = None,
+        garment_poses: list[dict[str, Any] | None] | None = None,
+    ) -> Image.Image:
         photos = garments or []
-        if not 1 <= len(photos) <= MOST or len(parts) != len(photos):
-            raise ValueError(f"give 1 to {MOST} garment photos and a part for each of them, not {len(photos)} and {len(parts)}")
-        parser = self.desk.opener()
+        if not 1 <= len(photos) <= MAX_GARMENTS or len(parts) != len(photos):
+            raise ValueError(f"give 1 to {MAX_GARMENTS} garment photos and a part for each of them, not {len(photos)} and {len(parts)}")
+        parser = self.parser_loader.load()
         if parser is None:
-            raise ValueError(f"garments cannot be recognised here: {self.desk.opener.why_not}")
+            raise ValueError(f"garments cannot be recognised here: {self.parser_loader.error}")
         poses = garment_poses or [None] * len(photos)
         if not isinstance(poses, list) or len(poses) != len(photos):
             raise ValueError(f"garment_poses is a list with the pose in each of the {len(photos)} garment photos, or null")
-        dressed = [
+        chosen = [
             Garment(self._person(path, own), (part,), name=Path(path).name) for path, part, own in zip(photos, parts, poses, strict=True)
         ]
-        posed, noise = formats.from_value(pose), require_integer(seed, "seed")
-        swap = self.studio.runner.run(
-            lambda: GarmentSwap(self.studio.pipeline, self._person(wearer, wearer_pose), dressed, posed, parser=parser, seed=noise)
+        target, noise, pipeline = formats.from_value(pose), require_integer(seed, "seed"), self.studio.pipeline
+        plan = self.studio.runner.run(
+            lambda: SwapPlanner(pipeline, self._person(wearer, wearer_pose), target, parser=parser, seed=noise).plan(chosen)
         )
-        *_, last = self.studio.runner.iterate(swap.generate())
+        *_, last = self.studio.runner.iterate(pipeline.generate(plan.dressed(), target, seed=noise))
         return to_pil(last.image)
 
     def _person(self, photo: str | None, pose: dict[str, Any] | None) -> Person:
@@ -55,16 +63,20 @@ class SwapEndpoint:
         return self.studio.pipeline.encode(fitted.image, formats.from_value(formats.check_value(pose)) if pose else None)
 
 
-def add(desk: GarmentDesk, pose: PoseEditor, seed: gr.Number) -> None:
-    """Add the endpoint to the page that is being built: typed by components that the page does not show."""
+def add(events: GarmentEvents, pose: PoseEditor, seed: gr.Number) -> None:
+    """Add the endpoint to the page that is being built; hidden components give its arguments their types."""
     with gr.Group(visible=False):
         wearer = gr.File(label="wearer", file_types=["image"], type="filepath")
         garments = gr.File(label="garments", file_types=["image"], type="filepath", file_count="multiple")
-        parts = gr.Dropdown(list(PARTS), value=["upper"], multiselect=True, label="parts")
+        parts = gr.Dropdown(list(SWAP_PARTS), value=["upper"], multiselect=True, label="parts")
         wearer_pose, garment_poses = gr.JSON(None, label="wearer_pose"), gr.JSON(None, label="garment_poses")
         result = gr.Image(label="result", type="pil", format="png")
         gr.Button().click(
-            report_errors(SwapEndpoint(desk).swap), [wearer, garments, parts, pose, seed, wearer_pose, garment_poses], result,
-            api_name="swap", concurrency_id="run", concurrency_limit=1,
-            api_description=f"The wearer in garments of other people: {MOST} photos at most, and for each the part that is taken of it. {JOINTS}",
-        )  # fmt: skip
+            report_errors(SwapEndpoint(events).swap),
+            [wearer, garments, parts, pose, seed, wearer_pose, garment_poses],
+            result,
+            api_name="swap",
+            concurrency_id="run",
+            concurrency_limit=1,
+            api_description=DESCRIPTION,
+        )

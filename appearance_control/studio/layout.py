@@ -1,14 +1,16 @@
-"""The garment tab: its layout, and what happens when."""
+"""The garments tab: its layout, and which event calls what."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from appearance_control.studio.events import PHOTOS, GarmentDesk, Visit
-from appearance_control.studio.parse_cache import Opener
+from appearance_control.studio.events import GarmentEvents
+from appearance_control.studio.parse_cache import ParserLoader
+from appearance_control.studio.session import PHOTO_NAMES, SwapSession
 from appearance_control.studio.wardrobe import Wardrobe
 from nted_step.image import MAX_BYTES
 from pose_editor.editor import PoseEditor
@@ -21,39 +23,63 @@ from pose_editor.studio.studio import Studio
 from pose_editor.viewer import StepViewer
 
 CSS = (Path(__file__).parent / "studio.css").read_text(encoding="utf-8")
-GIVER = 2  # the example whose garment the first visitor sees, from behind: the wearer is the first
+GIVER = 2  # index of the example whose garment is shown first; the wearer is the first example
+
+
+@dataclass(frozen=True)
+class GarmentComponents:
+    """The components of the tab."""
+
+    session: gr.State
+    picker: PhotoPicker
+    wearer_photo: gr.UploadButton
+    from_pose: gr.Button
+    wardrobe: Wardrobe
+    garment_photo: gr.UploadButton
+    message: gr.HTML
+    editor: PoseEditor
+    viewer: StepViewer
+    bar: RunBar
+    download: Download
+    to_pose: gr.Button
+    recognised: gr.HTML
 
 
 def add(
     studio: Studio, tabs: gr.Tabs, tab: gr.Tab, pose: Parts, own: PhotoUpload, parser: Path, idle: int
-) -> tuple[GarmentDesk, gr.State, list[Any]]:
-    """Fill the tab that is being built. Returns what its events do, the visitor's state, and the events after
-    which other photos, or more textures, may be kept.
+) -> tuple[GarmentEvents, gr.State, list[Any]]:
+    """Fill the tab that is being built. Returns its events, the visitor's state, and the Gradio events that may change how many photos
+    or textures are kept.
 
     Args:
         pose, own: the parts of the pose tab.
         parser: folder of the parser's weights, which may be missing.
-        idle: seconds after which a visitor is forgotten.
+        idle: seconds after which a visitor's state is deleted.
     """
-    desk = GarmentDesk(studio, Opener(parser, studio.pipeline.device.type))
-    people = desk.people(Visit())
+    events = GarmentEvents(studio, ParserLoader(parser, studio.pipeline.device.type))
+    components = _build(events, idle)
+    return events, components.session, _wire(events, components, tabs, tab, pose, own)
+
+
+def _build(events: GarmentEvents, idle: int) -> GarmentComponents:
+    studio, people = events.studio, events.people(SwapSession())
     wearer, giver = people[0], people[min(GIVER, len(people) - 1)]
     rest = studio.examples[wearer["name"]].pose
     with gr.Column(elem_classes="desk", elem_id="garments"):
-        visit = gr.State(Visit(), time_to_live=idle)
+        session = gr.State(SwapSession(), time_to_live=idle)
         with gr.Row(elem_classes="d-studio"):
             with gr.Column(elem_id="dressing"):
                 gr.HTML("<b>Wearer</b> <span>· stays who they are</span>", elem_classes="part-title")
                 with gr.Row(elem_id="wearers", elem_classes="photos"):
-                    picker = PhotoPicker(people, wearer["name"], MAX_BYTES, PHOTOS)
-                    photo = gr.UploadButton("Your photo", file_types=["image"], elem_id="wearer-photo")
-                    fetch = gr.Button("From Pose", elem_id="from-pose")
+                    picker = PhotoPicker(people, wearer["name"], MAX_BYTES, PHOTO_NAMES)
+                    wearer_photo = gr.UploadButton("Your photo", file_types=["image"], elem_id="wearer-photo")
+                    from_pose = gr.Button("From Pose", elem_id="from-pose")
                 gr.HTML("<b>Garments</b> <span>· from other people</span>", elem_classes="part-title")
                 garments = [{"person": giver["name"], "part": "upper", "strength": 1, "mask": ""}]
-                wardrobe = Wardrobe(people, {"garments": garments, "into": 0}, canvas=studio.canvas, later=PHOTOS)
-                with gr.Row(elem_id="garment-photo", elem_classes="photos"):  # not shown: a garment's own button presses it
-                    given = gr.UploadButton("Photo of a garment", file_types=["image"])
-                says = gr.HTML("", elem_id="garment-says")
+                wardrobe = Wardrobe(people, {"garments": garments, "into": 0}, canvas=studio.canvas, later=PHOTO_NAMES)
+                with gr.Row(elem_id="garment-photo", elem_classes="photos"):  # hidden: a garment's own button presses it
+                    garment_photo = gr.UploadButton("Photo of a garment", file_types=["image"])
+                message = gr.HTML("", elem_id="garment-says")
             with gr.Column(elem_classes=["part", "d-source"]):
                 gr.HTML("<b>Pose</b> <span>· drag the dots</span>", elem_classes="part-title")
                 editor = PoseEditor(rest, photo=wearer["picture"], rest=rest, canvas=studio.canvas, elem_classes="d-editor")
@@ -63,25 +89,31 @@ def add(
                 viewer = StepViewer(sizes, against="the wearer's own clothes", elem_classes="d-viewer")
                 bar = RunBar(keeps=False, elem_classes="d-run")
                 download = Download(elem_classes="d-download")
-            send = gr.Button("To Pose tab", elem_id="to-pose")
-        with gr.Accordion("What is recognised", open=False, elem_id="recognised", visible=desk.opener.there):
-            seen = gr.HTML("<p>Nothing yet.</p>")
-    mine = [editor, picker, wardrobe, viewer, says, seen]
-    wanted = [editor, picker, wardrobe, bar, visit]
-    tab.select(desk.enter, wanted, mine, **RUN)
-    editor.drag(desk.preview, wanted, viewer, **PREVIEW)
-    dressed = editor.release(desk.render, wanted, mine, **RUN)
-    editor.release(desk.released, [editor, visit], None, **AT_ONCE)
-    picker.select(desk.choosing, [visit], None, **AT_ONCE)
-    picker.select(desk.wear, [picker, wardrobe, bar, visit], mine, **RUN)
-    picker.too_large(own.too_large, None, says, **AT_ONCE)
-    worn = photo.upload(desk.photo_of_wearer, [photo, wardrobe, bar, visit], mine, **RUN)
-    taken = given.upload(desk.photo_of_garment, [given, wardrobe, visit], mine, **RUN)
-    viewer.stop(desk.stop, [visit], None, **AT_ONCE)
-    viewer.zoom(SaveEvents(studio).zoomed, [visit], viewer, **PREVIEW)
-    bar.save(desk.save, [editor, picker, visit, bar], download, **SAVE)
-    fetched = fetch.click(desk.fetch, [pose.editor, pose.picker, pose.session, wardrobe, bar, visit], mine, **RUN)
+            to_pose = gr.Button("To Pose tab", elem_id="to-pose")
+        with gr.Accordion("What is recognised", open=False, elem_id="recognised", visible=events.parser_loader.available):
+            recognised = gr.HTML("<p>Nothing yet.</p>")
+    return GarmentComponents(
+        session, picker, wearer_photo, from_pose, wardrobe, garment_photo, message, editor, viewer, bar, download, to_pose, recognised
+    )
+
+
+def _wire(events: GarmentEvents, tab: GarmentComponents, tabs: gr.Tabs, shown: gr.Tab, pose: Parts, own: PhotoUpload) -> list[Any]:
+    outputs = [tab.editor, tab.picker, tab.wardrobe, tab.viewer, tab.message, tab.recognised]
+    state = [tab.wardrobe, tab.bar, tab.session]
+    shown.select(events.enter, [tab.editor, tab.picker, *state], outputs, **RUN)
+    tab.editor.drag(events.preview, [tab.editor, tab.picker, *state], tab.viewer, **PREVIEW)
+    released = tab.editor.release(events.render, [tab.editor, tab.picker, *state], outputs, **RUN)
+    tab.editor.release(events.released, [tab.editor, tab.session], None, **AT_ONCE)
+    tab.picker.select(events.choosing, [tab.session], None, **AT_ONCE)
+    tab.picker.select(events.wear, [tab.picker, *state], outputs, **RUN)
+    tab.picker.too_large(own.too_large, None, tab.message, **AT_ONCE)
+    wearer_given = tab.wearer_photo.upload(events.photo_of_wearer, [tab.wearer_photo, *state], outputs, **RUN)
+    garment_given = tab.garment_photo.upload(events.photo_of_garment, [tab.garment_photo, tab.wardrobe, tab.session], outputs, **RUN)
+    tab.viewer.stop(events.stop, [tab.session], None, **AT_ONCE)
+    tab.viewer.zoom(SaveEvents(events.studio).zoomed, [tab.session], tab.viewer, **PREVIEW)
+    tab.bar.save(events.save, [tab.editor, tab.picker, tab.session, tab.bar], tab.download, **SAVE)
+    fetched = tab.from_pose.click(events.fetch, [pose.editor, pose.picker, pose.session, *state], outputs, **RUN)
     opened: list[Any] = [pose.editor, pose.picker, pose.message, pose.viewer]
-    sent = send.click(desk.send, [visit, pose.session, pose.bar], [*opened, tabs, says], **RUN)
+    sent = tab.to_pose.click(events.send, [tab.session, pose.session, pose.bar], [*opened, tabs, tab.message], **RUN)
     sent.then(own.tools, [pose.picker, pose.session], [pose.fit, pose.crop, pose.find, pose.settle], **AT_ONCE)
-    return desk, visit, [worn, taken, fetched, sent, dressed]
+    return [wearer_given, garment_given, fetched, sent, released]

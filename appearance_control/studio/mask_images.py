@@ -1,4 +1,4 @@
-"""Masks between the page and Python: a PNG in a ``data:`` URL whose opaque pixels are the garment."""
+"""Masks on their way between the page and Python: PNG pictures in ``data:`` URLs, opaque where the garment is."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from PIL import Image
 from nted_step.image import encode_image
 
 PREFIX = "data:image/png;base64,"
-MAX_CHARACTERS = 400_000  # of a URL; a painted mask takes a few thousand
+MAX_CHARACTERS = 400_000  # of a URL; a painted mask has a few thousand
 COLOUR = (79, 70, 229)
 
 
 def read_mask(url: Any, size: tuple[int, int]) -> np.ndarray:
-    """The URL of a canvas-sized PNG -> H x W bool. Raises ValueError before anything large is decoded."""
+    """The URL of a canvas-sized PNG -> H x W bool. Raises ValueError, before decoding anything large."""
     if not isinstance(url, str) or not url.startswith(PREFIX):
         raise ValueError("a mask is a PNG picture")
     if len(url) > MAX_CHARACTERS:
@@ -33,7 +33,7 @@ def read_mask(url: Any, size: tuple[int, int]) -> np.ndarray:
 
 
 def mask_url(mask: np.ndarray) -> str:
-    """H x W bool -> URL, in the colour that the page paints in."""
+    """H x W bool -> URL, in the colour in which the page paints."""
     pixels = np.zeros((*mask.shape, 4), np.uint8)
     pixels[mask] = (*COLOUR, 255)
     return PREFIX + base64.b64encode(encode_image(Image.fromarray(pixels))).decode()

@@ -4,7 +4,18 @@ import numpy as np
 import pytest
 import torch
 
-from appearance_control.detection import blend, decode, enlarge, log_odds, paste, pixel_masks, prepare, select, to_original, to_resized
+from appearance_control.detection import (
+    decode,
+    enlarge,
+    log_odds,
+    merge_masks,
+    paste,
+    pixel_masks,
+    prepare,
+    select,
+    to_original,
+    to_resized,
+)
 from appearance_control.network import Anchors
 from appearance_control.parser import Instance, Parse
 
@@ -127,25 +138,25 @@ def test_run_length_encoding_and_coco_document():
 
     assert np.array_equal(coco_mask.decode(entry["segmentation"]).astype(bool), mask)
     assert entry["bbox"] == [2.0, 1.0, 1.0, 2.0] and entry["area"] == 2 and entry["category_id"] == 6
-    assert parse.seen() == ["pants"] and np.array_equal(parse.mask(["lower"]), mask) and not parse.mask(["upper"]).any()
+    assert parse.class_names() == ["pants"] and np.array_equal(parse.mask(["lower"]), mask) and not parse.mask(["upper"]).any()
 
 
 def test_blended_masks_are_laid_to_fractions_of_a_pixel():
     half = torch.full((1, 4, 4), -4.0)
     half[:, :, :2] = 4  # the left half of the box
-    mask = blend(half, torch.tensor([[2.0, 1.0, 8.0, 5.0]]), torch.zeros(1, 6, 10))
+    mask = merge_masks(half, torch.tensor([[2.0, 1.0, 8.0, 5.0]]), torch.zeros(1, 6, 10))
     assert mask[0].nonzero().tolist() == [[y, x] for y in range(1, 5) for x in range(2, 5)]
     # 0.4 to the right the middle is at 5.4, left of the centre of pixel 5, and the centre of pixel 2 still lies in the box.
-    assert torch.equal(blend(half, torch.tensor([[2.4, 1.0, 8.4, 5.0]]), torch.zeros(1, 6, 10)), mask)
-    assert blend(half, torch.tensor([[2.6, 1.0, 8.6, 5.0]]), torch.zeros(1, 6, 10))[0, 1].nonzero()[:, 0].tolist() == [3, 4, 5]
+    assert torch.equal(merge_masks(half, torch.tensor([[2.4, 1.0, 8.4, 5.0]]), torch.zeros(1, 6, 10)), mask)
+    assert merge_masks(half, torch.tensor([[2.6, 1.0, 8.6, 5.0]]), torch.zeros(1, 6, 10))[0, 1].nonzero()[:, 0].tolist() == [3, 4, 5]
 
 
 def test_pixels_overrule_an_unsure_mask_and_yield_to_a_sure_one():
     odds = torch.full((1, 6, 6), -3.0)
     odds[:, 2:4] = 3
     box = torch.tensor([[0.0, 0.0, 6.0, 6.0]])
-    assert torch.equal(blend(torch.zeros(1, 4, 4), box, odds), odds > 0)
-    assert blend(torch.full((1, 4, 4), 4.0), box, odds).all() and not blend(torch.full((1, 4, 4), -4.0), box, odds).any()
+    assert torch.equal(merge_masks(torch.zeros(1, 4, 4), box, odds), odds > 0)
+    assert merge_masks(torch.full((1, 4, 4), 4.0), box, odds).all() and not merge_masks(torch.full((1, 4, 4), -4.0), box, odds).any()
 
 
 def test_log_odds_are_bounded_and_of_one_label_against_the_rest():

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from appearance_control.dressing import Dressed, Worn, class_share, coverage, put_on
+from appearance_control.dressing import DressedPerson, GarmentLayer, class_share, coverage, put_on
 from nted_step.carrier import Places
 from nted_step.carrying import Carried
-from nted_step.classes import CLASSES
+from nted_step.classes import CLASSES, LABELS
 from nted_step.limbs import cell_centres
 
 SIZE, GRID = (256, 176), (128, 88)
@@ -31,7 +31,7 @@ def answer(classes, person=None, seen=None):
     scores = torch.zeros(1, 16, *GRID)
     scores[0, 0] = 30
     for name, where in classes.items():
-        scores[0, CLASSES.index(name) + 1][torch.from_numpy(where)] = 60
+        scores[0, LABELS[name]][torch.from_numpy(where)] = 60
     every = np.ones(GRID, bool)
     place = cell_centres(GRID, torch.device("cpu"))[None]
     person = every if person is None else person
@@ -56,8 +56,8 @@ class Known:
         return self._carried
 
 
-def worn(person, classes, mask=None, in_pose=None, strength=1.0):
-    return Worn(person, frozenset(classes), mask, in_pose, (), strength)
+def layer(person, classes, mask=None, in_pose=None, strength=1.0):
+    return GarmentLayer(person, frozenset(classes), mask, in_pose, (), strength)
 
 
 def on_photo(first, last):
@@ -72,24 +72,24 @@ def inside(plane, row):
 
 def test_what_the_photo_shows_of_a_garment_covers_the_wearer():
     giver = Known(answer({"top": rows(30, 60)}), flat(0.5))
-    covered, bared = coverage(worn(giver, ["top"], on_photo(30, 60)), None, answer({}), SIZE)
+    covered, bared = coverage(layer(giver, ["top"], on_photo(30, 60)), None, answer({}), SIZE)
     assert inside(covered, 45) == 1 and inside(covered, 20) == 0 and inside(covered, 80) == 0 and bared.max() == 0
 
 
 def test_where_the_photo_shows_nothing_the_expected_class_covers():
     giver = Known(answer({"top": rows(30, 60)}, seen=rows(0, 45)), flat(0.5))
-    covered, _ = coverage(worn(giver, ["top"], on_photo(30, 45)), None, answer({}), SIZE)
+    covered, _ = coverage(layer(giver, ["top"], on_photo(30, 45)), None, answer({}), SIZE)
     assert inside(covered, 40) == 1 and inside(covered, 55) == 1 and inside(covered, 70) == 0
-    by_hand, _ = coverage(worn(giver, [], on_photo(30, 45)), None, answer({}), SIZE)
-    assert inside(by_hand, 40) == 1 and inside(by_hand, 55) == 0, "of a mask by hand nobody knows what it is"
+    by_hand, _ = coverage(layer(giver, [], on_photo(30, 45)), None, answer({}), SIZE)
+    assert inside(by_hand, 40) == 1 and inside(by_hand, 55) == 0, "the classes of a mask drawn by hand are unknown"
 
 
 @pytest.mark.parametrize("mine", ["face", "hair", "headwear", "eyeglass"])
 def test_head_and_hair_stay_the_wearers(mine):
     giver = Known(answer({"top": rows(10, 60)}), flat(0.5))
-    covered, _ = coverage(worn(giver, ["top"], on_photo(10, 60)), None, answer({mine: rows(0, 20)}), SIZE)
+    covered, _ = coverage(layer(giver, ["top"], on_photo(10, 60)), None, answer({mine: rows(0, 20)}), SIZE)
     assert inside(covered, 15) == 0 and inside(covered, 40) == 1
-    taken, _ = coverage(worn(giver, [mine], on_photo(10, 60)), None, answer({mine: rows(0, 20)}), SIZE)
+    taken, _ = coverage(layer(giver, [mine], on_photo(10, 60)), None, answer({mine: rows(0, 20)}), SIZE)
     assert inside(taken, 15) == 1, "unless that is what is put on"
 
 
@@ -107,7 +107,7 @@ def test_head_and_hair_stay_the_wearers(mine):
 def test_the_wearers_own_garment_of_the_kind_goes(puts_on, had, gone, kept):
     first, last = {"skirt": (60, 85), "top": (30, 55), "dress": (30, 90), "footwear": (118, 124)}[puts_on[0]]
     giver = Known(answer({puts_on[0]: rows(first, last)}), flat(0.5))
-    covered, bared = coverage(worn(giver, puts_on, on_photo(first, last)), None, answer(had), SIZE)
+    covered, bared = coverage(layer(giver, puts_on, on_photo(first, last)), None, answer(had), SIZE)
     assert all(inside(bared, row) == 1 for row in gone)
     assert all(inside(bared, row) == 0 for row in kept)
     assert (covered + bared).max() <= 1
@@ -116,7 +116,7 @@ def test_the_wearers_own_garment_of_the_kind_goes(puts_on, had, gone, kept):
 def test_pixels_are_the_garments_inside_and_the_wearers_outside():
     giver = Known(answer({"top": rows(30, 60)}), flat(0.5))
     wearer = Known(answer({"outer": rows(30, 80)}), flat(-0.5))
-    carried = Dressed(wearer, [worn(giver, ["top"], on_photo(30, 60))]).carried(None)
+    carried = DressedPerson(wearer, [layer(giver, ["top"], on_photo(30, 60))]).carried(None)
     assert inside(carried.pixels, 45) == 0.5 and inside(carried.pixels, 10) == -0.5
     assert inside(carried.alpha, 45) == 1 and inside(carried.alpha, 70) == 0 and inside(carried.alpha, 100) == 1, (
         "nothing is carried where it was bared"
@@ -137,20 +137,20 @@ def test_one_erased_dot_changes_nothing_but_the_dot():
     mask = on_photo(30, 60)
     dotted = mask.copy()
     dotted[88:93, 86:91] = False
-    whole, erased = (Dressed(wearer, [worn(giver, ["top"], one)]).carried(None) for one in (mask, dotted))
+    whole, erased = (DressedPerson(wearer, [layer(giver, ["top"], one)]).carried(None) for one in (mask, dotted))
     changed = (whole.pixels != erased.pixels).any(dim=1)[0]
     assert changed.any() and changed.sum() < 200 and changed[80:100, 78:100].sum() == changed.sum()
 
 
 def test_a_person_whose_pose_is_not_known_gives_textures_alone():
     wearer, giver = Known(answer({}), flat(-0.5)), Known(None, None)
-    assert torch.equal(Dressed(wearer, [worn(giver, ["top"], on_photo(30, 60))]).carried(None).pixels, flat(-0.5).pixels)
-    assert Dressed(giver, []).carried(None) is None
+    assert torch.equal(DressedPerson(wearer, [layer(giver, ["top"], on_photo(30, 60))]).carried(None).pixels, flat(-0.5).pixels)
+    assert DressedPerson(giver, []).carried(None) is None
 
 
 def test_a_mask_made_in_the_pose_is_taken_as_it_is():
     giver = Known(answer({}), flat(0.5))
-    covered, bared = coverage(worn(giver, [], in_pose=on_photo(30, 60)), None, answer({"pants": rows(60, 110)}), SIZE)
+    covered, bared = coverage(layer(giver, [], in_pose=on_photo(30, 60)), None, answer({"pants": rows(60, 110)}), SIZE)
     assert torch.equal(covered[0, 0].bool(), torch.from_numpy(on_photo(30, 60))) and bared.max() == 0
 
 
@@ -163,7 +163,7 @@ def test_class_shares_add_up():
 def test_somebody_dressed_goes_to_another_process_and_is_the_same_there(pipeline, standing):
     wearer, giver = (pipeline.encode(torch.rand(3, 64, 44) * 2 - 1, standing) for _ in range(2))
     coefficients = tuple(torch.ones(1, 1, values.shape[2]) for values in giver.textures(0).values)
-    dressed = Dressed(wearer, [Worn(giver, frozenset({"top"}), np.ones((64, 44), bool), None, coefficients, 1.0)])
+    dressed = DressedPerson(wearer, [GarmentLayer(giver, frozenset({"top"}), np.ones((64, 44), bool), None, coefficients, 1.0)])
     there = pickle.loads(pickle.dumps(dressed)).on(pipeline)
     assert all(torch.allclose(a, b) for a, b in zip(there.textures(1).values, giver.textures(1).values, strict=True)), (
         "still in the garment"

@@ -10,13 +10,13 @@ from appearance_control.convert import rename
 from appearance_control.detection import detect, prepare, propose
 from appearance_control.network import MMFASHION, SMALL, ParserConfig, build_network
 from appearance_control.parser import FashionParser, Instance, Parse, save_parser
-from nted_step.classes import CLASSES
+from nted_step.classes import CLASSES, LABELS
 from nted_step.weights import WeightsError
 from tests.appearance_control.conftest import TINY_PARSER
 
 
 def test_groups():
-    assert len(CLASSES) == 15 and CLASSES.index("footwear") == 11
+    assert len(CLASSES) == 15 and LABELS["footwear"] == 12
     assert classes_of("upper") == ("top", "dress", "outer") and classes_of("hair") == ("hair",)
     assert labels_of(["shoes", "top"]) == {12, 1}
     with pytest.raises(PartError, match="unknown part 'cape'; choose from upper, lower"):

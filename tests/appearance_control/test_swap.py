@@ -9,11 +9,13 @@ import torch
 from PIL import Image
 
 from appearance_control.__main__ import main
-from appearance_control.coefficients import LEAST_SHARE, blend, carry, coefficients, label_shares
-from appearance_control.dressing import Dressed
+from appearance_control.coefficients import LEAST_SHARE, coefficients, label_shares, mix_textures, transfer_mask
+from appearance_control.dressing import DressedPerson
+from appearance_control.garment import Garment, SwapError
 from appearance_control.masks import MaskError, check_mask, load_mask
 from appearance_control.parser import Instance, Parse
-from appearance_control.swap import Garment, GarmentSwap, SwapError
+from appearance_control.swap import SwapPlanner
+from nted_step.classes import LABELS
 from nted_step.image import ImageError, load_photo, to_uint8
 
 SIZE = (64, 44)
@@ -25,17 +27,17 @@ def box_mask(top=16, bottom=40, left=12, right=32):
     return mask
 
 
-class Sees:
-    """A parser whose answers are written down: photo bytes -> instances; any other picture gets the default."""
+class FakeParser:
+    """A parser with given answers: picture bytes -> instances; any other picture gets the default."""
 
     def __init__(self, default, **by_photo):
-        self.default, self.by_photo = default, by_photo
+        self.default, self.by_photo, self.parse_count = default, by_photo, 0
 
-    def tell(self, image, instances):
+    def set_answer(self, image, instances):
         self.by_photo[to_uint8(image).tobytes()] = instances
 
     def parse_image(self, image):
-        self.looks = getattr(self, "looks", 0) + 1
+        self.parse_count += 1
         return Parse(SIZE, tuple(self.by_photo.get(to_uint8(image).tobytes(), self.default)))
 
 
@@ -59,14 +61,22 @@ def plain(pipeline, person, pose):
     return images(pipeline.generate(person, pose, seed=0))
 
 
-def whole(plan, value=1.0):
-    worn = dataclasses.replace(plan.worn, coefficients=tuple(torch.full_like(share, value) for share in plan.worn.coefficients))
-    return dataclasses.replace(plan, worn=worn)
+def plan_swap(pipeline, wearer, garments, pose, parser=None):
+    return SwapPlanner(pipeline, wearer, pose, parser=parser).plan(garments)
+
+
+def with_coefficients(plan, value=1.0):
+    """The plan with all coefficients of all its garments set to one value."""
+    garments = []
+    for garment in plan.garments:
+        shares = tuple(torch.full_like(share, value) for share in garment.layer.coefficients)
+        garments.append(dataclasses.replace(garment, layer=dataclasses.replace(garment.layer, coefficients=shares)))
+    return dataclasses.replace(plan, garments=tuple(garments))
 
 
 def test_blend_by_hand():
     wearer, garment = torch.zeros(1, 2, 3), torch.full((1, 2, 3), 8.0)
-    (mixed,) = blend([wearer], [garment], [torch.tensor([[[0.0, 0.5, 1.0]]])], 0.5)
+    (mixed,) = mix_textures([wearer], [garment], [torch.tensor([[[0.0, 0.5, 1.0]]])], 0.5)
     assert mixed[0].tolist() == [[0, 2, 4], [0, 2, 4]]
 
 
@@ -100,44 +110,41 @@ def test_a_mask_is_carried_along_the_textures():
     mixture[0, :, :2] = mixture[1, :, 2:] = 1  # the rendering is texture 0 on its left, texture 1 on its right
     mask = torch.zeros(4, 4)
     mask[0, 0] = 1
-    assert carry(mask, attention, mixture).tolist() == [[1, 1, 0, 0]] * 4
+    assert transfer_mask(mask, attention, mixture).tolist() == [[1, 1, 0, 0]] * 4
 
 
 def test_nothing_blended_is_the_wearer_and_everything_is_the_garments_person(pipeline, people, standing):
     wearer, other = people
-    swap = GarmentSwap(pipeline, wearer, [Garment(other, mask=box_mask())], standing)
-    swap.plans = [whole(swap.plans[0], 0.0)]
-    assert all(torch.equal(a, b) for a, b in zip(images(swap.generate()), plain(pipeline, wearer, standing), strict=True))
-    swap.plans = [whole(swap.plans[0], 1.0)]
-    textures = swap.dressed().textures(2).values
+    plan = plan_swap(pipeline, wearer, [Garment(other, mask=box_mask())], standing)
+    nothing = images(pipeline.generate(with_coefficients(plan, 0.0).dressed(), standing))
+    assert all(torch.equal(a, b) for a, b in zip(nothing, plain(pipeline, wearer, standing), strict=True))
+    textures = with_coefficients(plan, 1.0).dressed().textures(2).values
     assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(textures, other.textures(2).values, strict=True))
 
 
 def test_strength_is_linear_in_the_textures_and_zero_changes_nothing(pipeline, people, standing):
     wearer, other = people
-    swap = GarmentSwap(pipeline, wearer, [Garment(other, strength=0.0, mask=box_mask())], standing)
-    swap.plans = [whole(swap.plans[0])]
-    assert torch.equal(images(swap.generate())[-1], plain(pipeline, wearer, standing)[-1])
-    half = dataclasses.replace(swap.plans[0].worn, strength=0.5)
-    for mixed, ours, theirs in zip(
-        Dressed(wearer, [half]).textures(1).values, wearer.textures(1).values, other.textures(1).values, strict=True
-    ):
+    plan = with_coefficients(plan_swap(pipeline, wearer, [Garment(other, strength=0.0, mask=box_mask())], standing))
+    assert torch.equal(images(pipeline.generate(plan.dressed(), standing))[-1], plain(pipeline, wearer, standing)[-1])
+    half = DressedPerson(wearer, [dataclasses.replace(plan.garments[0].layer, strength=0.5)]).textures(1).values
+    assert all(torch.equal(a, b) for a, b in zip(half, plan.dressed([0.5]).textures(1).values, strict=True))
+    for mixed, ours, theirs in zip(half, wearer.textures(1).values, other.textures(1).values, strict=True):
         assert torch.allclose(mixed, (ours + theirs) / 2, atol=1e-5)
 
 
 def test_coefficients_follow_the_masks_and_are_shared_over_steps(pipeline, people, standing):
     wearer, other = people
-    swap = GarmentSwap(pipeline, wearer, [Garment(other, mask=box_mask(), wearer_mask=box_mask(20, 44))], standing)
-    plan = swap.plans[0]
-    for share, theirs, ours in zip(plan.worn.coefficients, swap.garment_views[0].distribution, swap.wearer_view.distribution, strict=True):
+    swap = plan_swap(pipeline, wearer, [Garment(other, mask=box_mask(), wearer_mask=box_mask(20, 44))], standing)
+    plan = swap.garments[0]
+    for share, theirs, ours in zip(plan.layer.coefficients, plan.rendering.distribution, swap.rendering.distribution, strict=True):
         height, width = theirs.shape[2:]
         rows, columns = np.arange(height) * 64 // height, np.arange(width) * 44 // width
-        parts = []
+        used_inside = []
         for logits, mask in ((theirs, plan.garment_mask), (ours, plan.wearer_mask)):
             inside = torch.from_numpy(mask[np.ix_(rows, columns)])
             use = logits[0].float().softmax(0)
-            parts.append(use[:, inside].sum(dim=1) / use.sum(dim=(1, 2)))
-        shares = torch.maximum(*parts)
+            used_inside.append(use[:, inside].sum(dim=1) / use.sum(dim=(1, 2)))
+        shares = torch.maximum(*used_inside)
         expected = (shares > min(LEAST_SHARE, float(shares.max()) / 2)).float()  # masks by hand
         assert torch.equal(share[0, 0], expected)
 
@@ -145,52 +152,63 @@ def test_coefficients_follow_the_masks_and_are_shared_over_steps(pipeline, peopl
 def test_several_garments_the_later_has_what_both_claim(pipeline, people, standing):
     wearer, other = people
     third = pipeline.encode(-other.source[0])
-    swap = GarmentSwap(pipeline, wearer, [Garment(other, mask=box_mask()), Garment(third, ("shoes",), mask=box_mask(48, 60))], standing)
-    swap.plans = [whole(plan) for plan in swap.plans]
-    swap.plans[1].worn.coefficients[0][..., 0] = 0
-    values = swap.dressed().textures(0).values[0]
+    garments = [Garment(other, mask=box_mask()), Garment(third, ("shoes",), mask=box_mask(48, 60))]
+    plan = with_coefficients(plan_swap(pipeline, wearer, garments, standing))
+    plan.garments[1].layer.coefficients[0][..., 0] = 0
+    values = plan.dressed().textures(0).values[0]
     assert torch.allclose(values[..., 0], other.textures(0).values[0][..., 0], atol=1e-5)
     assert torch.allclose(values[..., 1:], third.textures(0).values[0][..., 1:], atol=1e-5)
 
 
 def test_people_are_rendered_once_when_only_the_mask_changes(pipeline, people, standing, monkeypatch):
-    swap = GarmentSwap(pipeline, people[0], [Garment(people[1], mask=box_mask())], standing)
+    planner = SwapPlanner(pipeline, people[0], standing)
+    planner.plan([Garment(people[1], mask=box_mask())])
     monkeypatch.setattr(type(pipeline), "generate", lambda *_, **__: pytest.fail("rendered again"))
-    changed = swap.with_garments([Garment(people[1], mask=box_mask(30, 50))])
-    assert changed.plans[0].garment_mask.sum() == box_mask(30, 50).sum()
+    changed = planner.plan([Garment(people[1], mask=box_mask(30, 50))])
+    assert changed.garments[0].garment_mask.sum() == box_mask(30, 50).sum()
 
 
 def test_the_parser_gives_the_masks_of_both_people(pipeline, people, standing):
-    sees = Sees(TOP)
-    swap = GarmentSwap(pipeline, people[0], [Garment(people[1], ("upper",))], standing, parser=sees)
-    assert np.array_equal(swap.plans[0].garment_mask, box_mask()) and np.array_equal(swap.plans[0].wearer_mask, box_mask())
-    assert sees.looks == 4  # both people, on the photo and in the pose
-    swap.with_garments([Garment(people[1], ("top",), 0.5)])
-    assert sees.looks == 4
+    parser = FakeParser(TOP)
+    planner = SwapPlanner(pipeline, people[0], standing, parser=parser)
+    (plan,) = planner.plan([Garment(people[1], ("upper",))]).garments
+    assert np.array_equal(plan.garment_mask, box_mask()) and np.array_equal(plan.wearer_mask, box_mask())
+    assert parser.parse_count == 4  # both people, on the photo and in the pose
+    planner.plan([Garment(people[1], ("top",), 0.5)])
+    assert parser.parse_count == 4
 
 
 def test_a_class_that_only_the_soft_rendering_shows_is_not_taken(pipeline, people, standing, monkeypatch):
     monkeypatch.setattr("appearance_control.coefficients.LEAST_SHARE", 0.001)  # of a model of random weights nothing is clear
-    sees = Sees([*TOP, instance(4, box_mask(16, 60))])  # a top over trousers that looks like a dress
+    parser = FakeParser([*TOP, instance(4, box_mask(16, 60))])  # a top over trousers that looks like a dress
     for person in people:
-        sees.tell(person.source[0], TOP)
-    (plan,) = GarmentSwap(pipeline, people[0], [Garment(people[1])], standing, parser=sees).plans
+        parser.set_answer(person.source[0], TOP)
+    (plan,) = plan_swap(pipeline, people[0], [Garment(people[1])], standing, parser).garments
     assert np.array_equal(plan.garment_mask, box_mask()) and np.array_equal(plan.wearer_mask, box_mask()) and not plan.notes
 
 
+def test_what_is_replaced_is_what_the_wearers_own_photo_shows(pipeline, people, standing):
+    skirt, pants = instance(LABELS["skirt"], box_mask()), instance(LABELS["pants"], box_mask(30, 60))
+    parser = FakeParser([skirt, pants])  # both renderings might show either
+    for person, found in zip(people, (pants, skirt), strict=True):
+        parser.set_answer(person.source[0], [found])
+    (plan,) = plan_swap(pipeline, people[0], [Garment(people[1], ("lower",))], standing, parser).garments
+    assert np.array_equal(plan.garment_mask, skirt.mask) and np.array_equal(plan.wearer_mask, pants.mask)
+
+
 def test_two_people_in_the_wearers_photo_are_named(pipeline, people, standing):
-    sees = Sees(TOP)
-    sees.tell(people[0].source[0], [*TOP, instance(15, box_mask(0, 8)), instance(15, box_mask(50, 58))])
+    parser = FakeParser(TOP)
+    parser.set_answer(people[0].source[0], [*TOP, instance(15, box_mask(0, 8)), instance(15, box_mask(50, 58))])
     with pytest.raises(SwapError, match="the wearer's photo: 2 people found"):
-        GarmentSwap(pipeline, people[0], [Garment(people[1])], standing, parser=sees)
+        plan_swap(pipeline, people[0], [Garment(people[1])], standing, parser)
 
 
 def test_a_garment_lost_in_the_target_pose_is_carried_from_the_photo(pipeline, people, standing):
-    sees = Sees([])
-    sees.tell(people[1].source[0], [instance(1, box_mask(0, 60, 0, 30))])
-    swap = GarmentSwap(pipeline, people[0], [Garment(people[1])], standing, parser=sees)
-    assert 0 < swap.plans[0].garment_mask.mean() < 0.98
-    assert "carried over from the photo" in swap.plans[0].notes[0] and "wearer has no upper" in swap.plans[0].notes[1]
+    parser = FakeParser([])
+    parser.set_answer(people[1].source[0], [instance(1, box_mask(0, 60, 0, 30))])
+    (plan,) = plan_swap(pipeline, people[0], [Garment(people[1])], standing, parser).garments
+    assert 0 < plan.garment_mask.mean() < 0.98
+    assert "carried over from the photo" in plan.notes[0] and "wearer has no upper" in plan.notes[1]
 
 
 @pytest.mark.parametrize(
@@ -206,7 +224,7 @@ def test_a_garment_lost_in_the_target_pose_is_carried_from_the_photo(pipeline, p
 def test_masks_that_cannot_be_used(pipeline, people, standing, mask, message):
     for on in ("pose", "photo"):
         with pytest.raises(MaskError, match=message):
-            GarmentSwap(pipeline, people[0], [Garment(people[1], mask=mask, mask_on=on)], standing)
+            plan_swap(pipeline, people[0], [Garment(people[1], mask=mask, mask_on=on)], standing)
 
 
 def test_tiny_masks_are_refused():
@@ -219,11 +237,11 @@ def test_tiny_masks_are_refused():
 @pytest.mark.parametrize("change", [{"strength": 1.5}, {"strength": float("nan")}, {"mask_on": "wall"}])
 def test_wrong_settings_are_refused(pipeline, people, standing, change):
     with pytest.raises(SwapError):
-        GarmentSwap(pipeline, people[0], [Garment(people[1], mask=box_mask(), **change)], standing)
+        plan_swap(pipeline, people[0], [Garment(people[1], mask=box_mask(), **change)], standing)
     with pytest.raises(SwapError, match="no garment"):
-        GarmentSwap(pipeline, people[0], [], standing)
+        plan_swap(pipeline, people[0], [], standing)
     with pytest.raises(SwapError, match="there is no parser"):
-        GarmentSwap(pipeline, people[0], [Garment(people[1])], standing)
+        plan_swap(pipeline, people[0], [Garment(people[1])], standing)
 
 
 def write_pose(path, pose):

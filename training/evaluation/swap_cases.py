@@ -1,4 +1,4 @@
-"""Garment swaps with a known result: two rendered people, and the first of them wearing the other's garment."""
+"""Garment swaps with a known answer: two rendered people, and the first of them wearing the other's garment."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from training.evaluation.garment_colour import scaled_area
 from training.figures import FigureBatch, render_people
 from training.figures.person import sample_person, with_garments
 
-PARTS = {"upper": 0.6, "lower": 0.25, "shoes": 0.15}  # probability of being tried first
-DONORS, POSES = 40, 6  # people and target poses tried for a wearer before the next part
-LEAST_PIXELS = 150  # on a 256x176 canvas: a garment must show this many in both photos and in the target pose
-SAME = 2  # grey levels; a pixel that changes by no more is not part of the swap
+PART_ODDS = {"upper": 0.6, "lower": 0.25, "shoes": 0.15}  # chance of each to be tried first
+DONORS, POSES = 40, 6  # people and target poses tried for a wearer before another part is tried
+LEAST_PIXELS = 150  # on a 256x176 canvas: what must be visible of a garment in both photos and in the target pose
+SAME = 2  # grey levels; a pixel that changes by no more than this counts as unchanged by the swap
 
 
 class CaseError(ValueError):
@@ -30,12 +30,15 @@ class SwapCase:
     """A swap and its true result.
 
     Attributes:
-        part: name out of ``appearance_control.classes.PARTS``.
+        part: name out of ``appearance_control.classes.SWAP_PARTS``.
         wearer_seed, donor_seed: of the people; their photos are of pose 0.
-        pose_index: of the wearer's target pose. pose: that pose, in pixels of the canvas.
-        wearer, donor: the photos, 3 x H x W uint8; wearer_pose, donor_pose: the poses in them.
-        plain, truth: the wearer in the target pose, without and with the garment, same light, camera and background; 3 x H x W uint8.
-        wearer_mask, garment_mask: H x W bool, where ``plain`` shows the replaced garment and ``truth`` the new one.
+        pose_index: of the wearer's target pose.
+        pose: the target pose on the canvas.
+        wearer, donor: the photos, 3 x H x W uint8.
+        wearer_pose, donor_pose: the poses in them.
+        plain, truth: the wearer in the target pose without and with the garment, in the same light, camera and background;
+            3 x H x W uint8.
+        wearer_mask, garment_mask: H x W bool, where ``plain`` shows what is replaced and ``truth`` what replaces it.
     """
 
     part: str
@@ -54,17 +57,17 @@ class SwapCase:
 
     @property
     def inside(self) -> Tensor:
-        """H x W bool: where the swap changes the picture, including shadows and bared skin, or shows the new garment."""
+        """H x W bool: the garment, and wherever else the swap changes the picture, such as shadows and bared skin."""
         changed = (self.plain.int() - self.truth.int()).abs().amax(dim=0) > SAME
         return changed | self.garment_mask
 
 
 def find_case(seed: int, size: tuple[int, int]) -> SwapCase:
-    """The swap of wearer ``seed``; the seed alone decides the part, the donor (one of the next people) and the pose.
+    """The swap for wearer ``seed``; the seed alone decides its part, its donor (one of the next people) and its pose.
 
-    Both people wear a garment of this part, and it is visible in their photos and in the true result. Raises CaseError.
+    Both people wear something of the part that is visible in their photos and in the answer. Raises CaseError.
     """
-    parts = np.random.default_rng([seed, 11]).choice(list(PARTS), len(PARTS), replace=False, p=list(PARTS.values()))
+    parts = np.random.default_rng([seed, 11]).choice(list(PART_ODDS), len(PART_ODDS), replace=False, p=list(PART_ODDS.values()))
     for part in parts.tolist():
         if (case := _case_of(seed, part, size)) is not None:
             return case
@@ -106,7 +109,7 @@ def _pose(figure: FigureBatch) -> Pose:
 
 
 def _exchanges(seed: int, other: int, names: tuple[str, ...]) -> bool:
-    """Whether the wearer can exchange the garments of these classes and keep all others, which a dress may prevent."""
+    """Whether the wearer can put on the donor's garments of some classes and keep the others; not if one of them wears a dress."""
     wearer, donor = sample_person(seed), sample_person(other)
     wanted = {name: (donor if name in names else wearer).outfit.get(name) for name in CLASSES}
     worn = with_garments(wearer, donor, names).outfit

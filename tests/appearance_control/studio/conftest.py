@@ -1,4 +1,4 @@
-"""A desk with two examples around the tiny model, with and without the tiny parser."""
+"""The garments tab's events with two examples and the tiny model, with and without the tiny parser."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from PIL import Image
 
 from appearance_control.network import build_network
 from appearance_control.parser import save_parser
-from appearance_control.studio.events import GarmentDesk, Visit
-from appearance_control.studio.parse_cache import Opener
+from appearance_control.studio.events import GarmentEvents
+from appearance_control.studio.parse_cache import ParserLoader
+from appearance_control.studio.session import SwapSession
 from nted_step.pipeline import NTEDStepPipeline
 from nted_step.pose import Pose
 from pose_editor import formats
@@ -41,23 +42,23 @@ def parser_folder(tmp_path_factory):
 
 
 @pytest.fixture
-def desk(studio: Studio, tmp_path) -> GarmentDesk:
+def events(studio: Studio, tmp_path) -> GarmentEvents:
     """Without a parser."""
-    return GarmentDesk(studio, Opener(tmp_path / "none"))
+    return GarmentEvents(studio, ParserLoader(tmp_path / "none"))
 
 
 @pytest.fixture
-def seeing(studio: Studio, parser_folder) -> GarmentDesk:
+def events_with_parser(studio: Studio, parser_folder) -> GarmentEvents:
     """With a parser, of random weights."""
-    return GarmentDesk(studio, Opener(parser_folder))
+    return GarmentEvents(studio, ParserLoader(parser_folder))
 
 
 @pytest.fixture
-def visit() -> Visit:
-    return Visit()
+def session() -> SwapSession:
+    return SwapSession()
 
 
 @pytest.fixture(autouse=True)
 def everything_is_of_the_garment(monkeypatch) -> None:
-    """A model of random weights uses every texture everywhere, and a garment is a small part of that; here hardly anything inside will do."""
+    """A model with random weights uses every texture everywhere, hardly any of it inside a garment; here a little is enough."""
     monkeypatch.setattr("appearance_control.coefficients.LEAST_SHARE", 0.001)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from appearance_control.studio.mask_images import MAX_CHARACTERS, PREFIX, mask_url, read_mask
-from appearance_control.studio.wardrobe import Wanted, Wardrobe
+from appearance_control.studio.wardrobe import GarmentChoice, Wardrobe
 
 SIZE = (64, 44)
 
@@ -61,11 +61,11 @@ ROW = {"person": "ann", "part": "upper", "strength": 0.5, "mask": ""}
 
 
 def test_rows_come_in() -> None:
-    wanted, into = wardrobe().preprocess(
+    garments, row = wardrobe().preprocess(
         {"garments": [ROW, {"person": "", "part": "upper"}, ROW | {"person": "@1", "mask": mask_url(box())}], "into": 2}
     )
-    assert into == 2 and [each.person for each in wanted] == ["ann", "@1"], "a row for which nobody was chosen yet is none"
-    assert wanted[0] == Wanted("ann", "upper", 0.5) and wanted[1].mask.sum() == box().sum()
+    assert row == 2 and [each.person for each in garments] == ["ann", "@1"], "a row for which nobody was chosen yet is none"
+    assert garments[0] == GarmentChoice("ann", "upper", 0.5) and garments[1].mask.sum() == box().sum()
 
 
 @pytest.mark.parametrize(
@@ -83,6 +83,10 @@ def test_anything_else_is_refused(payload: object) -> None:
 
 
 def test_the_same_garment() -> None:
-    one, painted = Wanted("ann", "upper", 1.0), Wanted("ann", "upper", 1.0, box())
-    assert one.alike(Wanted("ann", "upper", 0.2)) and painted.alike(Wanted("ann", "upper", 0.0, box()))
-    assert not one.alike(painted) and not one.alike(Wanted("ann", "dress", 1.0)) and not painted.alike(Wanted("ann", "upper", 1.0, ~box()))
+    one, painted = GarmentChoice("ann", "upper", 1.0), GarmentChoice("ann", "upper", 1.0, box())
+    assert one.same_garment(GarmentChoice("ann", "upper", 0.2)) and painted.same_garment(GarmentChoice("ann", "upper", 0.0, box()))
+    assert (
+        not one.same_garment(painted)
+        and not one.same_garment(GarmentChoice("ann", "dress", 1.0))
+        and not painted.same_garment(GarmentChoice("ann", "upper", 1.0, ~box()))
+    )

@@ -11,7 +11,7 @@ import pytest
 import torch
 from gradio.context import LocalContext
 
-from appearance_control.dressing import Dressed, Worn
+from appearance_control.dressing import DressedPerson, GarmentLayer
 from nted_step.image import load_photo
 from nted_step.person import Person
 from nted_step.pipeline import NTEDStepPipeline
@@ -140,12 +140,12 @@ def plain(pipeline, shade: float, pose: Pose) -> Person:
     return pipeline.encode(photo, pose, ((photo + 1) * 127.5).to(torch.uint8))
 
 
-def dressed(pipeline, pose: Pose) -> Dressed:
+def dressed(pipeline, pose: Pose) -> DressedPerson:
     """Somebody dark in a red garment over the middle of the canvas."""
     wearer, giver, mask = plain(pipeline, -0.9, pose), plain(pipeline, 0.9, pose), np.zeros((256, 176), bool)
     mask[96:160, 58:118] = True
     shares = tuple(torch.zeros(1, 1, value.shape[-1]) for value in wearer.textures(0).values)
-    return Dressed(wearer, [Worn(giver, frozenset(), mask, None, shares, 1.0)])
+    return DressedPerson(wearer, [GarmentLayer(giver, frozenset(), mask, None, shares, 1.0)])
 
 
 def test_a_dressed_person_keeps_the_garment_on_the_lent_gpu(lent_carrying, stand, asked, monkeypatch):
