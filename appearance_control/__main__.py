@@ -57,12 +57,14 @@ def run_swap(options: argparse.Namespace) -> None:
     parser = _swap_parser(options, chosen)
     wearer_mask = load_mask(options.wearer_mask, size) if options.wearer_mask else None
     own_poses, wearer_pose = _garment_poses(options, size), _photo_pose(options.person_pose, options.person, size)
+    photos = [load_photo(path, size, options.fit) for path, *_ in chosen]
+    original = options.mask_on == "original"  # fitted with the photo, such a mask is one on the photo
     garments = [
         Garment(
-            pipeline.encode(load_photo(path, size, options.fit).image, own), parts, strength,
-            load_mask(mask, size) if mask else None, options.mask_on, wearer_mask, Path(path).name,
+            pipeline.encode(photo.image, own), parts, strength, load_mask(mask, size, photo if original else None) if mask else None,
+            "photo" if original else options.mask_on, wearer_mask, Path(path).name,
         )
-        for (path, parts, strength, mask), own in zip(chosen, own_poses, strict=True)
+        for (path, parts, strength, mask), photo, own in zip(chosen, photos, own_poses, strict=True)
     ]  # fmt: skip
     wearer = pipeline.encode(load_photo(options.person, size, options.fit).image, wearer_pose)
     swap = GarmentSwap(pipeline, wearer, garments, pose, parser=parser, seed=options.seed)
@@ -195,13 +197,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--strength", action="append", type=float, help="0..1, for each garment")
     command.add_argument(
-        "--mask", action="append", help="black-and-white picture of the garment, made by hand, for each garment; - for none"
+        "--mask", action="append", help="picture of the garment, made by hand, white on black or on a transparent ground; - for none"
     )
     command.add_argument(
         "--mask-on",
-        choices=("pose", "photo"),
+        choices=("pose", "photo", "original"),
         default="pose",
-        help="what the masks are drawn on: the garment's person in the target pose, or the photo",
+        help="what the masks are drawn on: the garment's person in the target pose, the fitted photo (python -m nted_step fit), or the "
+        "photo's own file",
     )
     command.add_argument("--wearer-mask", help="likewise, what is replaced, on the wearer in the target pose")
     command.add_argument("--person-pose", help="the pose in the wearer's photo; by default the .txt beside it")
