@@ -81,18 +81,21 @@ def run_swap(options: argparse.Namespace) -> None:
     wearer_mask = load_mask(options.wearer_mask, size) if options.wearer_mask else None
     photo_poses = [_photo_pose(each.pose, each.photo, size) for each in chosen]
     wearer_pose = _photo_pose(options.person_pose, options.person, size)
-    garments = [
-        Garment(
-            person=pipeline.encode(load_photo(each.photo, size, options.fit).image, photo_pose),
-            parts=each.parts,
-            strength=each.strength,
-            mask=load_mask(each.mask, size) if each.mask else None,
-            mask_on=options.mask_on,
-            wearer_mask=wearer_mask,
-            name=Path(each.photo).name,
+    original = options.mask_on == "original"  # fitted with the photo, such a mask is one on the photo
+    garments = []
+    for each, photo_pose in zip(chosen, photo_poses, strict=True):
+        photo = load_photo(each.photo, size, options.fit)
+        garments.append(
+            Garment(
+                person=pipeline.encode(photo.image, photo_pose),
+                parts=each.parts,
+                strength=each.strength,
+                mask=load_mask(each.mask, size, photo if original else None) if each.mask else None,
+                mask_on="photo" if original else options.mask_on,
+                wearer_mask=wearer_mask,
+                name=Path(each.photo).name,
+            )
         )
-        for each, photo_pose in zip(chosen, photo_poses, strict=True)
-    ]
     wearer = pipeline.encode(load_photo(options.person, size, options.fit).image, wearer_pose)
     plan = SwapPlanner(pipeline, wearer, pose, parser=parser, seed=options.seed).plan(garments)
     if pipeline.carrier:
@@ -248,12 +251,15 @@ def _add_swap(commands: Any) -> None:
         "--parts", action="append", help="upper, lower, dress, shoes, hair, headwear or any class, joined by commas; for each garment"
     )
     command.add_argument("--strength", action="append", type=float, help="0..1, for each garment")
-    command.add_argument("--mask", action="append", help="black-and-white picture of the garment, drawn by hand, per garment; - for none")
+    command.add_argument(
+        "--mask", action="append", help="picture of the garment, drawn by hand, white on black or on transparent ground; - for none"
+    )
     command.add_argument(
         "--mask-on",
-        choices=("pose", "photo"),
+        choices=("pose", "photo", "original"),
         default="pose",
-        help="what the masks are drawn on: the garment's person in the target pose, or the photo",
+        help="what the masks are drawn on: the garment's person in the target pose, the fitted photo (python -m nted_step fit), or the "
+        "photo's own file",
     )
     command.add_argument("--wearer-mask", help="likewise, what is replaced, on the wearer in the target pose")
     command.add_argument("--person-pose", help="the pose in the wearer's photo; by default the .txt beside it")

@@ -1,4 +1,4 @@
-"""Command line: ``python -m nted_step generate | info | convert | benchmark``."""
+"""Command line: ``python -m nted_step generate | fit | info | convert | benchmark``."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from nted_step.bundled import WEIGHTS
 from nted_step.command_line import load_pose, run_command, split_revision
 from nted_step.config import PRESETS
 from nted_step.convert import KINDS, LICENCE_NOTICE, convert
-from nted_step.image import FITS, load_photo, to_uint8
+from nted_step.files import write_file
+from nted_step.image import FITS, encode_image, load_photo, to_pil, to_uint8
 from nted_step.output import label, save_large, save_run
 from nted_step.pipeline import DEVICES, DTYPES, NTEDStepPipeline
 from nted_step.pose import Pose
 from nted_step.schedule import ladder
 from nted_step.weights import load_weights
 
+CANVAS = (256, 176)
 MAX_SCALE = 4.0  # of 256x176: a longest side of 1024
 
 
@@ -35,15 +37,13 @@ def generate(options: argparse.Namespace) -> None:
     pipeline = NTEDStepPipeline.from_pretrained(name, revision, device=options.device, dtype=options.dtype)
     size = pipeline.config.size
     steps = pipeline.config.steps if options.steps is None else options.steps
-    if not 1 <= options.scale <= MAX_SCALE:
-        raise ValueError(f"--scale is 1 to {MAX_SCALE:g}, not {options.scale:g}")
+    large_size = canvas_size(options.scale, size)
     photo = load_photo(options.source, size, options.fit)
     pose = load_pose(options.pose, size)
     source_pose = load_pose(options.source_pose, size) if options.source_pose else None
     print(f"weights: {pipeline.description}", file=sys.stderr)
     if pipeline.carrier and source_pose is None:
         print("note: without --source-pose, the pose in the photo, none of its own pixels are carried", file=sys.stderr)
-    large_size = (round(size[0] * options.scale), round(size[1] * options.scale))
     large = (
         torch.from_numpy(to_uint8(load_photo(options.source, large_size, options.fit).image)).permute(2, 0, 1)
         if options.scale > 1
@@ -60,6 +60,25 @@ def generate(options: argparse.Namespace) -> None:
     if outputs[-1].step and (options.scale > 1 or source_pose):
         save_large(folder, *pipeline.enlarge(person, pose, outputs[-1], large_size))
     print(folder / "result.png")
+
+
+def fit(options: argparse.Namespace) -> None:
+    """Photo -> the photo as the model sees it, larger, for masks to be drawn on."""
+    output = Path(options.output)
+    if output.suffix.lower() != ".png":
+        raise ValueError(f"--output {output}: a PNG is written; let its name end in .png")
+    height, width = canvas_size(options.scale)
+    photo = load_photo(options.photo, (height, width), options.fit)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    write_file(output, encode_image(to_pil(photo.image)))
+    print(output)
+
+
+def canvas_size(scale: float, size: tuple[int, int] = CANVAS) -> tuple[int, int]:
+    """(H, W) of a canvas, scaled. Raises ValueError."""
+    if not 1 <= scale <= MAX_SCALE:
+        raise ValueError(f"--scale is 1 to {MAX_SCALE:g}, not {scale:g}")
+    return round(size[0] * scale), round(size[1] * scale)
 
 
 def info(options: argparse.Namespace) -> None:
@@ -136,6 +155,13 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--device", default="auto", help=", ".join(DEVICES))
     command.add_argument("--dtype", default="auto", choices=("auto", *DTYPES))
     command.set_defaults(run=generate)
+
+    command = commands.add_parser("fit", help="save a photo as the model sees it, to draw a mask on")
+    command.add_argument("photo", help="JPEG, PNG or WebP")
+    command.add_argument("--output", required=True, help="PNG to write")
+    command.add_argument("--scale", type=float, default=MAX_SCALE, help=f"1 to {MAX_SCALE:g} times 256x176")
+    command.add_argument("--fit", choices=FITS, default="auto", help="how a photo of another shape is fitted, never stretched")
+    command.set_defaults(run=fit)
 
     command = commands.add_parser("info", help="what a weights folder or repository holds")
     command.add_argument("--weights", default=str(WEIGHTS), help="folder or Hub repository[@revision]")
