@@ -34,4 +34,7 @@ def describe_hardware(device: torch.device, count: int = 1) -> str:
     """The hardware of a run, in words for a model card: ``2 x NVIDIA H100``, ``2 cores of an Intel(R) Xeon(R) Processor``."""
     if device.type == "cuda":
         return f"{count} x {torch.cuda.get_device_name(device)}"
-    return f"{available_cores()} cores of a CPU ({processor_name()})" if device.type == "cpu" else device.type
+    if device.type != "cpu":
+        return device.type
+    cores = available_cores()
+    return f"{cores} {'core' if cores == 1 else 'cores'} of a CPU ({processor_name()})"

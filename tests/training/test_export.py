@@ -41,7 +41,7 @@ def test_a_checkpoint_alone_is_enough(run, tmp_path, capsys):
     assert json.loads((out / "config.json").read_text())["sha256"] == weights.sha256
     card = (out / "README.md").read_text()
     assert card.startswith("---\nlicense: apache-2.0\n") and "2 people in 2 poses each, seeds 50 to 51" in card
-    assert re.search(r"\n8 training samples .* on \d+ cores of a CPU .*, in these stages:\n\n- 32x22, 8 samples, chains", card)
+    assert re.search(r"\n8 training samples .* on \d+ cores? of a CPU .*, in these stages:\n\n- 32x22, 8 samples, chains", card)
     assert re.search(r"after 8 samples, on unseen people: loss \d\.\d{4}, \d\.\d{4} before the first iteration; masked PSNR", card)
     assert "## For what" in card and "Apache-2.0" in card and "stored as float32" in card
     checkpoint = run / (run / "latest").read_text().strip()
