@@ -14,6 +14,7 @@ COMMANDS = {
     "export": ("training.publish.export", "turn a run into a weights folder, and upload it to the Hub"),
     "ablate": ("training.evaluation.ablate", "train runs that differ in one thing, in one table"),
     "benchmark": ("training.evaluation.benchmark", "how fast a configuration trains here"),
+    "pose-detector": ("training.pose_detector", "convert the published pose detector into a weights folder"),
     "parser": ("training.parser.train", "train the fashion parser on rendered figures"),
     "evaluate-parser": ("training.parser.evaluate", "box and mask AP of a parser"),
 }
