@@ -20,11 +20,13 @@ from nted_step.image import FITS, encode_image, load_photo, to_pil, to_uint8
 from nted_step.output import label, save_large, save_run
 from nted_step.pipeline import DEVICES, DTYPES, NTEDStepPipeline
 from nted_step.pose import Pose
+from nted_step.pose_detection import LOOK_HEIGHT, Found, PoseDetector
 from nted_step.schedule import ladder
 from nted_step.weights import load_weights
 
 CANVAS = (256, 176)
 MAX_SCALE = 4.0  # of 256x176: a longest side of 1024
+NO_POSE = "none"  # instead of a file of the pose in the photo
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -40,10 +42,16 @@ def generate(options: argparse.Namespace) -> None:
     large_size = canvas_size(options.scale, size)
     photo = load_photo(options.source, size, options.fit)
     pose = load_pose(options.pose, size)
-    source_pose = load_pose(options.source_pose, size) if options.source_pose else None
+    asked = options.source_pose is None
+    found = _detect(options, size) if asked else None
+    given = None if asked or options.source_pose == NO_POSE else load_pose(options.source_pose, size)
+    source_pose = found.pose if found else given
     print(f"weights: {pipeline.description}", file=sys.stderr)
-    if pipeline.carrier and source_pose is None:
-        print("note: without --source-pose, the pose in the photo, none of its own pixels are carried", file=sys.stderr)
+    if asked:
+        where = "detected in the photo" if found else "nobody was found in the photo, so none of its own pixels are carried"
+        print(f"source pose: {where}", file=sys.stderr)
+    elif pipeline.carrier and source_pose is None:
+        print("note: without the pose in the photo, none of its own pixels are carried", file=sys.stderr)
     large = (
         torch.from_numpy(to_uint8(load_photo(options.source, large_size, options.fit).image)).permute(2, 0, 1)
         if options.scale > 1
@@ -56,10 +64,18 @@ def generate(options: argparse.Namespace) -> None:
             outputs.append(output)
             progress.set_postfix_str(label(output))
             progress.update(output.step > 0)
-    folder = save_run(options.output, outputs, _settings(options, pipeline, pose, source_pose, [output.seconds for output in outputs[1:]]))
+    folder = save_run(
+        options.output, outputs, _settings(options, pipeline, pose, source_pose, found, [output.seconds for output in outputs[1:]])
+    )
     if outputs[-1].step and (options.scale > 1 or source_pose):
         save_large(folder, *pipeline.enlarge(person, pose, outputs[-1], large_size))
     print(folder / "result.png")
+
+
+def _detect(options: argparse.Namespace, size: tuple[int, int]) -> Found | None:
+    """The pose in the photo, on the canvas of ``size`` (H, W)."""
+    look = (LOOK_HEIGHT, round(LOOK_HEIGHT * size[1] / size[0]))
+    return PoseDetector.from_pretrained().find(load_photo(options.source, look, options.fit).image, size)
 
 
 def fit(options: argparse.Namespace) -> None:
@@ -114,8 +130,9 @@ def run_benchmark(options: argparse.Namespace) -> None:
 
 
 def _settings(
-    options: argparse.Namespace, pipeline: NTEDStepPipeline, pose: Pose, source_pose: Pose | None, seconds: list[float]
+    options: argparse.Namespace, pipeline: NTEDStepPipeline, pose: Pose, source_pose: Pose | None, found: Found | None, seconds: list[float]
 ) -> dict[str, Any]:
+    origin = {"from": "detected in the photo", "score": round(found.score, 4)} if found else {"from": Path(options.source_pose or "").name}
     return {
         "weights": {"origin": pipeline.origin, "sha256": pipeline.sha256, "carrier_sha256": pipeline.carrier_sha256},
         "config": pipeline.config.to_dict(),
@@ -123,7 +140,7 @@ def _settings(
         "dtype": str(pipeline.dtype).removeprefix("torch."),
         "source": Path(options.source).name,
         "fit": options.fit,
-        "source_pose": None if source_pose is None else {"joints": _joints(source_pose), "from": Path(options.source_pose).name},
+        "source_pose": None if source_pose is None else {"joints": _joints(source_pose)} | origin,
         "pose": _joints(pose),
         "scale": options.scale,
         "seed": options.seed,
@@ -143,7 +160,7 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("generate", help="re-pose the person in a photo; writes every step")
     command.add_argument("--source", required=True, help="photo: JPEG, PNG or WebP")
     command.add_argument("--pose", required=True, help="target pose: .txt (18 rows 'x y') or .json (OpenPose, COCO)")
-    command.add_argument("--source-pose", help="the pose in the photo, as --pose; without it the photo's own pixels are not carried")
+    command.add_argument("--source-pose", help=f"the pose in the photo, as --pose; found in it by default; '{NO_POSE}': not known")
     command.add_argument("--scale", type=float, default=1.0, help=f"of large.png and cutout.png, 1 to {MAX_SCALE:g} times the canvas")
     command.add_argument(
         "--output", required=True, help="folder for the steps, result.png, large.png, cutout.png, strip.png, steps.gif, run.json"

@@ -14,6 +14,7 @@ COMMANDS = {
     "export": ("training.publish.export", "turn a run into a weights folder, and upload it to the Hub"),
     "ablate": ("training.evaluation.ablate", "train runs that differ in one respect and compare them in one table"),
     "benchmark": ("training.evaluation.benchmark", "measure how fast a configuration trains here"),
+    "pose-detector": ("training.pose_detector", "convert the published pose detector into a weights folder"),
     "parser": ("training.parser.train", "train the fashion parser on rendered figures"),
     "evaluate-parser": ("training.parser.evaluate", "measure a parser's box and mask AP"),
 }

@@ -59,7 +59,7 @@ RUN = QUIET | {"concurrency_id": "run", "concurrency_limit": 1, "trigger_mode": 
 PREVIEW = QUIET | {"trigger_mode": "always_last", "concurrency_id": "preview"}
 SAVE = QUIET | {"trigger_mode": "multiple", "concurrency_id": "save", "concurrency_limit": 4}  # a film takes long, a picture does not
 AT_ONCE = QUIET | {"queue": False, "trigger_mode": "multiple"}
-SEARCH = QUIET | {"concurrency_id": "search", "concurrency_limit": 1}  # beside the runs, which must not wait for a download
+SEARCH = QUIET | {"concurrency_id": "search", "concurrency_limit": 1}  # beside the runs, which must not wait for it
 
 
 def pose_tab(studio: Studio, message: gr.HTML, photo_seconds: float) -> Parts:

@@ -13,11 +13,12 @@ from torch.nn.functional import interpolate
 
 from nted_step.image import Fit, ImageError, load_photo, to_pil, too_many_bytes
 from nted_step.pose import PoseError
+from nted_step.pose_detection import LOOK_HEIGHT
 from pose_editor import formats
 from pose_editor.cropper import Cropper
 from pose_editor.serving.gradio_workarounds import event_payload
 from pose_editor.studio.events import Outputs, PoseEvents
-from pose_editor.studio.pose_detector import HEIGHT, EstimatorError, PoseEstimator
+from pose_editor.studio.pose_detector import EstimatorError, PoseEstimator
 from pose_editor.studio.presentation import data_url, notice
 from pose_editor.studio.session import EDIT, STEPS, Session
 from pose_editor.widget import sentence
@@ -129,7 +130,7 @@ class PhotoUpload:
     def _sharp(self, session: Session) -> Tensor:
         """The photo as it is fitted, 3 x H x W in [-1, 1], but with more pixels for the detector where there are more."""
         height, width = self.studio.canvas
-        size = (HEIGHT, round(HEIGHT * width / height))
+        size = (LOOK_HEIGHT, round(LOOK_HEIGHT * width / height))
         try:
             return load_photo(session.file[0], size, session.fit).image
         except (ImageError, TypeError):  # deleted, or remembered by the browser at canvas size

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from nted_step.config import preset
+from nted_step.pose_detection import PoseDetector
 from tests.conftest import save_noise
 from tests.e2e.visitor import DESKTOP, wait_drawn
 from tests.running import ROOT, START_SECONDS, Server, free_port
@@ -70,6 +71,12 @@ def quick_url(starting: Server, noise: Path) -> str:
             return f"http://127.0.0.1:{port}/"
         time.sleep(0.1)
     raise AssertionError("the page did not start in this process")
+
+
+@pytest.fixture
+def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page in this process finds nobody, so that a visitor has to say which pose a photo shows."""
+    monkeypatch.setattr(PoseDetector, "find", lambda *_: None)
 
 
 @pytest.fixture(scope="session")

@@ -46,7 +46,7 @@ def give(page, photo: Path) -> None:
     before = edit(page)
     page.set_input_files("#people input[type=file]", photo)
     wait_done(page, after=before)
-    page.wait_for_selector('.notice:has-text("could not be downloaded"):has-text("Joints fit")')
+    page.wait_for_selector('.notice:has-text("No person was found"):has-text("Joints fit")')
     page.wait_for_selector("#settle.primary")
 
 
@@ -89,7 +89,7 @@ def reload(page) -> None:
 WHOLE_PATCH = (CHEST[2] - CHEST[0]) * (CHEST[3] - CHEST[1])
 
 
-def test_the_photo_goes_along_once_its_pose_is_said(open_quick, photo: Path) -> None:
+def test_the_photo_goes_along_once_its_pose_is_said(open_quick, nobody, photo: Path) -> None:
     page = open_quick()
     give(page, photo)
     assert patch(shown(page)) < 20, "a result, but not of the photo's pixels"
@@ -114,7 +114,7 @@ def test_the_photo_goes_along_once_its_pose_is_said(open_quick, photo: Path) -> 
     assert np.array(joints(page)) == pytest.approx(np.array(settled), abs=0.01)
 
 
-def test_a_reload_does_not_make_a_pose_known(open_quick, photo: Path) -> None:
+def test_a_reload_does_not_make_a_pose_known(open_quick, nobody, photo: Path) -> None:
     page = open_quick()
     give(page, photo)
     before = edit(page)
@@ -210,7 +210,7 @@ def test_a_line_leads_to_the_place_in_the_photo(open_quick, screen: dict) -> Non
     assert page.locator(LINE).count() == 0 and page.locator(".pe-overlay").first.get_attribute("href") is None
 
 
-def test_what_is_rendered_has_no_line(open_quick, photo: Path) -> None:
+def test_what_is_rendered_has_no_line(open_quick, nobody, photo: Path) -> None:
     page = open_quick()
     give(page, photo)
     page.click('[data-see="trace"]')
@@ -229,7 +229,7 @@ def save(page, kind: str) -> Image.Image:
     return image
 
 
-def test_saving_in_the_photos_detail(open_quick, photo: Path) -> None:
+def test_saving_in_the_photos_detail(open_quick, nobody, photo: Path) -> None:
     page = open_quick()
     give(page, photo)
     page.select_option(".rb-save", "cutout")
@@ -251,10 +251,12 @@ def test_saving_in_the_photos_detail(open_quick, photo: Path) -> None:
 
 def test_the_weights_in_the_box_carry(open_page, photo: Path) -> None:
     page = open_page()
-    give(page, photo)
-    lay(page)
-    assert patch(shown(page)) < 0.1 * WHOLE_PATCH
-    settle(page)
+    before = edit(page)
+    page.set_input_files("#people input[type=file]", photo)
+    wait_done(page, after=before)
+    page.wait_for_selector('.notice:has-text("This pose was found in your photo")', timeout=SECONDS_30)
+    page.wait_for_selector("#settle.secondary")
+    wait_done(page, after=before + 1)
     assert patch(shown(page)) > 0.6 * WHOLE_PATCH, "the patch, which no renderer could know"
     before = edit(page)
     drag(page, LEFT_WRIST, -10, -60)

@@ -76,7 +76,7 @@ def test_the_mix_of_people_that_earlier_versions_kept_is_ignored(open_quick) -> 
     assert picture(old) == picture(plain) and old.locator(".notice").count() == 0
 
 
-def test_an_own_photo_is_cropped(open_quick, tmp_path: Path) -> None:
+def test_an_own_photo_is_cropped(open_quick, nobody, tmp_path: Path) -> None:
     page = open_quick()
     person = Image.open(ROOT / "assets" / "examples" / "green-dress.png").convert("RGB")
     wide = Image.new("RGB", (700, 420), (205, 214, 222))
@@ -84,9 +84,9 @@ def test_an_own_photo_is_cropped(open_quick, tmp_path: Path) -> None:
     wide.save(tmp_path / "wide.png")
     page.set_input_files("#people input[type=file]", tmp_path / "wide.png")
     wait_done(page, after=0)
-    # The tests ask for nothing to be fetched, so a standing pose it is, and one line says why.
+    # Nobody is found, so a standing pose it is, and one line says why.
     page.wait_for_selector('#kept :text("photos in memory: 1 (")')
-    page.wait_for_selector('.notice:has-text("could not be downloaded"):has-text("only rendered figures")')
+    page.wait_for_selector('.notice:has-text("No person was found"):has-text("only rendered figures")')
     tab, title = page.locator('#tabs [role="tab"]:visible').last.bounding_box(), page.locator("#head h1").bounding_box()
     assert title["x"] >= tab["x"] + tab["width"], "a long message leaves the tabs their room"
     assert page.locator("#source .block.part-title").is_hidden(), "the tools of an own photo take its place"

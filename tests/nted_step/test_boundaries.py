@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from nted_step.__main__ import main
+from nted_step.bundled import EXAMPLES
 from nted_step.convert import convert
 from nted_step.generator import Generator
 from nted_step.image import fit_box, load_photo, to_pil, to_tensor
@@ -187,6 +188,29 @@ def test_generate_writes_every_step(tmp_path, tiny_weights, photo_file, pose_fil
     assert (out / "result.png").read_bytes() == (out / "step_04.png").read_bytes()
     assert Image.open(out / "strip.png").width == 5 * 44
     assert Image.open(out / "steps.gif").n_frames > 1
+
+
+def test_generate_finds_the_pose_in_the_photo(tmp_path, tiny_weights, photo_file, pose_file, capsys):
+    """Given, found, switched off, and nobody there; run.json and a line say which."""
+
+    def run(photo, *options):
+        out = tmp_path / "out"
+        arguments = ["generate", "--source", photo, "--pose", pose_file, "--output", out, "--weights", tiny_weights, "--steps", "1"]
+        assert main([str(each) for each in (*arguments, *options)]) == 0
+        return json.loads((out / "run.json").read_text())["source_pose"], capsys.readouterr().err
+
+    example = EXAMPLES / "green-dress.png"
+    found, says = run(example)
+    true = load_pose_text(EXAMPLES / "green-dress.txt", (64, 44))
+    away = [np.hypot(*(xy - np.array(joint))) for joint, xy in zip(found["joints"], true.xy, strict=True) if joint]
+    assert found["from"] == "detected in the photo" and 0.5 < found["score"] < 1 and len(away) >= 16 and np.median(away) < 1
+    assert "source pose: detected in the photo\n" in says
+    given, says = run(example, "--source-pose", EXAMPLES / "green-dress.txt")
+    assert given["from"] == "green-dress.txt" and "score" not in given and "source pose:" not in says
+    none, says = run(example, "--source-pose", "none")
+    assert none is None and "source pose:" not in says
+    nobody, says = run(photo_file)
+    assert nobody is None and "source pose: nobody was found in the photo, so none of its own pixels are carried\n" in says
 
 
 def test_generate_reads_openpose_json(tmp_path, tiny_weights, photo_file, standing):
