@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from pathlib import Path
 
-from nted_step.pose import Pose, PoseError, load_pose_text
-from nted_step.pose_formats import from_json
+from nted_step.pose import Pose
+from nted_step.pose_formats import load
 
-MAX_POSE_BYTES = 1_000_000
 USAGE_ERROR, INTERRUPTED = 2, 130  # exit statuses
 
 
@@ -44,25 +44,29 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def load_pose(path: str | Path, size: tuple[int, int]) -> Pose:
-    """A pose file: 18 rows of text, or OpenPose/COCO JSON (its first person). Raises PoseError naming the file."""
-    path = Path(path)
-    if path.suffix.lower() != ".json":
-        return load_pose_text(path, size).require_drawable(size)
-    try:
-        with open(path, encoding="utf-8") as file:
-            imported = from_json(file.read(MAX_POSE_BYTES + 1), size)
-    except (OSError, UnicodeDecodeError) as error:
-        raise PoseError(f"{path}: cannot be read as JSON ({getattr(error, 'strerror', None) or 'not text'})") from None
-    except PoseError as error:
-        raise PoseError(f"{path}: {error}") from None
+    """A pose file of any kind that :func:`nted_step.pose_formats.read` knows, on a canvas of ``size`` (H, W); notes go to stderr.
+
+    Of several people the first is used; ``FILE#2`` is the second, ``FILE#3:2`` the second of the third frame. Raises PoseError naming the
+    file.
+    """
+    file, frame, person = split_choice(str(path))
+    imported = load(file, size, frame=frame, person=person)
+    others = len(imported.people) > 1
+    if others:
+        print(f"note: {file}: {len(imported.people)} people, the first is used; {file}#{imported.numbers[1]} is the next", file=sys.stderr)
+        imported = load(file, size, person=imported.numbers[0])
     for note in imported.notes:
-        print(f"note: {path}: {note}", file=sys.stderr)
-    if len(imported.people) > 1:
-        print(f"note: {path}: {len(imported.people)} people, the first is used", file=sys.stderr)
-    try:
-        return imported.people[0].require_drawable(size)
-    except PoseError as error:
-        raise PoseError(f"{path}: {error}") from None
+        print(f"note: {file}: {note}", file=sys.stderr)
+    return imported.people[0]
+
+
+def split_choice(path: str) -> tuple[str, int | None, int | None]:
+    """``file#2`` -> (file, None, 2); ``file#3:2`` -> (file, 3, 2): frame and person, from 1. A file may hold a # in its name."""
+    choice = None if Path(path).exists() else re.fullmatch(r"(.+)#(?:(\d{1,6}):)?(\d{1,6})", path)
+    if not choice:
+        return path, None, None
+    file, frame, person = choice.groups()
+    return file, int(frame) if frame else None, int(person)
 
 
 def split_revision(weights: str) -> tuple[str, str | None]:

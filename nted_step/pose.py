@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import math
+import re
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +37,10 @@ LIMB_COLOURS = (
 RADIUS = 4  # pixels; discs and limbs are drawn with it at every canvas size, as the published model was trained
 BASE_SIZE = (256, 176)  # H, W of the canvas in which pose text files are written
 FRAME_OFFSET = 40  # pose text files count x on a 256-wide white-padded frame around the 176-wide canvas
+MAX_CHARACTERS = 1_000_000  # a file of many people is some kilobytes; more is a mistake
+BINARY = {b"\x93NUMPY": "an array of NumPy", b"\x89PNG": "a picture", b"\xff\xd8\xff": "a picture", b"RIFF": "a picture",
+          b"GIF8": "a picture", b"PK\x03\x04": "an archive", b"\x80": "a pickle", b"%PDF": "a PDF"}  # fmt: skip
+"""How files begin that are taken for poses and are none."""
 
 
 class PoseError(ValueError):
@@ -91,15 +98,19 @@ class Pose:
     def from_text(cls, text: str, size: tuple[int, int] = BASE_SIZE, name: str = "pose") -> Pose:
         """Read 18 rows ``x y`` (DeepFashion in GFLA's split): x on the padded 256-wide frame, -1 for a missing joint.
 
-        ``name`` is what errors call the text, its file name for example. Raises PoseError.
+        Numbers stand apart by blanks, tabs, commas or semicolons; a third in each row is how certain the joint is, 0 for a missing one.
+        Lines that begin with ``#`` are passed over. ``size`` is the canvas (H, W) to put the pose on; joints may lie off it. ``name`` is
+        what errors call the text, its file name for example. Raises PoseError.
         """
-        rows = [line.split() for line in text.splitlines() if line.strip()]
+        rows = _rows(text)
         if len(rows) != 18:
             raise PoseError(f"{name}: expected 18 rows of 'x y', found {len(rows)}")
         try:
             points = np.array([[float(value) for value in row] for row in rows])
         except ValueError:
             raise PoseError(f"{name}: every row must be two numbers, 'x y'") from None
+        if points.shape == (18, 3):  # how certain, too
+            points = np.where(points[:, 2:] > 0, points[:, :2], -1.0)
         if points.shape != (18, 2):
             raise PoseError(f"{name}: every row must be two numbers, 'x y'")
         if not np.isfinite(points).all():
@@ -120,13 +131,41 @@ def _first(mask: np.ndarray) -> int:
     return int(np.flatnonzero(mask)[0])
 
 
-def load_pose_text(path: str | Path, size: tuple[int, int] = BASE_SIZE) -> Pose:
-    """Read a pose text file. Raises PoseError with the file's name."""
+def _rows(text: str) -> list[list[str]]:
+    """The cells of a pose text, without comments and without a heading."""
+    lines = [line.strip() for line in text.lstrip("\ufeff").splitlines()]
+    rows = [re.split(r"[\s,;]+", line.strip(",;")) for line in lines if line and not line.startswith(("#", "%"))]
+    return rows[1:] if len(rows) == 19 and [cell.strip("\"'").lower() for cell in rows[0][:2]] == ["x", "y"] else rows
+
+
+def decode_text(data: bytes) -> str:
+    """The text of a pose file in UTF-8, or in UTF-16 as some programs on Windows write it. Raises PoseError where it is no text."""
+    for start, kind in BINARY.items():
+        if data.startswith(start):
+            raise PoseError(f"this is {kind}, not text")
     try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise PoseError(f"{path}: cannot be read as a pose text file ({getattr(error, 'strerror', None) or 'not text'})") from None
-    return Pose.from_text(text, size, str(path))
+        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            return data.decode("utf-16")
+        if b"\x00" in data[:64]:  # UTF-16 of digits without a mark: every other byte is zero
+            return data.decode("utf-16-be" if data[:1] == b"\x00" else "utf-16-le")
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        if any(byte < 32 and byte not in b"\t\r\n\f" for byte in data):
+            raise PoseError("this is not text") from None
+        return data.decode("latin-1")  # all that counts is ASCII
+
+
+def load_pose_text(path: str | Path, size: tuple[int, int] = BASE_SIZE) -> Pose:
+    """The first person of a pose file, 18 rows of text or JSON of other tools, on a canvas of ``size`` (H, W).
+
+    What was left out or moved is a warning. Raises PoseError, one line with the file's name.
+    """
+    from nted_step.pose_formats import load  # which imports this module
+
+    imported = load(path, size)
+    for note in imported.notes:
+        warnings.warn(f"{path}: {note}", stacklevel=2)
+    return imported.people[0]
 
 
 def skeleton_map(pose: Pose, size: tuple[int, int]) -> Tensor:

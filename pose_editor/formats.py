@@ -14,6 +14,7 @@ from nted_step.pose_formats import (
     from_openpose,
     from_text,
     is_number,
+    read,
     short,
     to_coco,
     to_openpose,
@@ -21,8 +22,8 @@ from nted_step.pose_formats import (
 )
 
 __all__ = [
-    "Imported", "check_value", "from_coco", "from_json", "from_openpose", "from_text", "from_value", "to_coco", "to_openpose",
-    "to_text", "to_value",
+    "Imported", "check_value", "from_coco", "from_json", "from_openpose", "from_text", "from_value", "read", "to_coco",
+    "to_openpose", "to_text", "to_value",
 ]  # fmt: skip
 
 

@@ -41,15 +41,12 @@ def report_errors(function: Callable[[Any], Answer]) -> Callable[[Any], Answer]:
 
 @report_errors
 def read_pose(request: Any) -> Answer:
-    """``{text, canvas}`` -> ``{people: [joints, ...], notes: [...]}``. JSON of OpenPose or COCO, or 18 rows of text."""
+    """``{text, canvas}`` -> ``{people: [joints, ...], notes: [...]}``: a pose file of any kind that ``formats.read`` knows."""
     text, canvas = request["text"], _canvas(request["canvas"])
-    json_like = text.lstrip("\ufeff \t\r\n").startswith(("{", "["))
-    read = formats.from_json(text.lstrip("\ufeff"), canvas) if json_like else formats.from_text(text, canvas)
-    fitted = [_on_canvas(pose, canvas) for pose in read.people]
-    notes = list(read.notes)
-    if any(new is not old for new, old in zip(fitted, read.people, strict=True)):
-        notes.append("the pose did not fit on the canvas and was moved or made smaller")
-    return {"people": [_joints(pose) for pose in fitted], "notes": notes}
+    if not isinstance(text, str):
+        raise TypeError
+    read = formats.read(text, canvas)
+    return {"people": [_joints(pose) for pose in read.people], "notes": list(read.notes)}
 
 
 @report_errors
@@ -93,14 +90,6 @@ FILES: dict[str, Callable[[Pose, tuple[int, int]], tuple[str, str, bytes]]] = {
     "text": lambda pose, size: ("pose.txt", "text/plain", formats.to_text(pose, size).encode()),
     "png": lambda pose, size: ("pose.png", "image/png", _skeleton_png(pose, size)),
 }
-
-
-def _on_canvas(pose: Pose, canvas: tuple[int, int]) -> Pose:
-    """The pose itself if it is on the canvas, or else fitted to it. Raises PoseError when there is nothing to draw."""
-    x, y = pose.xy[pose.visible].T
-    if x.min() >= 0 and y.min() >= 0 and x.max() <= canvas[1] and y.max() <= canvas[0]:
-        return pose.require_drawable(canvas)
-    return presets.fitted(pose, canvas).require_drawable(canvas)
 
 
 def _joints(pose: Pose) -> list[list[Any]]:

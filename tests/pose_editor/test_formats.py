@@ -94,12 +94,18 @@ def test_wrong_values_are_refused_in_one_line(value: object, says: str) -> None:
     "document",
     ["{", "[" * 100_000, "null", "[]", '{"people": []}', '{"people": [{}]}', '{"people": [{"pose_keypoints_2d": [1, 2, 3]}]}',
      json.dumps({"people": [{"pose_keypoints_2d": [0] * 54}]}), json.dumps({"people": [{"pose_keypoints_2d": ["a"] * 54}]}),
-     json.dumps({"people": [{"pose_keypoints_2d": [1] * 54}], "canvas_width": 0, "canvas_height": 1}), " " * 2_000_000],
+     " " * 2_000_000],
 )  # fmt: skip
 def test_wrong_openpose_files_are_refused_in_one_line(document: str) -> None:
     with pytest.raises(PoseError) as error:
         formats.from_openpose(document)
     assert "\n" not in str(error.value) and len(str(error.value)) < 200
+
+
+def test_a_dot_is_no_pose() -> None:
+    document = json.dumps({"people": [{"pose_keypoints_2d": [1] * 54}], "canvas_width": 0, "canvas_height": 1})
+    with pytest.raises(PoseError, match="no more than a dot"):
+        formats.read(document)
 
 
 @pytest.mark.parametrize("name", presets.PRESETS)

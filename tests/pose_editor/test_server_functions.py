@@ -45,6 +45,14 @@ def test_a_pose_beyond_the_canvas_is_fitted_and_says_so() -> None:
     assert "made smaller" in read["notes"][0]
 
 
+def test_a_person_that_cannot_be_drawn_is_left_out() -> None:
+    good = [number for x, y, _ in JOINT_ROWS for number in (x, y, 1)]
+    people = [{"pose_keypoints_2d": None}, {"pose_keypoints_2d": good}, {"pose_keypoints_2d": [*good[:3], *[0] * 51]}]
+    read = server_functions.read_pose({"text": json.dumps({"people": people}), "canvas": CANVAS})
+    assert len(read["people"]) == 1 and read["notes"][0] == "person 1: left out: it has no body points"
+    assert read["notes"][1].startswith("person 3: left out: the pose shows no limb")
+
+
 @pytest.mark.parametrize("request_", [None, {}, {"text": 5, "canvas": CANVAS}, {"text": "{", "canvas": CANVAS},
                                       {"text": "1 2", "canvas": CANVAS}, {"text": "{}", "canvas": [1e9, 2]},
                                       {"text": "{}", "canvas": 5}])  # fmt: skip

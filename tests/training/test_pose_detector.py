@@ -34,7 +34,7 @@ def model(tmp_path: Path) -> Path:
         weights = [
             {"name": name, "shape": list(value.shape), "dtype": "int32"}
             if value.dtype == np.int32
-            else {"name": name, "shape": list(value.shape), "dtype": "float32", "quantization": {"dtype": "float16", "original_dtype": "float32"}}
+            else {"name": name, "shape": list(value.shape), "dtype": "float32", "quantization": {"dtype": "float16", "original_dtype": "float32"}}  # noqa: E501
             for name, value in group
         ]  # fmt: skip
         manifest.append({"paths": [f"group{k}.bin"], "weights": weights})
