@@ -18,7 +18,7 @@ from torch import Tensor
 from nted_step.bundled import POSE_WEIGHTS
 from nted_step.movenet import KEYPOINTS, SIDE, MoveNet
 from nted_step.pose import Pose, PoseError
-from nted_step.pose_formats import COCO_17, LEFT_SHOULDER, NECK, RIGHT_SHOULDER
+from nted_step.pose_formats.layouts import COCO_17, LEFT_SHOULDER, NECK, RIGHT_SHOULDER
 from nted_step.weights import CONFIG_NAME, WEIGHTS_NAME, WeightsError, check_tensors, read_folder, write_folder
 
 NETWORK = "movenet-singlepose-thunder-4"
@@ -165,7 +165,7 @@ def found_in(points: np.ndarray, seen: tuple[int, int], size: tuple[int, int]) -
     if limbs.sum() < LEAST_JOINTS or (score := float(points[FACE:, 2][limbs].mean())) < LEAST_SCORE:
         return None
     known = np.concatenate([points, visible_keypoints(points, seen)[:, None]], 1)
-    rows = np.array([np.zeros(4) if index is None else known[index] for index in COCO_17])
+    rows = np.array([np.zeros(4) if index is None else known[index] for index in COCO_17.joints])
     shoulders = rows[[RIGHT_SHOULDER, LEFT_SHOULDER]]
     rows[NECK] = [*shoulders[:, :2].mean(0), *shoulders[:, 2:].min(0)]
     try:
