@@ -6,7 +6,7 @@ from typing import Any
 
 from nted_step.pose_formats import is_number
 from pose_editor import formats
-from pose_editor.studio.interpolation import MAX_FRAMES
+from pose_editor.interpolation import MAX_FRAMES
 from pose_editor.widget import Widget
 
 MAX_SEED = 2**32 - 1

@@ -15,8 +15,8 @@ from nted_step.image import to_pil
 from nted_step.person import Appearance
 from nted_step.pose import Pose
 from pose_editor import formats
+from pose_editor.interpolation import tween
 from pose_editor.studio import export
-from pose_editor.studio.interpolation import tween
 from pose_editor.studio.presentation import data_url
 from pose_editor.studio.session import Result, Session
 from pose_editor.studio.studio import LARGE, Studio

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from nted_step.pose import PoseError
 from pose_editor import formats, run_bar
-from pose_editor.studio.interpolation import MAX_FRAMES, tween
+from pose_editor.interpolation import MAX_FRAMES, tween
 from tests.nted_step.test_properties import poses
 
 anything = st.recursive(

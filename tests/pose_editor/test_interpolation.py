@@ -5,7 +5,7 @@ import pytest
 
 from nted_step.pose import Pose
 from pose_editor import presets
-from pose_editor.studio.interpolation import tween
+from pose_editor.interpolation import tween
 
 SIZE = (256, 176)
 
