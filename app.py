@@ -30,8 +30,8 @@ from appearance_control.studio import layout as garment_tab
 from nted_step.bundled import EXAMPLES, PARSER_WEIGHTS, WEIGHTS
 from nted_step.image import MAX_BYTES
 from nted_step.pipeline import DEVICES, DTYPES
+from pose_editor.gradio_workarounds import LAUNCH_OPTIONS
 from pose_editor.serving import request_log, temporary_files
-from pose_editor.serving.gradio_workarounds import LAUNCH_OPTIONS
 from pose_editor.serving.request_limits import RequestLimits
 from pose_editor.studio import api, layout, weights_panel
 from pose_editor.studio.events import PoseEvents

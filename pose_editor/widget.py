@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from pose_editor.serving.gradio_workarounds import HTMLComponent
+from pose_editor.gradio_workarounds import HTMLComponent
 
 STATIC = Path(__file__).parent / "static"
 

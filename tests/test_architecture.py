@@ -1,4 +1,4 @@
-"""Who may import whom."""
+"""Who may import whom: rooms import downwards only, so that each can be understood and used without those above it."""
 
 import ast
 from pathlib import Path
@@ -6,52 +6,84 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-OURS = {"nted_step", "pose_editor", "appearance_control", "training", "app", "tests"}
+CORE = {"nted_step", "nted_step/optimisation", "nted_step/pose_formats"}
+PAIRS = {"training/data", "training/deepfashion", "training/figures"}
 ALLOWED = {
-    "nted_step": set(),
-    "pose_editor": {"nted_step"},
-    "appearance_control": {"nted_step"},
-    "appearance_control/studio": {"nted_step", "pose_editor", "appearance_control"},  # of the page, and of nothing else
-    "training": {"nted_step", "appearance_control"},
-    "app": {"nted_step", "pose_editor", "appearance_control"},
+    "nted_step": {"nted_step/optimisation", "nted_step/pose_formats"},
+    "nted_step/pose_formats": {"nted_step"},
+    "nted_step/optimisation": {"nted_step"},
+    "nted_step/benchmark": CORE,
+    "pose_editor": CORE,
+    "pose_editor/serving": CORE | {"pose_editor"},
+    "pose_editor/studio": CORE | {"pose_editor", "pose_editor/serving"},
+    "appearance_control": CORE,
+    "appearance_control/studio": CORE | {"pose_editor", "pose_editor/studio", "appearance_control"},
+    "training": CORE | PAIRS | {"training/evaluation"},
+    "training/figures": CORE,
+    "training/data": CORE | PAIRS | {"training"},
+    "training/deepfashion": CORE | {"training/data"},
+    "training/evaluation": CORE | PAIRS | {"training", "appearance_control"},
+    "training/parser": CORE | {"training", "training/figures", "appearance_control"},
+    "training/publish": CORE | {"training", "training/evaluation"},
+    "app": CORE | {"pose_editor", "pose_editor/serving", "pose_editor/studio", "appearance_control", "appearance_control/studio"},
 }
-# The command that measures swaps draws the people it measures them on, with training's figures. It imports them when it runs.
-ALLOWED_WHEN_RUN = {"appearance_control/__main__.py": {"training"}}
+# Commands import these when they run: the benchmark, and the rendered people on whom swaps are measured.
+ALLOWED_IN_FUNCTIONS = {
+    "nted_step/__main__.py": {"nted_step/benchmark"},
+    "appearance_control/__main__.py": {"training/evaluation", "training/figures"},
+}
+
+
+def room_of(path: str) -> str | None:
+    """The innermost room that a module or package of ours lies in."""
+    return max((room for room in ALLOWED if path == room or path.startswith(f"{room}/")), key=len, default=None)
+
+
+def modules(node: ast.AST) -> list[str]:
+    """The modules that a statement imports, as paths without a suffix."""
+    if isinstance(node, ast.Import):
+        return [alias.name.replace(".", "/") for alias in node.names]
+    if not isinstance(node, ast.ImportFrom):
+        return []
+    assert node.level == 0, "imports are absolute"
+    package = node.module.replace(".", "/")
+    inside = [f"{package}/{alias.name}" for alias in node.names]
+    return [each if (ROOT / each).is_dir() or (ROOT / f"{each}.py").is_file() else package for each in inside]
 
 
 def imports(path: Path, at_start: bool = False) -> set[str]:
-    """Top-level names that a file imports, anywhere in it, or only outside its functions."""
-    names = set()
+    """Paths of modules that a file imports, anywhere in it, or only outside its functions."""
     tree = ast.parse(path.read_text())
-    for node in tree.body if at_start else ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            names.add(node.module.split(".")[0])
-    return names
+    return {module for node in (tree.body if at_start else ast.walk(tree)) for module in modules(node)}
 
 
-def files(package: str) -> list[Path]:
-    """Without those of a package inside it that has rules of its own."""
-    if package == "app":
-        return [ROOT / "app.py"]
-    apart = [ROOT / other for other in ALLOWED if other.startswith(f"{package}/")]
-    return [path for path in sorted((ROOT / package).rglob("*.py")) if not any(path.is_relative_to(folder) for folder in apart)]
+def files(room: str) -> list[Path]:
+    """Without those of rooms inside it."""
+    found = [ROOT / "app.py"] if room == "app" else sorted((ROOT / room).rglob("*.py"))
+    return [path for path in found if room_of(path.relative_to(ROOT).with_suffix("").as_posix()) == room]
 
 
-@pytest.mark.parametrize("package", ALLOWED)
-def test_packages_import_only_what_they_may(package):
-    assert files(package)
-    for path in files(package):
-        allowed = ALLOWED[package] | {package}
-        assert imports(path) & OURS <= allowed | ALLOWED_WHEN_RUN.get(path.relative_to(ROOT).as_posix(), set()), path
-        assert imports(path, at_start=True) & OURS <= allowed, path
+@pytest.mark.parametrize("room", ALLOWED)
+def test_rooms_import_only_what_they_may(room):
+    assert files(room)
+    for path in files(room):
+        later = ALLOWED_IN_FUNCTIONS.get(path.relative_to(ROOT).as_posix(), set())
+        for at_start, allowed in ((True, ALLOWED[room]), (False, ALLOWED[room] | later)):
+            rooms = {room_of(module) for module in imports(path, at_start)} - {room, None}
+            assert rooms <= allowed, f"{path}: {rooms - allowed}"
+
+
+def test_every_folder_of_ours_is_in_a_room():
+    for package in ("nted_step", "pose_editor", "appearance_control", "training"):
+        for path in (ROOT / package).rglob("*.py"):
+            assert room_of(path.relative_to(ROOT).with_suffix("").as_posix()), path
 
 
 def test_gradio_is_imported_by_the_page_alone():
-    users = {package for package in ALLOWED for path in files(package) if "gradio" in imports(path)}
-    assert users <= {"app", "pose_editor", "appearance_control/studio"}
+    users = {room for room in ALLOWED for path in files(room) if any(module.split("/")[0] == "gradio" for module in imports(path))}
+    assert users <= {"app", "pose_editor", "pose_editor/studio", "pose_editor/serving", "appearance_control/studio"}
 
 
-def test_appearance_control_works_without_its_tab():
-    assert not [path for path in files("appearance_control") if "appearance_control.studio" in path.read_text()]
+def test_formats_and_presets_work_without_gradio():
+    for name in ("formats", "presets", "interpolation"):
+        assert not any(module.split("/")[0] == "gradio" for module in imports(ROOT / "pose_editor" / f"{name}.py"))

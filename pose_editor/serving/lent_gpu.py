@@ -18,7 +18,7 @@ from nted_step.person import Appearance
 from nted_step.pipeline import NTEDStepPipeline
 from nted_step.pose import Pose
 from nted_step.sampler import StepOutput
-from pose_editor.serving.gradio_workarounds import is_answering_a_visitor
+from pose_editor.gradio_workarounds import is_answering_a_visitor
 
 LENT = spaces is not None and bool(os.environ.get("SPACES_ZERO_GPU"))
 SECONDS = 30  # that a run may take, textures included

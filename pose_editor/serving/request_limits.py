@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nted_step.image import MAX_BYTES
-from pose_editor.serving.gradio_workarounds import UnknownEventError
+from pose_editor.gradio_workarounds import UnknownEventError
 from pose_editor.serving.request_log import LOG, describe_error
 
 UPLOAD_BYTES = MAX_BYTES + 2**16  # one photo and its envelope

@@ -16,7 +16,7 @@ from typing import Any
 
 import gradio as gr
 
-from pose_editor.serving import gradio_workarounds
+from pose_editor import gradio_workarounds
 
 LOG = logging.getLogger("nted_step.page")
 FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"

@@ -11,10 +11,10 @@ import gradio as gr
 from nted_step.image import MAX_BYTES
 from pose_editor.cropper import Cropper
 from pose_editor.editor import PoseEditor
+from pose_editor.gradio_workarounds import start_time_to_live
 from pose_editor.picker import PhotoPicker
 from pose_editor.run_bar import Download, RunBar
 from pose_editor.serving import lent_gpu
-from pose_editor.serving.gradio_workarounds import start_time_to_live
 from pose_editor.studio.person_cache import kept_photos_notice
 from pose_editor.studio.photo_upload import FITS, PhotoUpload
 from pose_editor.studio.save_events import SaveEvents

@@ -11,7 +11,7 @@ from nted_step.image import to_tensor
 from nted_step.person import Person
 from nted_step.pose import Pose
 from nted_step.sampler import StepOutput
-from pose_editor.serving.gradio_workarounds import event_payload
+from pose_editor.gradio_workarounds import event_payload
 from pose_editor.studio import tracing
 from pose_editor.studio.presentation import data_url
 from pose_editor.studio.session import Result, Session

@@ -17,8 +17,8 @@ from gradio import networking
 from gradio.routes import App
 from gradio.state_holder import SessionState
 
-from pose_editor.serving import gradio_workarounds
-from pose_editor.serving.gradio_workarounds import LAUNCH_OPTIONS, FullUpdateBlocks, UnknownEventError
+from pose_editor import gradio_workarounds
+from pose_editor.gradio_workarounds import LAUNCH_OPTIONS, FullUpdateBlocks, UnknownEventError
 
 SKIP = {"__type__": "update"}
 CHOSEN = {"__type__": "update", "value": "@1"}
@@ -50,7 +50,7 @@ def test_an_answer_on_its_own_is_left_as_it_is() -> None:
 
 COMPONENT = """
 import gradio as gr
-from pose_editor.serving.gradio_workarounds import HTMLComponent
+from pose_editor.gradio_workarounds import HTMLComponent
 
 class Component({base}):
     def __init__(self, zoomed=None, **arguments):
