@@ -24,7 +24,7 @@ STANDING: Pose = presets.standing(SMALL.size)
 
 
 @pytest.fixture(scope="module")
-def pipekept_photos_notice() -> NTEDStepPipeline:
+def pipeline() -> NTEDStepPipeline:
     torch.manual_seed(0)
     return NTEDStepPipeline(Generator(SMALL), device="cpu", dtype="float32")
 
