@@ -110,9 +110,9 @@ def _looks_like_json(text: str) -> bool:
 
 
 def _found_in_text(text: str, size: tuple[int, int]) -> Found:
-    pose = Pose.from_text(_bounded(text), size)
+    pose = Pose.from_text(_bounded(text), size, name="")
     if not pose.visible.any():
-        raise PoseError("every joint is missing")
+        raise PoseError("the pose shows no limb: every joint is missing")
     points = tuple((float(x), float(y)) if seen else None for (x, y), seen in zip(pose.xy, pose.visible, strict=True))
     return Found(1, 1, points, picture=(float(size[0]), float(size[1])))
 
