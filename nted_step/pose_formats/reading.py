@@ -176,8 +176,7 @@ def _label(number: int, one: Placed, found: Sequence[Found]) -> str:
 def _notes(done: list[tuple[int, Placed]], found: Sequence[Found]) -> tuple[str, ...]:
     """A line for each kind of points without a place in a pose, each reason why people were left out, and each remark."""
     extra = {kind for _, one in done if one.pose is not None for kind in one.found.extra}
-    kinds = ", ".join(kind for kind in ("hands", "face", "feet") if kind in extra)
-    notes = [f"{kinds} points were left out: the pose has 18 body joints"] if extra else []
+    notes = [f"{kind} points were left out: the pose has 18 body joints" for kind in ("hands", "face", "feet") if kind in extra]
     whom: dict[str, list[tuple[int, Placed]]] = {}
     for number, one in done:
         for note in (f"left out: {one.found.problem}",) if one.found.problem else one.found.notes:
