@@ -100,21 +100,22 @@ class Pose:
 
         Numbers stand apart by blanks, tabs, commas or semicolons; a third in each row is how certain the joint is, 0 for a missing one.
         Lines that begin with ``#`` are passed over. ``size`` is the canvas (H, W) to put the pose on; joints may lie off it. ``name`` is
-        what errors call the text, its file name for example. Raises PoseError.
+        what errors call the text, its file name for example, or nothing. Raises PoseError.
         """
+        start = f"{name}: " if name else ""
         rows = _rows(text)
         if len(rows) != 18:
-            raise PoseError(f"{name}: expected 18 rows of 'x y', found {len(rows)}")
+            raise PoseError(f"{start}expected 18 rows of 'x y', found {len(rows)}")
         try:
             points = np.array([[float(value) for value in row] for row in rows])
         except ValueError:
-            raise PoseError(f"{name}: every row must be two numbers, 'x y'") from None
+            raise PoseError(f"{start}every row must be two numbers, 'x y'") from None
         if points.shape == (18, 3):  # how certain, too
             points = np.where(points[:, 2:] > 0, points[:, :2], -1.0)
         if points.shape != (18, 2):
-            raise PoseError(f"{name}: every row must be two numbers, 'x y'")
+            raise PoseError(f"{start}every row must be two numbers, 'x y'")
         if not np.isfinite(points).all():
-            raise PoseError(f"{name}: joint {JOINTS[_first(~np.isfinite(points).all(1))]!r} is not a finite number")
+            raise PoseError(f"{start}joint {JOINTS[_first(~np.isfinite(points).all(1))]!r} is not a finite number")
         visible = ~(points == -1).any(axis=1)
         height, width = size
         scale = (width / BASE_SIZE[1], height / BASE_SIZE[0])

@@ -110,9 +110,9 @@ def _looks_like_json(text: str) -> bool:
 
 
 def _found_in_text(text: str, size: tuple[int, int]) -> Found:
-    pose = Pose.from_text(_bounded(text), size)
+    pose = Pose.from_text(_bounded(text), size, name="")
     if not pose.visible.any():
-        raise PoseError("every joint is missing")
+        raise PoseError("the pose shows no limb: every joint is missing")
     points = tuple((float(x), float(y)) if seen else None for (x, y), seen in zip(pose.xy, pose.visible, strict=True))
     return Found(1, 1, points, picture=(float(size[0]), float(size[1])))
 
@@ -176,8 +176,7 @@ def _label(number: int, one: Placed, found: Sequence[Found]) -> str:
 def _notes(done: list[tuple[int, Placed]], found: Sequence[Found]) -> tuple[str, ...]:
     """A line for each kind of points without a place in a pose, each reason why people were left out, and each remark."""
     extra = {kind for _, one in done if one.pose is not None for kind in one.found.extra}
-    kinds = ", ".join(kind for kind in ("hands", "face", "feet") if kind in extra)
-    notes = [f"{kinds} points were left out: the pose has 18 body joints"] if extra else []
+    notes = [f"{kind} points were left out: the pose has 18 body joints" for kind in ("hands", "face", "feet") if kind in extra]
     whom: dict[str, list[tuple[int, Placed]]] = {}
     for number, one in done:
         for note in (f"left out: {one.found.problem}",) if one.found.problem else one.found.notes:

@@ -50,7 +50,7 @@ def test_openpose_of_other_tools() -> None:
     read = formats.from_openpose({"people": [{"pose_keypoints_2d": body, "hand_left_keypoints_2d": [1, 2, 3], "face_keypoints_2d": None}]})
     assert read.people[0].xy[8].tolist() == [19, 38]  # BODY_25 has the middle of the hips at 8; our 8 is its 9
     assert read.people[0].xy[17].tolist() == [28, 56]
-    assert len(read.notes) == 1 and read.notes[0].startswith("hands")
+    assert [note.split()[0] for note in read.notes] == ["hands", "feet"]
 
     missing = [0.5, 0.5, 1] * 15 + [None, None, None] + [-1, -1, 1] + [0.2, 0.2, 0]
     pose = formats.from_openpose([{"people": [{"pose_keypoints_2d": missing}]}]).people[0]
