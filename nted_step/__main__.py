@@ -159,7 +159,9 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("generate", help="re-pose the person in a photo; writes every step")
     command.add_argument("--source", required=True, help="photo: JPEG, PNG or WebP")
-    command.add_argument("--pose", required=True, help="target pose: .txt (18 rows 'x y') or .json (OpenPose, COCO)")
+    command.add_argument(
+        "--pose", required=True, help="target pose: 18 rows 'x y', or JSON of OpenPose, COCO and others; FILE#2 takes the second person"
+    )
     command.add_argument("--source-pose", help=f"the pose in the photo, as --pose; found in it by default; '{NO_POSE}': not known")
     command.add_argument("--scale", type=float, default=1.0, help=f"of large.png and cutout.png, 1 to {MAX_SCALE:g} times the canvas")
     command.add_argument(

@@ -166,12 +166,6 @@ def posed(name: str, pose: Pose, size: tuple[int, int]) -> Pose:
     return Pose(_grounded(turned.xy, pose, size), seen)
 
 
-def fitted(pose: Pose, size: tuple[int, int]) -> Pose:
-    """The pose moved onto a canvas (H, W) from outside, and made smaller where it must be."""
-    xy = np.clip(_inside(pose.xy.astype(float), pose.visible, size), 0, (size[1], size[0]))
-    return Pose(xy, pose.visible)
-
-
 def _grounded(xy: np.ndarray, before: Pose, size: tuple[int, int]) -> np.ndarray:
     """The points moved up or down together, until the lower foot stands as low as it did before."""
     seen = before.visible

@@ -131,7 +131,9 @@ def test_files_in_and_out(page, tmp_path: Path) -> None:
 
     body = [number for index in range(25) for number in (40 + 3 * index, 60 + 5 * index, 0.9)]
     person = {"pose_keypoints_2d": body, "hand_left_keypoints_2d": [1.0] * 63}
-    (tmp_path / "two.json").write_text(json.dumps({"people": [person, {"pose_keypoints_2d": [0.5, 0.4, 1.0] * 10 + [0.2, 0.2, 1.0] * 8}]}))
+    (tmp_path / "two.json").write_text(
+        json.dumps({"people": [person, {"pose_keypoints_2d": [88, 100, 1] * 10 + [60, 60, 1] * 8}]}), encoding="utf-16"
+    )
     page.set_input_files(".pe-file", tmp_path / "two.json")
     page.click('[data-panel="people"] [aria-label="person 1"]')
     page.wait_for_selector('.pe-message:has-text("Hands points were left out")')

@@ -87,7 +87,14 @@ async function readText(text) {
 
 function readFile(file) {
   if (file.size > 1e6) return say(`${file.name}: a pose file is at most 1 MB.`, true);
-  file.text().then(readText);
+  file.arrayBuffer().then((buffer) => readText(decodeText(new Uint8Array(buffer))));
+}
+
+/** The text of a file in UTF-8 or, as some Windows tools write it, UTF-16. */
+function decodeText(bytes) {
+  const littleEndian = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] !== 0 && bytes[1] === 0);
+  const bigEndian = (bytes[0] === 0xfe && bytes[1] === 0xff) || (bytes[0] === 0 && bytes[1] !== 0);
+  return new TextDecoder(littleEndian ? "utf-16le" : bigEndian ? "utf-16be" : "utf-8").decode(bytes);
 }
 
 async function saveAs(kind) {
