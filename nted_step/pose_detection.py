@@ -25,7 +25,11 @@ NETWORK = "movenet-singlepose-thunder-4"
 FACE = 5  # of the keypoints, the first ones
 LOOK_HEIGHT = 512  # pixels of a canvas in which joints are looked for; more show the network nothing new
 
-LIMB_SCORE, FACE_SCORE = 0.3, 0.6  # from which on a joint was seen; a back view has a nose of .40 and ears of up to .55
+LIMB_SCORE = 0.3  # from which on a joint was seen
+# Scores alone do not tell a face from the back of a head: sunlit faces have noses of .39, back views ears of .78. The shoulders do: the
+# network knows left from right, and a person seen from behind has them the other way round.
+FRONT_SCORE, SIDE_SCORE, BACK_SCORE = 0.25, 0.5, 0.9  # from which on a joint of the face was seen
+FACING = 0.2  # of the torso's height: shoulders less far apart are seen from the side
 LEAST_JOINTS, LEAST_SCORE = 4, 0.4  # limb joints that a person shows, and their mean score
 PADDING = -1.0  # black, as published
 BEYOND = 1 / 64  # of the photo's longer side, a cell of the network: how far outside a joint still lies on the edge
@@ -178,11 +182,19 @@ def found_in(points: np.ndarray, seen: tuple[int, int], size: tuple[int, int]) -
 
 def visible_keypoints(points: np.ndarray, seen: tuple[int, int]) -> np.ndarray:
     """Which of keypoints ... x 17 x 3, (x, y, score) in pixels of a photo of ``seen`` (H, W), were seen: ... x 17 bool."""
-    least = np.full(len(KEYPOINTS), LIMB_SCORE)
-    least[:FACE] = FACE_SCORE
+    facing = _facing(points)[..., None]
+    of_face = np.where(facing > FACING, FRONT_SCORE, np.where(facing < -FACING, BACK_SCORE, SIDE_SCORE))
+    least = np.where(np.arange(len(KEYPOINTS)) < FACE, of_face, LIMB_SCORE)
     xy, beyond = points[..., :2], BEYOND * max(seen)
     inside = np.all((xy >= -beyond) & (xy <= np.array([seen[1], seen[0]]) + beyond), axis=-1)
     return inside & (points[..., 2] >= least)
+
+
+def _facing(points: np.ndarray) -> np.ndarray:
+    """How far the left shoulder is right of the right one, in heights of the torso: positive for a person who faces the camera."""
+    left, right, left_hip, right_hip = (points[..., KEYPOINTS.index(name), :2] for name in ("left shoulder", "right shoulder", "left hip", "right hip"))
+    torso = np.abs((left_hip + right_hip - left - right)[..., 1]) / 2
+    return (left - right)[..., 0] / np.maximum(torso, 1)
 
 
 def load_network(folder: str | Path = POSE_WEIGHTS) -> MoveNet:
