@@ -145,7 +145,7 @@ def cut_square(photos: Tensor, square: Square) -> Tensor:
 
 def _to_photo(points: Tensor, square: Square) -> np.ndarray:
     left, top, side = square
-    found: np.ndarray = points.float().cpu().numpy() * np.float32([side, side, 1]) + np.float32([left, top, 0])
+    found: np.ndarray = points.float().cpu().numpy() * np.array([side, side, 1], np.float32) + np.array([left, top, 0], np.float32)
     return found
 
 
@@ -181,8 +181,8 @@ def visible_keypoints(points: np.ndarray, seen: tuple[int, int]) -> np.ndarray:
     least = np.full(len(KEYPOINTS), LIMB_SCORE)
     least[:FACE] = FACE_SCORE
     xy, beyond = points[..., :2], BEYOND * max(seen)
-    inside: np.ndarray = ((xy >= -beyond) & (xy <= np.array([seen[1], seen[0]]) + beyond)).all(-1)
-    return inside & (points[..., 2] >= least)
+    inside = (xy >= -beyond) & (xy <= np.array([seen[1], seen[0]]) + beyond)
+    return np.all(inside, axis=-1) & (points[..., 2] >= least)
 
 
 def load_network(folder: str | Path = POSE_WEIGHTS) -> MoveNet:
