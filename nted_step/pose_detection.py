@@ -22,11 +22,13 @@ from nted_step.pose_formats import COCO_17, LEFT_SHOULDER, NECK, RIGHT_SHOULDER
 from nted_step.weights import CONFIG_NAME, WEIGHTS_NAME, WeightsError, check_tensors, read_folder, write_folder
 
 NETWORK = "movenet-singlepose-thunder-4"
-FACE = 5  # of the keypoints, the first ones
+FRONT, FACE = 3, 5  # of the keypoints the first ones: nose and eyes; and the ears
 LOOK_HEIGHT = 512  # pixels of a canvas in which joints are looked for; more show the network nothing new
 
-LIMB_SCORE, FACE_SCORE = 0.3, 0.6  # from which on a joint was seen; a back view has a nose of .40 and ears of up to .55
-LEAST_JOINTS, LEAST_SCORE = 4, 0.4  # limb joints that a person shows, and their mean score
+# From which on a joint was seen. A knee below the photo's edge has up to .36. The back of a head has a nose of .40, eyes of .48 and ears
+# of .63, a frontal face all of it from .64 on.
+LIMB_SCORE, FACE_SCORE = 0.4, 0.6
+LEAST_JOINTS, LEAST_SCORE = 4, 0.5  # limb joints that a person shows, and their mean score; no picture without people had two from .4 on
 PADDING = -1.0  # black, as published
 BEYOND = 1 / 64  # of the photo's longer side, a cell of the network: how far outside a joint still lies on the edge
 
@@ -177,12 +179,17 @@ def found_in(points: np.ndarray, seen: tuple[int, int], size: tuple[int, int]) -
 
 
 def visible_keypoints(points: np.ndarray, seen: tuple[int, int]) -> np.ndarray:
-    """Which of keypoints ... x 17 x 3, (x, y, score) in pixels of a photo of ``seen`` (H, W), were seen: ... x 17 bool."""
+    """Which of keypoints ... x 17 x 3, (x, y, score) in pixels of a photo of ``seen`` (H, W), were seen: ... x 17 bool.
+
+    Ears alone are the back of a head and count as hidden.
+    """
     least = np.full(len(KEYPOINTS), LIMB_SCORE)
     least[:FACE] = FACE_SCORE
     xy, beyond = points[..., :2], BEYOND * max(seen)
     inside = (xy >= -beyond) & (xy <= np.array([seen[1], seen[0]]) + beyond)
-    return np.all(inside, axis=-1) & (points[..., 2] >= least)
+    found = np.all(inside, axis=-1) & (points[..., 2] >= least)
+    found[..., FRONT:FACE] &= found[..., :FRONT].any(-1, keepdims=True)
+    return found
 
 
 def load_network(folder: str | Path = POSE_WEIGHTS) -> MoveNet:

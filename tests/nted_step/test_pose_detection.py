@@ -114,6 +114,15 @@ def test_joints_and_thresholds() -> None:
     assert found.score == pytest.approx(0.9) and found.scores[JOINTS.index("left wrist")] == pytest.approx(LIMB_SCORE - 0.01)
 
 
+def test_ears_alone_are_the_back_of_a_head() -> None:
+    points = person()
+    points[:3, 2] = FACE_SCORE - 0.01
+    points[LEFT_EAR, 2] = FACE_SCORE + 0.05
+    assert not visible_keypoints(points, SIZE)[:5].any() and visible_keypoints(points, SIZE)[5:].all()
+    points[NOSE, 2] = FACE_SCORE
+    assert visible_keypoints(points, SIZE)[[NOSE, LEFT_EAR]].all()
+
+
 def test_no_neck_without_both_shoulders() -> None:
     points = person()
     points[LEFT_SHOULDER, 2] = 0.1
