@@ -22,15 +22,15 @@ from nted_step.pose_formats.layouts import COCO_17, LEFT_SHOULDER, NECK, RIGHT_S
 from nted_step.weights import CONFIG_NAME, WEIGHTS_NAME, WeightsError, check_tensors, read_folder, write_folder
 
 NETWORK = "movenet-singlepose-thunder-4"
-FACE = 5  # of the keypoints, the first ones
+FRONT, FACE = 3, 5  # of the keypoints the first ones: nose and eyes; and the ears
 LOOK_HEIGHT = 512  # pixels of a canvas in which joints are looked for; more show the network nothing new
 
-LIMB_SCORE = 0.3  # from which on a joint was seen
+LIMB_SCORE = 0.4  # from which on a joint was seen; a knee below the photo's edge has up to .36
 # Scores alone do not tell a face from the back of a head: sunlit faces have noses of .39, back views ears of .78. The shoulders do: the
 # network knows left from right, and a person seen from behind has them the other way round.
 FRONT_SCORE, SIDE_SCORE, BACK_SCORE = 0.25, 0.5, 0.9  # from which on a joint of the face was seen
 FACING = 0.2  # of the torso's height: shoulders less far apart are seen from the side
-LEAST_JOINTS, LEAST_SCORE = 4, 0.4  # limb joints that a person shows, and their mean score
+LEAST_JOINTS, LEAST_SCORE = 4, 0.5  # limb joints that a person shows, and their mean score; no picture without people had two from .4 on
 PADDING = -1.0  # black, as published
 BEYOND = 1 / 64  # of the photo's longer side, a cell of the network: how far outside a joint still lies on the edge
 
@@ -181,18 +181,25 @@ def found_in(points: np.ndarray, seen: tuple[int, int], size: tuple[int, int]) -
 
 
 def visible_keypoints(points: np.ndarray, seen: tuple[int, int]) -> np.ndarray:
-    """Which of keypoints ... x 17 x 3, (x, y, score) in pixels of a photo of ``seen`` (H, W), were seen: ... x 17 bool."""
+    """Which of keypoints ... x 17 x 3, (x, y, score) in pixels of a photo of ``seen`` (H, W), were seen: ... x 17 bool.
+
+    Ears alone are the back of a head and count as hidden.
+    """
     facing = _facing(points)[..., None]
     of_face = np.where(facing > FACING, FRONT_SCORE, np.where(facing < -FACING, BACK_SCORE, SIDE_SCORE))
     least = np.where(np.arange(len(KEYPOINTS)) < FACE, of_face, LIMB_SCORE)
     xy, beyond = points[..., :2], BEYOND * max(seen)
     inside = np.all((xy >= -beyond) & (xy <= np.array([seen[1], seen[0]]) + beyond), axis=-1)
-    return inside & (points[..., 2] >= least)
+    found = inside & (points[..., 2] >= least)
+    found[..., FRONT:FACE] &= found[..., :FRONT].any(-1, keepdims=True)
+    return found
 
 
 def _facing(points: np.ndarray) -> np.ndarray:
     """How far the left shoulder is right of the right one, in heights of the torso: positive for a person who faces the camera."""
-    left, right, left_hip, right_hip = (points[..., KEYPOINTS.index(name), :2] for name in ("left shoulder", "right shoulder", "left hip", "right hip"))
+    left, right, left_hip, right_hip = (
+        points[..., KEYPOINTS.index(name), :2] for name in ("left shoulder", "right shoulder", "left hip", "right hip")
+    )
     torso = np.abs((left_hip + right_hip - left - right)[..., 1]) / 2
     return (left - right)[..., 0] / np.maximum(torso, 1)
 

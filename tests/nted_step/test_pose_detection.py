@@ -15,9 +15,10 @@ from nted_step.image import load_photo, to_tensor
 from nted_step.movenet import KEYPOINTS, SIDE, MoveNet, SameConv2d
 from nted_step.pose import JOINTS, load_pose_text
 from nted_step.pose_detection import (
-    FACE_SCORE,
+    FRONT_SCORE,
     LEAST_SCORE,
     LIMB_SCORE,
+    SIDE_SCORE,
     PoseDetector,
     cut_square,
     found_in,
@@ -32,6 +33,7 @@ PUBLISHED = json.loads((Path(__file__).parents[1] / "data" / "movenet.json").rea
 SIZE = (256, 176)
 NOSE, LEFT_EAR = KEYPOINTS.index("nose"), KEYPOINTS.index("left ear")
 LEFT_SHOULDER, LEFT_WRIST = KEYPOINTS.index("left shoulder"), KEYPOINTS.index("left wrist")
+RIGHT_SHOULDER = KEYPOINTS.index("right shoulder")
 
 
 @pytest.fixture(scope="module")
@@ -105,13 +107,33 @@ def test_decoding_by_hand() -> None:
 def test_joints_and_thresholds() -> None:
     points = person()
     points[LEFT_WRIST, 2] = LIMB_SCORE - 0.01
-    points[NOSE, 2] = FACE_SCORE - 0.01  # the back of a head
+    points[NOSE, 2] = FRONT_SCORE - 0.01
     found = found_in(points, (512, 352), SIZE)
     assert {JOINTS[k] for k in np.flatnonzero(~found.pose.visible)} == {"nose", "left wrist"}
     assert found.pose.xy[JOINTS.index("right ankle")] == pytest.approx([74 / 2, 230 / 2])
     assert found.pose.xy[JOINTS.index("left ankle")] == pytest.approx([102 / 2, 230 / 2])
     assert found.pose.xy[JOINTS.index("neck")] == pytest.approx([88 / 2, 50 / 2])
     assert found.score == pytest.approx(0.9) and found.scores[JOINTS.index("left wrist")] == pytest.approx(LIMB_SCORE - 0.01)
+
+
+def test_ears_alone_are_the_back_of_a_head() -> None:
+    points = person()
+    points[:3, 2] = FRONT_SCORE - 0.01
+    points[LEFT_EAR, 2] = 0.8
+    assert not visible_keypoints(points, SIZE)[:5].any() and visible_keypoints(points, SIZE)[5:].all()
+    points[NOSE, 2] = FRONT_SCORE
+    assert visible_keypoints(points, SIZE)[[NOSE, LEFT_EAR]].all()
+
+
+def test_a_person_seen_from_behind_has_no_face_whatever_it_scores() -> None:
+    points = person()
+    points[:5, 2] = 0.78
+    assert visible_keypoints(points, SIZE)[:5].all()
+    points[[LEFT_SHOULDER, RIGHT_SHOULDER]] = points[[RIGHT_SHOULDER, LEFT_SHOULDER]]
+    assert not visible_keypoints(points, SIZE)[:5].any() and visible_keypoints(points, SIZE)[5:].all()
+    points[[LEFT_SHOULDER, RIGHT_SHOULDER], 0] = 88  # from the side
+    points[NOSE, 2], points[1:3, 2] = SIDE_SCORE, SIDE_SCORE - 0.01
+    assert visible_keypoints(points, SIZE)[:3].tolist() == [True, False, False]
 
 
 def test_no_neck_without_both_shoulders() -> None:

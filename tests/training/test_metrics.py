@@ -372,7 +372,8 @@ def test_report_without_networks(run, no_cache, monkeypatch, tmp_path, capsys):
     assert len(report["weights"]["sha256"]) == 64 and report["figures"]["count"] == report["counts"]["pairs"] == 2
     out = capsys.readouterr()
     assert "masked PSNR" in out.out and "LPIPS is not available: alexnet" in out.out and "Traceback" not in out.err
-    assert [cell.text for cell in page.iter("td")].count("not available") == 12
+    assert row["akd"] == "not available" and row["mkr"] == 1 and report["copying the source"]["akd"] > 0, "nobody is found in noise"
+    assert [cell.text for cell in page.iter("td")].count("not available") == 13
     for name in ("sheet.png", "quality.png"):
         Image.open(tmp_path / "out" / name).verify()
     ElementTree.parse(tmp_path / "out" / "quality.svg")
@@ -381,7 +382,11 @@ def test_report_without_networks(run, no_cache, monkeypatch, tmp_path, capsys):
 def test_report_with_networks(run, monkeypatch, tmp_path, capsys):
     features = {name: lambda image: F.adaptive_avg_pool2d(image.float() / 255, 2).flatten(1) for name in ("fid", "clean_fid")}
     networks = Networks(
-        lambda a, b: (a.float() - b.float()).abs().mean((1, 2, 3)) / 255, features, {}, lambda image, mask: (image.float(),)
+        lambda a, b: (a.float() - b.float()).abs().mean((1, 2, 3)) / 255,
+        features,
+        {},
+        lambda image, mask: (image.float(),),
+        lambda image: keypoints(len(image)),
     )
     monkeypatch.setattr(evaluator, "open_networks", lambda device: networks)
     assert run("--protocol", "dptn", "--device", "cpu") == 0
@@ -391,7 +396,7 @@ def test_report_with_networks(run, monkeypatch, tmp_path, capsys):
     assert report["settings"]["protocol"]["pad_to_square"] and report["settings"]["protocol"]["ssim_51"]["win_size"] == 51
     assert "clean-FID" in capsys.readouterr().out
     rows = list(page.iter("tr"))
-    assert len(rows) == 7 and {len(row) for row in rows} == {14}
+    assert len(rows) == 7 and {len(row) for row in rows} == {16}
     outside = [value for tag in page.iter() for key, value in tag.attrib.items() if key.rsplit("}")[-1] in ("src", "href")]
     assert outside and all(value.startswith(("data:", "#")) for value in outside)
 
@@ -406,6 +411,37 @@ def test_truth_scores_perfectly(two_people, everybody):
         and row["colour"] == 0
         and row["face_psnr"] == 100
         and row["ssim"] == row["ssim_256"] == pytest.approx(1)
+    )
+
+
+def keypoints(count: int) -> np.ndarray:
+    """N x 17 x 3, all of them seen, on a diagonal of a 64x44 canvas."""
+    return np.tile(np.array([[2.0 + 2 * k, 3.0 + 3 * k, 0.9] for k in range(17)]), (count, 1, 1))
+
+
+def test_akd_and_mkr_by_hand(everybody):
+    """Distances in pixels of 256x176 over the joints found in both; the share that is lost. The thresholds are the detector's."""
+    truth, mask = to_bytes(everybody.target), everybody.mask
+    image = alike(truth)
+    true, some = keypoints(2), keypoints(2)
+    some[0, 5] += [3.0, -4.0, 0]  # 5 of 64 rows
+    some[0, 6, 2] = 0.1  # lost
+    some[1, 0, 2] = 0.4  # a nose that is none
+    true[1, 16, 2] = 0.1  # found in the image alone, which counts nothing
+    found = {truth.data_ptr(): true, image.data_ptr(): some}
+    missing = dict.fromkeys(("lpips", "el0", "fid", "clean_fid"), "")
+    scorer = Scorer(truth, mask, PROTOCOLS["cfld"], Networks(None, {}, missing, None, lambda batch: found[batch.data_ptr()]))
+    row = scorer.score(image)
+    assert row["akd"] == pytest.approx(5 * 4 / 31) and row["mkr"] == pytest.approx(2 / 33)
+    perfect = scorer.score(truth)
+    assert perfect["akd"] == perfect["mkr"] == 0
+    some[..., 2] = 0
+    row = scorer.score(image)
+    assert row["akd"] == "not available" and row["mkr"] == 1 and "akd" not in scorer.missing
+    true[..., 2] = 0
+    scorer = Scorer(truth, mask, PROTOCOLS["cfld"], Networks(None, {}, missing, None, lambda batch: found[batch.data_ptr()]))
+    assert (
+        scorer.score(image)["mkr"] == "not available" and scorer.missing["akd"] == scorer.missing["mkr"] == "no joint is found in the truth"
     )
 
 

@@ -145,6 +145,8 @@ def settings(protocol: Protocol) -> dict[str, Any]:
         "sharp": "|Laplacian| of the grey image over person pixels of the truth, summed over all people, as a multiple of the truth's",
         "el0": "mean squared difference of unit-length features of EfficientNet-Lite0 (ImageNet; after its blocks 0, 2, 4, 10 and 15), "
         "mean over maps and person pixels, the rest grey",
+        "akd": "pixels of a 256x176 canvas between a joint that MoveNet finds in the image and in the truth, mean over all people's joints",
+        "mkr": "share of the joints found in the truth that are not found in the image",
         "place error": "pixels of a 256x176 canvas between where the carrier takes a place from and where the photo shows it, "
         "over all places that it shows",
         "lpips": "version 0.1, AlexNet, at the images' own size",

@@ -1,7 +1,7 @@
 """The networks behind LPIPS, EL0, FID and clean-FID, and their weights.
 
-EL0's weights come with a package. The others are taken from torch's cache, into which they are downloaded once; without a connection
-their metrics are not available.
+EL0's weights come with a package, and the pose detector's are bundled. The others are taken from torch's cache, into which they are
+downloaded once; without a connection their metrics are not available.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
+from nted_step.pose_detection import PoseDetector
+from nted_step.weights import WeightsError
 from training.efficientnet import open_efficientnet
 from training.evaluation.metrics import NotAvailable
 
@@ -49,26 +51,32 @@ class Networks:
         missing: name of a metric -> why it is not available.
         el0: (image N x 3 x H x W uint8, mask N x 1 x H x W, 1 on the person) -> features for
             :func:`training.losses.el0_distance`; None if missing.
+        pose: images N x 3 x H x W uint8 -> N x 17 x 3 keypoints (x, y, score) in pixels, for AKD and MKR; None if missing.
     """
 
     lpips: Callable[[Tensor, Tensor], Tensor] | None
     features: Mapping[str, Features]
     missing: Mapping[str, str]
     el0: Callable[[Tensor, Tensor], tuple[Tensor, ...]] | None = None
+    pose: Callable[[Tensor], np.ndarray] | None = None
 
 
 def open_networks(device: torch.device) -> Networks:
     """All networks that are available, on a device; never raises for weights that cannot be fetched."""
     opened, missing = {}, {}
-    for name, open_one in (("lpips", open_lpips), ("el0", open_el0), ("fid", open_fid), ("clean_fid", open_clean_fid)):
+    for name, open_one in (
+        ("lpips", open_lpips), ("el0", open_el0), ("fid", open_fid), ("clean_fid", open_clean_fid), ("pose", open_pose)
+    ):  # fmt: skip
         try:
             opened[name] = open_one(device)
         except NotAvailable as error:
             missing[name] = str(error)
         except (RuntimeError, EOFError, OSError, UnpicklingError) as error:
             missing[name] = f"its weights in torch's cache cannot be read ({_line(error)[:120]}); delete them to fetch them again"
-    lpips, el0 = opened.pop("lpips", None), opened.pop("el0", None)
-    return Networks(lpips, opened, missing, el0)
+    if "pose" in missing:
+        missing |= dict.fromkeys(("akd", "mkr"), missing.pop("pose"))
+    lpips, el0, pose = (opened.pop(name, None) for name in ("lpips", "el0", "pose"))
+    return Networks(lpips, opened, missing, el0, pose)
 
 
 # -- networks ----------------------------------------------------------------------------------------------------------------
@@ -104,6 +112,15 @@ def open_el0(device: torch.device) -> Callable[[Tensor, Tensor], tuple[Tensor, .
         return network(image.to(device).float() / 127.5 - 1, mask.to(device).float())
 
     return features
+
+
+def open_pose(device: torch.device) -> Callable[[Tensor], np.ndarray]:
+    """Keypoints of people who fill their images, by the pose detector in the box. Raises NotAvailable."""
+    try:
+        detector = PoseDetector.from_pretrained(device=device)
+    except WeightsError as error:
+        raise NotAvailable(str(error)) from None
+    return lambda image: detector.whole(image.float() / 127.5 - 1)
 
 
 def open_fid(device: torch.device) -> Features:

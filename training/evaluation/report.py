@@ -26,6 +26,8 @@ COLUMNS = {
     "colour": ("colour error", 2, False),
     "sharp": ("sharp", 3, None),
     "el0": ("EL0", 3, False),
+    "akd": ("AKD", 2, False),
+    "mkr": ("MKR", 3, False),
     "lpips": ("LPIPS", 4, False),
     "fid": ("FID", 2, False),
     "clean_fid": ("clean-FID", 2, False),
@@ -93,10 +95,12 @@ def plot(report: dict[str, Any]) -> Figure:
     for place, key in enumerate(keys, 1):
         title, _, more = COLUMNS[key]
         axes = figure.add_subplot(down, across, place)
-        axes.plot(steps, [row[key] for row in report["steps"].values()], color=LINE, marker="o", markersize=3, label="the model's steps")
+        axes.plot(
+            steps, [_number(row[key]) for row in report["steps"].values()], color=LINE, marker="o", markersize=3, label="the model's steps"
+        )
         for name, (colour, style) in BASELINES.items():
             if name in report:
-                axes.axhline(report[name][key], color=colour, linestyle=style, linewidth=1, label=name)
+                axes.axhline(_number(report[name][key]), color=colour, linestyle=style, linewidth=1, label=name)
         unit = ", dB" if "psnr" in key else ""
         axes.set_title(f"{title}{unit} ({BETTER[more]})", fontsize=9)
         axes.grid(alpha=0.3)
@@ -107,6 +111,10 @@ def plot(report: dict[str, Any]) -> Figure:
             axes.set_xlabel("step", fontsize=9)
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9, frameon=False)
     return figure
+
+
+def _number(value: float | str) -> float:
+    return value if isinstance(value, float) else float("nan")  # a gap in the line
 
 
 def draw(figure: Figure, kind: str) -> bytes:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from nted_step.classes import FACE
+from nted_step.pose_detection import visible_keypoints
 from training.evaluation.garment_colour import GarmentColours, scaled_area
 from training.evaluation.metrics import SSIM_SETTINGS, Gaussian, NotAvailable, Protocol, edges, fit_gaussian, frechet_distance, psnr, ssim
 from training.evaluation.networks import Features, Networks
@@ -62,6 +64,8 @@ class Scorer:
         self.garments = None if classes is None else GarmentColours(truth, classes)
         self.protocol, self.networks = protocol, networks
         self.missing = dict(networks.missing)
+        if networks.pose is None:
+            self.missing = dict.fromkeys(("akd", "mkr"), "no pose detector was opened") | self.missing
         if classes is None:
             self.missing |= dict.fromkeys(("face_psnr", "colour"), "the data has no class maps")
         if mask.all():  # as in a prepared set without masks
@@ -70,6 +74,7 @@ class Scorer:
         self.fid_images = whole_batches(len(truth), protocol.fid_batch)
         self.fid_reference = self.fid_images if reference is None else whole_batches(reference.count, protocol.fid_batch)
         self._references: dict[str, Gaussian] = {}
+        self._true_keypoints: np.ndarray | None = None
         self._true_features: dict[int, tuple[Tensor, ...]] = {}
 
     def score(self, image: Tensor) -> Row:
@@ -87,12 +92,15 @@ class Scorer:
         row["colour"] = self._or_missing("colour", lambda: self._colour(image))
         row["sharp"] = self._or_missing("sharp", lambda: self._sharp(image))
         row["el0"] = self._or_missing("el0", lambda: self._el0(image))
+        poses = cache(lambda: self._pose(image))
+        for name in ("akd", "mkr"):
+            row[name] = self._or_missing(name, lambda n=name: poses()[n])
         row["lpips"] = self._or_missing("lpips", lambda: self._lpips(image))
         for name in ("fid", "clean_fid"):
             row[name] = self._or_missing(name, lambda n=name: self._frechet(n, image))
         return row
 
-    def _or_missing(self, name: str, compute: Callable[[], float]) -> float | str:
+    def _or_missing(self, name: str, compute: Callable[[], float | str]) -> float | str:
         if name in self.missing:
             return NOT_AVAILABLE
         try:
@@ -130,6 +138,25 @@ class Scorer:
                 self._true_features[i] = real
             distances.append(el0_distance(real, features(images, mask), mask.to(real[0].device)).cpu())
         return torch.cat(distances).double().mean().item()
+
+    def _pose(self, image: Tensor) -> Row:
+        """AKD and MKR of Monkey-Net (Siarohin et al., CVPR 2019) over all joints of all people, with our detector's thresholds.
+
+        Raises NotAvailable when no joint is found in the truth. When none of those is found in the images, these have no AKD.
+        """
+        if self._true_keypoints is None:
+            self._true_keypoints = self._keypoints(self.truth)
+        size = tuple(image.shape[-2:])
+        true, some = self._true_keypoints, self._keypoints(image)
+        seen = visible_keypoints(true, size)
+        both = seen & visible_keypoints(some, size)
+        if not seen.any():
+            raise NotAvailable("no joint is found in the truth")
+        away = np.linalg.norm(some[..., :2] - true[..., :2], axis=-1)[both] * (256 / size[0])
+        return {"akd": float(away.mean()) if both.any() else NOT_AVAILABLE, "mkr": 1 - float(both.sum() / seen.sum())}
+
+    def _keypoints(self, image: Tensor) -> np.ndarray:
+        return np.concatenate([self.networks.pose(batch) for batch in image.split(BATCH)])
 
     def _lpips(self, image: Tensor) -> float:
         batches = zip(image.split(BATCH), self.truth.split(BATCH), strict=True)
