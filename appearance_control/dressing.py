@@ -68,6 +68,9 @@ class DressedPerson:
                 own = put_on(own, theirs, *coverage(layer, pose, places, tuple(own.alpha.shape[-2:])), layer.strength)
         return own
 
+    def background(self, size: tuple[int, int] | None = None) -> Tensor | None:
+        return self._wearer.background(size)
+
     def on(self, encoder: Encoder) -> Appearance:
         wearer = self._wearer.on(encoder)
         device = wearer.source.device

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -58,17 +59,18 @@ def generate(options: argparse.Namespace) -> None:
         else None
     )
     person = pipeline.encode(photo.image, source_pose, large)
-    outputs = []
+    outputs, in_photo = [], options.background == "photo"
     with tqdm(total=steps, desc="steps", unit="step", file=sys.stderr) as progress:
         for output in pipeline.generate(person, pose, seed=options.seed, steps=steps):
-            outputs.append(output)
+            shown = pipeline.in_photo(person, pose, output) if in_photo else output.image
+            outputs.append(dataclasses.replace(output, image=shown))
             progress.set_postfix_str(label(output))
             progress.update(output.step > 0)
     folder = save_run(
         options.output, outputs, _settings(options, pipeline, pose, source_pose, found, [output.seconds for output in outputs[1:]])
     )
     if outputs[-1].step and (options.scale > 1 or source_pose):
-        save_large(folder, *pipeline.enlarge(person, pose, outputs[-1], large_size))
+        save_large(folder, *pipeline.enlarge(person, pose, outputs[-1], large_size, in_photo=in_photo))
     print(folder / "result.png")
 
 
@@ -143,6 +145,7 @@ def _settings(
         "source_pose": None if source_pose is None else {"joints": _joints(source_pose)} | origin,
         "pose": _joints(pose),
         "scale": options.scale,
+        "background": options.background,
         "seed": options.seed,
         "steps": len(seconds),
         "seconds_per_step": [round(value, 4) for value in seconds],
@@ -163,6 +166,12 @@ def _parser() -> argparse.ArgumentParser:
         "--pose", required=True, help="target pose: 18 rows 'x y', or JSON of OpenPose, COCO and others; FILE#2 takes the second person"
     )
     command.add_argument("--source-pose", help=f"the pose in the photo, as --pose; found in it by default; '{NO_POSE}': not known")
+    command.add_argument(
+        "--background",
+        choices=("photo", "studio"),
+        default="photo",
+        help="the photo's own, where the pose in it is known, or a rendered studio (default: photo)",
+    )
     command.add_argument("--scale", type=float, default=1.0, help=f"of large.png and cutout.png, 1 to {MAX_SCALE:g} times the canvas")
     command.add_argument(
         "--output", required=True, help="folder for the steps, result.png, large.png, cutout.png, strip.png, steps.gif, run.json"

@@ -7,15 +7,20 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from nted_step.background import remove_person
 from nted_step.carrier import Carrier, PhotoFeatures, Places
 from nted_step.carrying import Carried, carry_person
 from nted_step.execution import Execution, extraction
 from nted_step.generator import Textures
+from nted_step.image import to_uint8
 from nted_step.pose import Pose, joint_tensor, skeleton_map
 
+ANKLES = (10, 13)  # among the joints
 POSES_KEPT = 4  # whose places a person keeps: the one that is worked on, and those of a run or two beside it
 
 
@@ -51,6 +56,10 @@ class Appearance(Protocol):
 
     def carried(self, pose: Pose, size: tuple[int, int] | None = None) -> Carried | None:
         """The photos' pixels in a pose, on the canvas or on one of another ``size`` (H, W); None where nothing can be carried."""
+
+    def background(self, size: tuple[int, int] | None = None) -> Tensor | None:
+        """The photo without the person, 1 x 3 x H x W in [-1, 1], on the canvas or another ``size`` (H, W); None where the pose
+        in the photo is not known."""
 
     def on(self, encoder: Encoder) -> Appearance:
         """The same for another pipeline, which may be on another device."""
@@ -104,6 +113,7 @@ class Person:
         self._known: dict[int, Textures] = {}
         self._read: PhotoFeatures | None = None
         self._places: OrderedDict[Pose, Places] = OrderedDict()
+        self._background: Tensor | None = None
         self._lock = threading.Lock()
 
     def textures(self, t: int) -> Textures:
@@ -141,6 +151,30 @@ class Person:
         photo = self.source if self.large is None else self.large[None].to(self.source.device).float() / 127.5 - 1
         return carry_person(places, photo, size)
 
+    def background(self, size: tuple[int, int] | None = None) -> Tensor | None:
+        if self._carrier is None or self.pose is None:
+            return None
+        canvas = (self.source.shape[-2], self.source.shape[-1])
+        with self._lock:
+            if self._read is None:
+                self._read = self._carrier.read(self.source, self.pose)
+            if size is not None and size != canvas:
+                return self._without_person(self._read, size)
+            if self._background is None:
+                self._background = self._without_person(self._read, canvas)
+            return self._background
+
+    def _without_person(self, read: PhotoFeatures, size: tuple[int, int]) -> Tensor:
+        height, width = self.source.shape[-2:]
+        ankles = np.array([self.pose.xy[k] / (width, height) for k in ANKLES if self.pose.visible[k]]).reshape(-1, 2) if self.pose else None
+        filled = remove_person(to_uint8(self._photo(size)[0]), read.mask[0, 0].sigmoid().cpu().numpy(), ankles)
+        return torch.from_numpy(filled).permute(2, 0, 1)[None].to(self.source.device).float() / 127.5 - 1
+
+    def _photo(self, size: tuple[int, int]) -> Tensor:
+        """1 x 3 x H x W in [-1, 1], from as many pixels as there are."""
+        known = self.source if self.large is None or size == tuple(self.source.shape[-2:]) else self.large[None].float() / 127.5 - 1
+        return F.interpolate(known.float(), size=size, mode="bilinear", antialias=True, align_corners=False).clamp(-1, 1)
+
     def on(self, encoder: Encoder) -> Person:
         return Photograph(self.source[0].cpu(), self.pose, self.large).on(encoder)
 
@@ -159,17 +193,14 @@ class Person:
         with self._lock:
             self._known.clear()
             self._places.clear()
-            self._read = None
+            self._read = self._background = None
 
     @property
     def nbytes(self) -> int:
         """Bytes held by the photo, and the textures and places known so far."""
-        known, places, read = (
-            list(self._known.values()),
-            list(self._places.values()),
-            self._read,
-        )  # at one moment: a run beside this one may add
-        tensors = [self.source, *([] if self.large is None else [self.large]), *(value for textures in known for value in textures.values)]
+        known, places, read = list(self._known.values()), list(self._places.values()), self._read  # a run beside this one may add
+        tensors = [self.source, *(value for textures in known for value in textures.values)]
+        tensors += [each for each in (self.large, self._background) if each is not None]
         tensors += [value for one in places for value in vars(one).values()]
         tensors += [] if read is None else [*read.features, read.image, read.mask]
         return sum(tensor.numel() * tensor.element_size() for tensor in {id(each): each for each in tensors}.values())

@@ -123,12 +123,31 @@ class NTEDStepPipeline:
         return self.generate(person, pose, seed=seed, steps=steps, start=start)
 
     @torch.no_grad()
-    def enlarge(self, person: Appearance, pose: Pose, output: StepOutput, size: tuple[int, int]) -> tuple[Tensor, Tensor | None]:
+    def in_photo(self, person: Appearance, pose: Pose, output: StepOutput) -> Tensor:
+        """A step's image with the photo's own background in place of the rendered one, both at the step's resolution.
+
+        Args:
+            person, pose: those of the run that ``output`` is from.
+
+        Returns:
+            3 x H x W on the canvas; the step's image itself for the noisy start, and where the pose in the photo is not known.
+        """
+        background, carried = (person.background(), person.carried(pose)) if output.step else (None, None)
+        if background is None or carried is None:
+            return output.image
+        mask, behind = (degrade(plane, output.size) for plane in (cut_out_mask(carried), background))
+        return (behind + mask * (output.image.to(self.device)[None] - behind))[0]
+
+    @torch.no_grad()
+    def enlarge(
+        self, person: Appearance, pose: Pose, output: StepOutput, size: tuple[int, int], *, in_photo: bool = False
+    ) -> tuple[Tensor, Tensor | None]:
         """A result with more pixels than the canvas: places are smooth, so the photo's own detail is carried; the rest is enlarged.
 
         Args:
             person, pose: those of the run that ``output`` is the last step of.
             size: (H, W) of the picture, of the canvas's aspect.
+            in_photo: before the photo's own background.
 
         Returns:
             (image 3 x H x W, not clamped; the person's mask H x W in [0, 1] to cut it out by, None where nothing is carried).
@@ -137,7 +156,9 @@ class NTEDStepPipeline:
         carried = person.carried(pose, size)
         if carried is None:
             return F.interpolate(output.image[None].float(), size=size, mode="bicubic", align_corners=False)[0], None
-        return enlarge(carried, image[None].float())[0], cut_out_mask(carried)[0, 0]
+        large, mask = enlarge(carried, image[None].float()), cut_out_mask(carried)
+        background = person.background(size) if in_photo else None
+        return (large if background is None else background + mask * (large - background))[0], mask[0, 0]
 
     @torch.no_grad()
     def trace(self, person: Person, pose: Pose, before: StepOutput, level: int) -> tuple[Tensor, Tensor]:

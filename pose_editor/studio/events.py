@@ -32,8 +32,8 @@ class PoseEvents:
     def preview(self, value: dict[str, Any], chosen: str | None, session: Session, settings: dict[str, Any]) -> Any:
         """While a joint is dragged: the furthest step that there is time for. Never raises, because that would end the drag."""
         try:
-            person, pose = self.studio.subject(chosen, session).person, formats.from_value(value)
-            return self.studio.preview_value(person, pose, session, value["edit"], settings["seed"])
+            subject, pose = self.studio.subject(chosen, session), formats.from_value(value)
+            return self.studio.preview_value(subject.person, pose, session, value["edit"], settings["seed"], in_photo=subject.own)
         except (PoseError, gr.Error):
             return gr.skip()  # the release that follows says what is wrong
 

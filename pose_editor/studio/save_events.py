@@ -49,18 +49,21 @@ class SaveEvents:
     def _save_film(self, value: dict[str, Any], chosen: str | None, session: Session, settings: dict[str, Any]) -> Any:
         subject, frames = self.studio.subject(chosen, session), settings["save"]["frames"]
         images: list[Image.Image] = []
-        for image in self.film(subject.person, subject.pose, formats.from_value(value), frames, settings["seed"]):
+        poses = subject.pose, formats.from_value(value)
+        for image in self.film(subject.person, *poses, frames, settings["seed"], in_photo=subject.own):
             images.append(image)
             yield {"said": f"Making the film: {len(images)} of {frames} poses…"}
         made = self.studio.run_settings(subject, value["joints"], settings["seed"]) | {"film_poses": frames}
         return export.film(images, settings["save"]["kind"].removeprefix("film-"), made)
 
-    def film(self, appearance: Appearance, first: Pose, last: Pose, frames: int, seed: int) -> Iterator[Image.Image]:
+    def film(
+        self, appearance: Appearance, first: Pose, last: Pose, frames: int, seed: int, *, in_photo: bool = False
+    ) -> Iterator[Image.Image]:
         """The last step of every pose on the way from one to the other, all from the same noise. Raises ValueError."""
+        pipeline, runner = self.studio.pipeline, self.studio.runner
         for pose in tween(first, last, frames):
-            for output in self.studio.runner.iterate(self.studio.pipeline.generate(appearance, pose, seed=seed)):
-                image = output.image
-            yield to_pil(image)
+            *_, output = runner.iterate(pipeline.generate(appearance, pose, seed=seed))
+            yield to_pil(runner.run(pipeline.in_photo, appearance, pose, output) if in_photo else output.image)
 
     def zoomed(self, session: Session) -> Any:
         """The lens is on the newest result: the same with more pixels."""
@@ -74,5 +77,6 @@ class SaveEvents:
         """A finished result with LARGE times the canvas's pixels, and the person's mask H x W, or None where nothing is carried."""
         height, width = self.studio.canvas
         size = (LARGE * height, LARGE * width)
-        image, mask = self.studio.pipeline.enlarge(result.appearance, result.run.pose, result.output, size)
+        pose, own = result.run.pose, result.subject.own
+        image, mask = self.studio.pipeline.enlarge(result.appearance, pose, result.output, size, in_photo=own)
         return to_pil(image), mask

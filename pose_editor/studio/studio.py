@@ -82,7 +82,7 @@ class Studio:
             height, width = self.canvas
             large = torch.from_numpy(to_uint8(load_photo(source, (LARGE * height, LARGE * width), fit, name).image)).permute(2, 0, 1)
         pose, person = presets.standing(self.canvas, photo.content()), cache.encode(self.pipeline, photo.image, None, large)
-        return self._subject("Your photo", photo, pose, person)  # saved files do not contain the photo's file name
+        return replace(self._subject("Your photo", photo, pose, person), own=True)  # saved files do not contain the photo's file name
 
     @staticmethod
     def posed(subject: Subject, pose: Pose) -> Subject:
@@ -109,16 +109,26 @@ class Studio:
     # --- runs -------------------------------------------------------------------------------------------------------
 
     def steps(
-        self, appearance: Appearance, pose: Pose, session: Session, run: int, seed: int = 0, *, preview: bool = False
+        self,
+        appearance: Appearance,
+        pose: Pose,
+        session: Session,
+        run: int,
+        seed: int = 0,
+        *,
+        preview: bool = False,
+        in_photo: bool = False,
     ) -> Iterator[StepOutput]:
-        """The sampler's steps until a newer run of this visitor is started."""
+        """The sampler's steps until a newer run of this visitor is started; ``in_photo``: before the photo's own background."""
         outputs = (self.pipeline.generate if preview else self.pipeline.lend)(appearance, pose, seed=seed)
-        return self.runner.iterate(outputs, lambda: session.run == run)
+        shown = (replace(each, image=self.pipeline.in_photo(appearance, pose, each)) for each in outputs) if in_photo else outputs
+        return self.runner.iterate(shown, lambda: session.run == run)
 
-    def preview_value(self, appearance: Appearance, pose: Pose, session: Session, edit: int, seed: int) -> Any:
+    def preview_value(self, appearance: Appearance, pose: Pose, session: Session, edit: int, seed: int, *, in_photo: bool = False) -> Any:
         """The viewer's value of a preview: the furthest step that there is time for. Raises PoseError."""
         began, output = time.perf_counter(), None
-        for output in self.steps(appearance, pose, session, self.runner.claim(session, edit, preview=True), seed, preview=True):
+        run = self.runner.claim(session, edit, preview=True)
+        for output in self.steps(appearance, pose, session, run, seed, preview=True, in_photo=in_photo):
             if output.step and time.perf_counter() - began > PREVIEW_SECONDS:
                 break
         if output is None or not output.step:
@@ -129,7 +139,7 @@ class Studio:
         """The viewer's values of a run: a growing list of frames. The newest step becomes the visitor's newest result."""
         settings = self.run_settings(subject, formats.to_value(pose)["joints"], seed)
         frames = RunFrames(edit, self.pipeline.config.steps, pose, subject.crop, settings)
-        for output in self.steps(subject.person, pose, session, self.runner.claim(session, edit), seed):
+        for output in self.steps(subject.person, pose, session, self.runner.claim(session, edit), seed, in_photo=subject.own):
             frames.add(output)
             if output.step:
                 session.last = Result(frames.run, subject, subject.person, output, edit)
