@@ -175,7 +175,7 @@ class GarmentEvents:
         try:
             subject, pose, seed = self.subject(wearer, session), formats.from_value(value), settings["seed"]
             dressed = session.planned.dressed(subject, wardrobe.garments, seed) if session.planned else None
-            return self.studio.preview_value(dressed or subject.person, pose, session, value["edit"], seed, in_photo=subject.own)
+            return self.studio.preview_value(dressed or subject.person, pose, session, value["edit"], seed, in_photo=subject.in_photo)
         except (PoseError, gr.Error):
             return gr.skip()
 
@@ -253,7 +253,7 @@ class GarmentEvents:
         """The viewer's values of a run; the last one alone unless ``every_step``, when a result of the same edit is on screen."""
         studio, last = self.studio, self.studio.pipeline.config.steps
         reel = RunFrames(request.edit, last, request.pose, request.wearer.crop, self._settings(request))
-        for output in studio.steps(person, request.pose, session, request.run, request.seed, in_photo=request.wearer.own):
+        for output in studio.steps(person, request.pose, session, request.run, request.seed, in_photo=request.wearer.in_photo):
             reel.add(output)
             if output.step == last or (output.step and every_step):
                 session.last = Result(reel.run, request.wearer, person, output, request.edit)

@@ -50,7 +50,7 @@ class SaveEvents:
         subject, frames = self.studio.subject(chosen, session), settings["save"]["frames"]
         images: list[Image.Image] = []
         poses = subject.pose, formats.from_value(value)
-        for image in self.film(subject.person, *poses, frames, settings["seed"], in_photo=subject.own):
+        for image in self.film(subject.person, *poses, frames, settings["seed"], in_photo=subject.in_photo):
             images.append(image)
             yield {"said": f"Making the film: {len(images)} of {frames} poses…"}
         made = self.studio.run_settings(subject, value["joints"], settings["seed"]) | {"film_poses": frames}
@@ -77,6 +77,6 @@ class SaveEvents:
         """A finished result with LARGE times the canvas's pixels, and the person's mask H x W, or None where nothing is carried."""
         height, width = self.studio.canvas
         size = (LARGE * height, LARGE * width)
-        pose, own = result.run.pose, result.subject.own
-        image, mask = self.studio.pipeline.enlarge(result.appearance, pose, result.output, size, in_photo=own)
+        pose, in_photo = result.run.pose, result.subject.in_photo
+        image, mask = self.studio.pipeline.enlarge(result.appearance, pose, result.output, size, in_photo=in_photo)
         return to_pil(image), mask

@@ -27,7 +27,7 @@ class Subject:
         person: of ``pipeline``, and of no use to another.
         crop: (left, top, right, bottom) of the canvas that is photo and not padding.
         window: what the canvas shows of the whole photo, see :meth:`nted_step.image.FittedPhoto.window`.
-        own: a visitor's own photo; results stay before its background.
+        in_photo: a photograph, before whose own background results are shown; figures have a studio.
     """
 
     title: str
@@ -37,7 +37,7 @@ class Subject:
     pipeline: NTEDStepPipeline
     crop: tuple[int, int, int, int]
     window: tuple[float, float, float] = (0.0, 0.0, 1.0)
-    own: bool = False
+    in_photo: bool = False
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 import gradio as gr
 import torch
+from torch import Tensor
 
 from nted_step.image import Fit, FittedPhoto, load_photo, to_pil, to_uint8
 from nted_step.person import Appearance, Person
@@ -65,9 +66,18 @@ class Studio:
     # --- people -----------------------------------------------------------------------------------------------------
 
     def _example(self, entry: dict[str, str]) -> Subject:
-        photo = load_photo(self.folder / f"{entry['name']}.png", self.canvas)
-        pose = load_pose_text(self.folder / f"{entry['name']}.txt", self.canvas)
-        return self._subject(entry["title"], photo, pose, self.pipeline.encode(photo.image, pose))
+        path = self.folder / entry.get("photo", f"{entry['name']}.png")
+        photo, pose = load_photo(path, self.canvas), load_pose_text(self.folder / f"{entry['name']}.txt", self.canvas)
+        large = self._load_large(path) if "photo" in entry else None
+        subject = self._subject(entry["title"], photo, pose, self.pipeline.encode(photo.image, pose, large))
+        return replace(subject, in_photo="photo" in entry)
+
+    def _load_large(self, source: str | Path | bytes, name: str | None = None, fit: Fit = "auto") -> Tensor | None:
+        """The fitted photo with LARGE times the pixels, 3 x h x w uint8; None for a model that carries none of them."""
+        if not self.pipeline.carrier:
+            return None
+        height, width = self.canvas
+        return torch.from_numpy(to_uint8(load_photo(source, (LARGE * height, LARGE * width), fit, name).image)).permute(2, 0, 1)
 
     def _subject(self, title: str, photo: FittedPhoto, pose: Pose, person: Person) -> Subject:
         return Subject(title, data_url(to_pil(photo.image)), pose, person, self.pipeline, photo.content(), photo.window())
@@ -77,12 +87,9 @@ class Studio:
 
         Raises ImageError.
         """
-        photo, large = load_photo(source, self.canvas, fit, name), None
-        if self.pipeline.carrier:
-            height, width = self.canvas
-            large = torch.from_numpy(to_uint8(load_photo(source, (LARGE * height, LARGE * width), fit, name).image)).permute(2, 0, 1)
+        photo, large = load_photo(source, self.canvas, fit, name), self._load_large(source, name, fit)
         pose, person = presets.standing(self.canvas, photo.content()), cache.encode(self.pipeline, photo.image, None, large)
-        return replace(self._subject("Your photo", photo, pose, person), own=True)  # saved files do not contain the photo's file name
+        return replace(self._subject("Your photo", photo, pose, person), in_photo=True)  # saved files do not contain the photo's file name
 
     @staticmethod
     def posed(subject: Subject, pose: Pose) -> Subject:
@@ -139,7 +146,7 @@ class Studio:
         """The viewer's values of a run: a growing list of frames. The newest step becomes the visitor's newest result."""
         settings = self.run_settings(subject, formats.to_value(pose)["joints"], seed)
         frames = RunFrames(edit, self.pipeline.config.steps, pose, subject.crop, settings)
-        for output in self.steps(subject.person, pose, session, self.runner.claim(session, edit), seed, in_photo=subject.own):
+        for output in self.steps(subject.person, pose, session, self.runner.claim(session, edit), seed, in_photo=subject.in_photo):
             frames.add(output)
             if output.step:
                 session.last = Result(frames.run, subject, subject.person, output, edit)
