@@ -13,11 +13,12 @@ from appearance_control.garment import Garment
 from appearance_control.studio.events import GarmentEvents
 from appearance_control.studio.wardrobe import MAX_GARMENTS
 from appearance_control.swap import SwapPlanner
-from nted_step.image import load_photo, to_pil
+from nted_step.image import to_pil
 from nted_step.person import Person
 from pose_editor import formats
 from pose_editor.editor import PoseEditor
 from pose_editor.studio.api import JOINTS, report_errors
+from pose_editor.studio.decoding import load_photo
 from pose_editor.studio.validation import require_integer
 
 DESCRIPTION = f"The wearer in garments of other people: {MAX_GARMENTS} photos at most, and for each the part that is taken of it. {JOINTS}"

@@ -11,13 +11,14 @@ import gradio as gr
 from gradio.processing_utils import save_bytes_to_cache
 from PIL import Image
 
-from nted_step.image import load_photo, to_pil
+from nted_step.image import to_pil
 from nted_step.output import label
 from nted_step.person import Person
 from nted_step.sampler import StepOutput
 from pose_editor import formats
 from pose_editor.editor import PoseEditor
 from pose_editor.studio import export
+from pose_editor.studio.decoding import load_photo
 from pose_editor.studio.save_events import SaveEvents
 from pose_editor.studio.studio import Studio
 from pose_editor.studio.trace_events import TraceEvents

@@ -59,6 +59,7 @@ RUN = QUIET | {"concurrency_id": "run", "concurrency_limit": 1, "trigger_mode": 
 PREVIEW = QUIET | {"trigger_mode": "always_last", "concurrency_id": "preview"}
 SAVE = QUIET | {"trigger_mode": "multiple", "concurrency_id": "save", "concurrency_limit": 4}  # a film takes long, a picture does not
 AT_ONCE = QUIET | {"queue": False, "trigger_mode": "multiple"}
+WINDOW = QUIET | {"concurrency_id": "window", "concurrency_limit": 2}  # the whole photo is decoded for it
 SEARCH = QUIET | {"concurrency_id": "search", "concurrency_limit": 1}  # beside the runs, which must not wait for it
 
 
@@ -131,7 +132,7 @@ def _wire_upload(upload: PhotoUpload, on: Parts, opened: list[Any], uploaded: An
     on.picker.select(**tools)
     for opening in others:
         opening.then(**tools)  # again for the person just chosen, in case answers overtook each other
-    on.crop.click(upload.choose_window, [on.session], on.cropper, **AT_ONCE)
+    on.crop.click(upload.choose_window, [on.session], on.cropper, **WINDOW)
     on.settle.click(upload.settle, [on.editor, on.picker, *given], opened, **RUN).then(**tools)
     on.find.click(upload.find, [on.picker, *given], opened, **SEARCH).then(**tools)
     return openings

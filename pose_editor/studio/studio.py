@@ -12,12 +12,13 @@ from typing import Any
 import gradio as gr
 import torch
 
-from nted_step.image import Fit, FittedPhoto, load_photo, to_pil, to_uint8
+from nted_step.image import Fit, FittedPhoto, to_pil, to_uint8
 from nted_step.person import Appearance, Person
 from nted_step.pipeline import NTEDStepPipeline
 from nted_step.pose import Pose, load_pose_text
 from nted_step.sampler import StepOutput
 from pose_editor import formats, presets
+from pose_editor.studio.decoding import load_photo
 from pose_editor.studio.model_runner import ModelRunner
 from pose_editor.studio.person_cache import PersonCache
 from pose_editor.studio.presentation import data_url, describe_weights, frame
