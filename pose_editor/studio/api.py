@@ -19,6 +19,7 @@ from pose_editor import formats
 from pose_editor.editor import PoseEditor
 from pose_editor.studio import export
 from pose_editor.studio.decoding import load_photo
+from pose_editor.studio.layout import FILM_LANE
 from pose_editor.studio.save_events import SaveEvents
 from pose_editor.studio.studio import Studio
 from pose_editor.studio.trace_events import TraceEvents
@@ -132,7 +133,7 @@ def add(studio: Studio) -> tuple[PoseEditor, gr.Number]:
         )  # fmt: skip
         gr.Button().click(
             report_errors(endpoints.tween), [photo, first, pose, frames, seed, kind, source_pose], film, api_name="tween",
-            api_description=f"A film from one pose to another and back, every frame from the same noise. {JOINTS}", **run,
+            api_description=f"A film from one pose to another and back, every frame from the same noise. {JOINTS}", **FILM_LANE,
         )  # fmt: skip
         x, y = gr.Number(88, label="x"), gr.Number(100, label="y")
         step, level = gr.Number(studio.pipeline.config.steps, label="step", precision=0), gr.Number(0, label="level", precision=0)

@@ -66,7 +66,7 @@ def test_a_canvas_of_the_clients_own_is_refused() -> None:
 def test_through_the_page(visitor, works) -> None:
     """An editor's script asks by HTTP; the page's own canvas is 64x44 here."""
     shown = visitor.http.get("config").json()["components"]
-    editor = next(each["id"] for each in shown if "write_pose" in each.get("server_fns", []))
+    editor = next(each["id"] for each in shown if "write_pose" in each["props"].get("server_fns", []))
     joints = formats.to_value(presets.standing((64, 44)))["joints"]
 
     def write(canvas: list[int]) -> dict:
