@@ -24,6 +24,7 @@ from pose_editor.studio.person_cache import PersonCache
 from pose_editor.studio.presentation import data_url, describe_weights, frame
 from pose_editor.studio.run_frames import RunFrames
 from pose_editor.studio.session import Result, Session, Subject
+from pose_editor.studio.visitor_store import VisitorStore
 
 LARGE = 4  # times the canvas's pixels, along each side, of zoomed and saved results
 PREVIEW_SECONDS = 0.05  # how long a preview may compute before it shows what it has
@@ -36,6 +37,7 @@ class Studio:
     Attributes:
         canvas: (H, W) of the model's pictures.
         runner: does all work on the model.
+        visitors: whose photos and results are kept.
         examples: the example people by name.
         opened: the result that the page opens with; ``opened_name``, ``opened_pose`` and ``opened_frames`` are of it.
     """
@@ -45,6 +47,7 @@ class Studio:
     def __init__(self, pipeline: NTEDStepPipeline, examples: Path) -> None:
         self.canvas = pipeline.config.size
         self.runner = ModelRunner()
+        self.visitors = VisitorStore()
         self.folder = examples
         self.use_pipeline(pipeline)
 
@@ -114,7 +117,9 @@ class Studio:
     ) -> Iterator[StepOutput]:
         """The sampler's steps until a newer run of this visitor is started."""
         outputs = (self.pipeline.generate if preview else self.pipeline.lend)(appearance, pose, seed=seed)
-        return self.runner.iterate(outputs, lambda: session.run == run)
+        self.visitors.touch(session)
+        yield from self.runner.iterate(outputs, lambda: session.run == run)
+        self.visitors.touch(session)  # textures came with the steps
 
     def preview_value(self, appearance: Appearance, pose: Pose, session: Session, edit: int, seed: int) -> Any:
         """The viewer's value of a preview: the furthest step that there is time for. Raises PoseError."""
