@@ -40,9 +40,11 @@ class SwapEndpoint:
         wearer_pose: dict[str, Any] | None = None,
         garment_poses: list[dict[str, Any] | None] | None = None,
     ) -> Image.Image:
-        photos = garments or []
+        photos, parts = garments or [], parts or []
         if not 1 <= len(photos) <= MAX_GARMENTS or len(parts) != len(photos):
             raise ValueError(f"give 1 to {MAX_GARMENTS} garment photos and a part for each of them, not {len(photos)} and {len(parts)}")
+        if not all(isinstance(path, str) for path in photos):
+            raise ValueError("every garment is a photo, and none of them is empty")
         parser = self.parser_loader.load()
         if parser is None:
             raise ValueError(f"garments cannot be recognised here: {self.parser_loader.error}")
