@@ -31,27 +31,28 @@ from nted_step.bundled import EXAMPLES, PARSER_WEIGHTS, WEIGHTS
 from nted_step.image import MAX_BYTES
 from nted_step.pipeline import DEVICES, DTYPES
 from pose_editor.gradio_workarounds import LAUNCH_OPTIONS
-from pose_editor.serving import request_log, temporary_files
+from pose_editor.serving import request_log, session_states, temporary_files
 from pose_editor.serving.request_limits import RequestLimits
-from pose_editor.studio import api, layout, weights_panel
+from pose_editor.studio import api, layout, memory, weights_panel
 from pose_editor.studio.events import PoseEvents
 from pose_editor.studio.person_cache import kept_photos_notice
 from pose_editor.studio.photo_upload import PhotoUpload
 from pose_editor.studio.presentation import describe_weights
 from pose_editor.studio.session import Session
 from pose_editor.studio.studio import Studio
+from pose_editor.studio.weights_panel import WeightsChoice
 from pose_editor.tour import Tour
 
 WAITING = 32  # runs that may wait in the queue; more are refused
-SESSIONS = 64  # visitors whose photos are kept in memory
+SESSIONS = 256  # whose state is kept, with strangers who only look; see VisitorStore for those who gave a photo
 PHOTO_SECONDS = 3600  # after which a visitor's photos are forgotten
 
 
-def build(studio: Studio, private: bool = False, parser: Path = PARSER_WEIGHTS) -> gr.Blocks:
+def build(studio: Studio, panel: WeightsChoice | None = None, parser: Path = PARSER_WEIGHTS) -> gr.Blocks:
     """The page with its two tabs.
 
     Args:
-        private: whether only people at this computer can open it, who may then change the weights.
+        panel: of the weights, for the person who runs the page; None on all other pages.
         parser: folder of the garment parser's weights.
     """
     upload = PhotoUpload(PoseEvents(studio))
@@ -70,8 +71,8 @@ def build(studio: Studio, private: bool = False, parser: Path = PARSER_WEIGHTS) 
         description = gr.HTML(html.escape(describe_weights(studio.pipeline)), elem_id="about")
         kept_photos = gr.HTML(kept_photos_notice(Session().cache, Session().cache), elem_id="kept")
         layout.update_kept_photos(kept_photos, [parts.session, visit], [*opening, *dressing])
-        if private:
-            weights_panel.add(studio, str(WEIGHTS), description, parts.viewer, page)
+        if panel:
+            weights_panel.add(panel, description, parts.viewer, page)
         garment_api.add(desk, *api.add(studio))
     return page.queue(max_size=WAITING, api_open=False)
 
@@ -90,6 +91,9 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--temp-mib", type=int, default=temporary_files.MOST_MIB, help="limit for temporary files, MiB (default: %(default)s)"
     )
+    parser.add_argument(
+        "--weights-panel", action="store_true", help="let whoever has the token printed at the start change the weights; on 127.0.0.1 alone"
+    )
     parser.add_argument("--verbose", action="store_true", help="also log previews and other short requests")
     return parser.parse_args(argv)
 
@@ -98,6 +102,7 @@ def main(argv: list[str] | None = None) -> int:
     """Serve until Ctrl+C. Returns the exit code: 1, after one line of explanation, when the page cannot be served."""
     options = arguments(argv)
     request_log.configure(options.verbose)
+    memory.configure()
     warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # sizes are checked before pictures are decoded
     if threading.current_thread() is threading.main_thread():  # stop as with Ctrl+C, so that temporary files are deleted
         signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -121,10 +126,12 @@ def check_port(host: str, port: int) -> None:
 
 
 def serve(options: argparse.Namespace) -> None:
+    token = weights_panel.new_token(options.host, options.share) if options.weights_panel else ""
     check_port(options.host, options.port)
     pipeline = weights_panel.load(options.weights, options.device, options.dtype)
-    private = weights_panel.is_private(options.host, options.share)
-    page = build(Studio(pipeline, EXAMPLES), private, Path(options.parser))
+    studio = Studio(pipeline, EXAMPLES)
+    panel = WeightsChoice(studio, str(WEIGHTS), token, options.port) if token else None
+    page = build(studio, panel, Path(options.parser))
     try:
         _, local, public = page.launch(
             server_name=options.host, server_port=options.port, share=options.share, quiet=True, prevent_thread_lock=True,
@@ -132,7 +139,10 @@ def serve(options: argparse.Namespace) -> None:
             state_session_capacity=SESSIONS, ssr_mode=False, enable_monitoring=False,
             app_kwargs={"middleware": [Middleware(RequestLimits)]}, **LAUNCH_OPTIONS,
         )  # fmt: skip
+        session_states.evict_strangers_first(page, lambda value: isinstance(value, Session) and value.kept)
         print(f"NTED Step at {public or local} with weights {describe_weights(pipeline)}", flush=True)
+        if token:
+            print(f"Token of the weights panel: {token}", flush=True)
         threading.Event().wait()
     finally:
         page.close(verbose=False)

@@ -58,7 +58,7 @@ class PoseEditor(Widget):
             known=None if known is None else _to_editor_value(known),
             canvas=list(canvas),
             figure=FIGURE,
-            server_functions=[server_functions.read_pose, server_functions.write_pose, server_functions.preset_pose],
+            server_functions=server_functions.for_canvas(canvas),
             **arguments,
         )
 

@@ -20,8 +20,8 @@ class RunBar(Widget):
     """Seed, saving and sharing. The value is ``{"seed": n}``, with ``"save": {"kind", "step", "frames"}`` or ``"restore": {"person",
     "photo", "photo_pose", "joints", "seed", "step"}``.
 
-    Events: ``save`` when a file is wanted, ``restore`` when the browser remembered a state or a link was opened. A new seed makes
-    the pose editor send its pose again.
+    Events: ``save`` when a file is wanted, ``film`` when it is a film, which takes long, ``restore`` when the browser
+    remembered a state or a link was opened. A new seed makes the pose editor send its pose again.
 
     Args:
         keeps: whether the browser remembers the state of the page, which can then be shared by link and made into a film.

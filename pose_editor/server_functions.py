@@ -65,6 +65,21 @@ def preset_pose(request: Any) -> Answer:
     return {"joints": _joints(presets.posed(request["name"], pose, _canvas(request["canvas"])))}
 
 
+def for_canvas(canvas: tuple[int, int]) -> list[Callable[[Any], Answer]]:
+    """The functions of a page whose pictures are all on one canvas (H, W). Whatever other canvas is asked for is refused."""
+    return [_only_on(canvas, function) for function in (read_pose, write_pose, preset_pose)]
+
+
+def _only_on(canvas: tuple[int, int], function: Callable[[Any], Answer]) -> Callable[[Any], Answer]:
+    @functools.wraps(function)
+    def answer(request: Any) -> Answer:
+        if isinstance(request, dict) and request.get("canvas", list(canvas)) != list(canvas):
+            return {"error": f"The canvas of this page is {list(canvas)}, and no other."}
+        return function(request)
+
+    return answer
+
+
 def thumbnails() -> list[dict[str, Any]]:
     """Every preset on a standing figure, on a small canvas."""
     size = (64, 44)

@@ -13,11 +13,12 @@ from appearance_control.garment import Garment
 from appearance_control.studio.events import GarmentEvents
 from appearance_control.studio.wardrobe import MAX_GARMENTS
 from appearance_control.swap import SwapPlanner
-from nted_step.image import load_photo, to_pil
+from nted_step.image import to_pil
 from nted_step.person import Person
 from pose_editor import formats
 from pose_editor.editor import PoseEditor
 from pose_editor.studio.api import JOINTS, report_errors
+from pose_editor.studio.decoding import load_photo
 from pose_editor.studio.validation import require_integer
 
 DESCRIPTION = f"The wearer in garments of other people: {MAX_GARMENTS} photos at most, and for each the part that is taken of it. {JOINTS}"
@@ -39,9 +40,11 @@ class SwapEndpoint:
         wearer_pose: dict[str, Any] | None = None,
         garment_poses: list[dict[str, Any] | None] | None = None,
     ) -> Image.Image:
-        photos = garments or []
+        photos, parts = garments or [], parts or []
         if not 1 <= len(photos) <= MAX_GARMENTS or len(parts) != len(photos):
             raise ValueError(f"give 1 to {MAX_GARMENTS} garment photos and a part for each of them, not {len(photos)} and {len(parts)}")
+        if not all(isinstance(path, str) for path in photos):
+            raise ValueError("every garment is a photo, and none of them is empty")
         parser = self.parser_loader.load()
         if parser is None:
             raise ValueError(f"garments cannot be recognised here: {self.parser_loader.error}")

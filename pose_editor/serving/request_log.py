@@ -17,6 +17,7 @@ from typing import Any
 import gradio as gr
 
 from pose_editor import gradio_workarounds
+from pose_editor.serving.listening import LeftError
 
 LOG = logging.getLogger("nted_step.page")
 FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
@@ -110,6 +111,9 @@ def _log_failure(request: OpenRequest, error: Exception) -> gr.Error:
         request.log("refused")
         error.print_exception = False
         return error
+    if isinstance(error, LeftError):
+        request.log("left")
+        return gr.Error("Nobody waited for this.", print_exception=False)
     if gradio_workarounds.failed_before_the_function(error):
         request.log(f"refused {type(error).__name__}")
         return gr.Error(UNREADABLE, print_exception=False)

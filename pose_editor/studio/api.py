@@ -8,20 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.processing_utils import save_bytes_to_cache
+from gradio.processing_utils import hash_bytes, save_bytes_to_cache
 from PIL import Image
 
-from nted_step.image import load_photo, to_pil
+from nted_step.image import to_pil
 from nted_step.output import label
 from nted_step.person import Person
 from nted_step.sampler import StepOutput
 from pose_editor import formats
 from pose_editor.editor import PoseEditor
 from pose_editor.studio import export
+from pose_editor.studio.decoding import load_photo
+from pose_editor.studio.layout import FILM_LANE
 from pose_editor.studio.save_events import SaveEvents
 from pose_editor.studio.studio import Studio
 from pose_editor.studio.trace_events import TraceEvents
-from pose_editor.studio.validation import require_integer
+from pose_editor.studio.validation import require_integer, require_number
 from pose_editor.widget import sentence
 
 JOINTS = "Joints are in canvas pixels, OpenPose order; source_pose is the pose in the photo, without which its own pixels are not carried."
@@ -85,7 +87,16 @@ class Endpoints:
             *self.saving.film(self._person(photo, source_pose), *poses, require_integer(frames, "frames"), require_integer(seed, "seed"))
         ]
         name, _, data = export.film(images, kind, {"made_by": "NTED Step", "seed": int(seed), "frames": int(frames)})
-        return save_bytes_to_cache(data, name, self.cache)
+        return self._keep(name, data)
+
+    def _keep(self, name: str, data: bytes) -> str:
+        """Path of a new file for the caller to fetch. Raises ValueError when there is no room for it."""
+        with export.telling_of_room():
+            try:
+                return save_bytes_to_cache(data, name, self.cache)
+            except OSError:
+                (Path(self.cache) / hash_bytes(data) / name).unlink(missing_ok=True)  # what was written of it
+                raise
 
     def trace(
         self,
@@ -101,11 +112,12 @@ class Endpoints:
         wanted = require_integer(step, "step")
         if wanted < 1:
             raise ValueError("step must be 1 or more: step 0 is noise")
+        at = require_number(x, "x"), require_number(y, "y")
         person, posed = self._person(photo, source_pose), formats.from_value(pose)
         *_, before = self.studio.runner.iterate(
             self.studio.pipeline.generate(person, posed, seed=require_integer(seed, "seed"), steps=wanted - 1)
         )
-        return self.tracing.trace(person, posed, before, require_integer(level, "level"), x, y)[:2]
+        return self.tracing.trace(person, posed, before, require_integer(level, "level"), *at)[:2]
 
 
 def add(studio: Studio) -> tuple[PoseEditor, gr.Number]:
@@ -115,10 +127,10 @@ def add(studio: Studio) -> tuple[PoseEditor, gr.Number]:
     with gr.Group(visible=False):
         photo = gr.File(label="photo", file_types=["image"], type="filepath")
         pose, first = PoseEditor(canvas=studio.canvas, label="pose"), PoseEditor(canvas=studio.canvas, label="first_pose")
-        seed, steps = gr.Number(0, label="seed", precision=0), gr.Number(studio.pipeline.config.steps, label="steps", precision=0)
+        seed, steps = gr.Number(0, label="seed"), gr.Number(studio.pipeline.config.steps, label="steps")
         source_pose = gr.JSON(None, label="source_pose")  # the pose in the photo; without it the photo's own pixels are not carried
         result, gallery = gr.Image(label="result", type="pil", format="png"), gr.Gallery(label="steps", type="pil", format="png")
-        frames = gr.Number(12, label="frames", precision=0)
+        frames = gr.Number(12, label="frames")
         kind, film = gr.Radio(["gif", "mp4"], value="gif", label="kind"), gr.File(label="film")
         endpoints = Endpoints(studio, film.GRADIO_CACHE)
         gr.Button().click(
@@ -131,10 +143,10 @@ def add(studio: Studio) -> tuple[PoseEditor, gr.Number]:
         )  # fmt: skip
         gr.Button().click(
             report_errors(endpoints.tween), [photo, first, pose, frames, seed, kind, source_pose], film, api_name="tween",
-            api_description=f"A film from one pose to another and back, every frame from the same noise. {JOINTS}", **run,
+            api_description=f"A film from one pose to another and back, every frame from the same noise. {JOINTS}", **FILM_LANE,
         )  # fmt: skip
         x, y = gr.Number(88, label="x"), gr.Number(100, label="y")
-        step, level = gr.Number(studio.pipeline.config.steps, label="step", precision=0), gr.Number(0, label="level", precision=0)
+        step, level = gr.Number(studio.pipeline.config.steps, label="step"), gr.Number(0, label="level")
         glow = gr.Image(label="glow", type="pil", format="png", image_mode="RGBA")
         labels = gr.Image(label="labels", type="pil", format="png")
         gr.Button().click(

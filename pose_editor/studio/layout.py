@@ -57,8 +57,11 @@ class Parts:
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 RUN = QUIET | {"concurrency_id": "run", "concurrency_limit": 1, "trigger_mode": "multiple"}
 PREVIEW = QUIET | {"trigger_mode": "always_last", "concurrency_id": "preview"}
-SAVE = QUIET | {"trigger_mode": "multiple", "concurrency_id": "save", "concurrency_limit": 4}  # a film takes long, a picture does not
+SAVE = QUIET | {"trigger_mode": "multiple", "concurrency_id": "save", "concurrency_limit": 4}
+FILM_LANE: dict[str, Any] = {"concurrency_id": "film", "concurrency_limit": 1}  # takes long, and nothing else may wait for it
+FILM = QUIET | {"trigger_mode": "multiple"} | FILM_LANE
 AT_ONCE = QUIET | {"queue": False, "trigger_mode": "multiple"}
+WINDOW = QUIET | {"concurrency_id": "window", "concurrency_limit": 2}  # the whole photo is decoded for it
 SEARCH = QUIET | {"concurrency_id": "search", "concurrency_limit": 1}  # beside the runs, which must not wait for it
 
 
@@ -109,6 +112,7 @@ def wire(studio: Studio, upload: PhotoUpload, on: Parts) -> list[Any]:
     on.viewer.trace(tracing.traced, [on.session], on.viewer, **PREVIEW)
     on.viewer.zoom(saving.zoomed, [on.session], on.viewer, **PREVIEW)
     on.bar.save(saving.save, wanted, on.download, **SAVE)
+    on.bar.film(saving.save_film, wanted, on.download, **FILM)
     chosen = on.picker.select(events.open_example, [on.picker, on.session, on.bar], opened, **RUN)
     restored = on.bar.restore(events.restore, [on.bar, on.session], opened, **RUN)
     uploaded = on.photo.upload(upload.given, [on.photo, on.session, on.bar], opened, **RUN)
@@ -131,7 +135,7 @@ def _wire_upload(upload: PhotoUpload, on: Parts, opened: list[Any], uploaded: An
     on.picker.select(**tools)
     for opening in others:
         opening.then(**tools)  # again for the person just chosen, in case answers overtook each other
-    on.crop.click(upload.choose_window, [on.session], on.cropper, **AT_ONCE)
+    on.crop.click(upload.choose_window, [on.session], on.cropper, **WINDOW)
     on.settle.click(upload.settle, [on.editor, on.picker, *given], opened, **RUN).then(**tools)
     on.find.click(upload.find, [on.picker, *given], opened, **SEARCH).then(**tools)
     return openings

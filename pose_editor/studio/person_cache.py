@@ -56,6 +56,14 @@ class PersonCache:
             self._shrink()
             return list(self._people.values())
 
+    def clear(self) -> None:
+        """Drop everybody, with their textures."""
+        with self._lock:
+            people = list(self._people.values())
+            self._people.clear()
+        for person in people:
+            person.forget()
+
     def _begin(self, pipeline: NTEDStepPipeline) -> None:
         if self._pipeline is not pipeline:
             self._people.clear()

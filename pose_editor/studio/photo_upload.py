@@ -11,12 +11,13 @@ import gradio as gr
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from nted_step.image import Fit, ImageError, load_photo, to_pil, too_many_bytes
+from nted_step.image import Fit, ImageError, to_pil, too_many_bytes
 from nted_step.pose import PoseError
 from nted_step.pose_detection import LOOK_HEIGHT
 from pose_editor import formats
 from pose_editor.cropper import Cropper
 from pose_editor.gradio_workarounds import event_payload
+from pose_editor.studio.decoding import load_photo
 from pose_editor.studio.events import Outputs, PoseEvents
 from pose_editor.studio.pose_detector import EstimatorError, PoseEstimator
 from pose_editor.studio.presentation import data_url, notice

@@ -16,12 +16,16 @@ from nted_step.person import Appearance
 from nted_step.pose import Pose
 from pose_editor import formats
 from pose_editor.interpolation import tween
+from pose_editor.run_bar import KINDS as ALL_KINDS
+from pose_editor.serving.listening import Listener
 from pose_editor.studio import export
 from pose_editor.studio.presentation import data_url
 from pose_editor.studio.session import Result, Session
 from pose_editor.studio.studio import LARGE, Studio
 from pose_editor.viewer import StepViewer
 from pose_editor.widget import sentence
+
+KINDS = tuple(kind for kind in ALL_KINDS if not kind.startswith("film"))  # those that are saved without further work
 
 
 class SaveEvents:
@@ -31,20 +35,28 @@ class SaveEvents:
         self.studio = studio
 
     def save(self, value: dict[str, Any], chosen: str | None, session: Session, settings: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """The visitor's newest result as a file to download, or a film from the photo's pose to the editor's."""
+        """The visitor's newest result as a file to download."""
         result, wanted = session.last or self.studio.opened, settings["save"]
         try:
-            if wanted["kind"].startswith("film"):
-                name, mime, data = yield from self._save_film(value, chosen, session, settings)
-            elif wanted["kind"] in export.LARGE:
+            if wanted["kind"] not in KINDS:
+                raise ValueError("films are asked for on their own")
+            if wanted["kind"] in export.LARGE:
                 name, mime, data = export.large(result.run, wanted["kind"], *self.studio.runner.run(self._enlarge, result))
             else:
                 name, mime, data = export.save(result.run, wanted["kind"], wanted["step"])
         except ValueError as error:
             yield {"said": sentence(error)}
             return
-        url = f"data:{mime};base64,{base64.b64encode(data).decode()}"
-        yield {"name": name, "url": url, "n": time.time()}  # a new value each time, or else the second click would do nothing
+        yield _download(name, mime, data)
+
+    def save_film(self, value: dict[str, Any], chosen: str | None, session: Session, settings: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """A film from the photo's pose to the editor's, as a file to download."""
+        try:
+            if not settings["save"]["kind"].startswith("film-"):
+                raise ValueError("only films are made here")
+            yield _download(*(yield from self._save_film(value, chosen, session, settings)))
+        except ValueError as error:
+            yield {"said": sentence(error)}
 
     def _save_film(self, value: dict[str, Any], chosen: str | None, session: Session, settings: dict[str, Any]) -> Any:
         subject, frames = self.studio.subject(chosen, session), settings["save"]["frames"]
@@ -59,9 +71,13 @@ class SaveEvents:
     def film(
         self, appearance: Appearance, first: Pose, last: Pose, frames: int, seed: int, *, in_photo: bool = False
     ) -> Iterator[Image.Image]:
-        """The last step of every pose on the way from one to the other, all from the same noise. Raises ValueError."""
-        pipeline, runner = self.studio.pipeline, self.studio.runner
+        """The last step of every pose on the way from one to the other, all from the same noise.
+
+        Raises ValueError, and LeftError between two poses once nobody waits for the film.
+        """
+        pipeline, runner, listener = self.studio.pipeline, self.studio.runner, Listener()
         for pose in tween(first, last, frames):
+            listener.require()
             *_, output = runner.iterate(pipeline.generate(appearance, pose, seed=seed))
             yield to_pil(runner.run(pipeline.in_photo, appearance, pose, output) if in_photo else output.image)
 
@@ -80,3 +96,8 @@ class SaveEvents:
         pose, in_photo = result.run.pose, result.subject.in_photo
         image, mask = self.studio.pipeline.enlarge(result.appearance, pose, result.output, size, in_photo=in_photo)
         return to_pil(image), mask
+
+
+def _download(name: str, mime: str, data: bytes) -> dict[str, Any]:
+    """The value of a download: a new one each time, or else the second click would do nothing."""
+    return {"name": name, "url": f"data:{mime};base64,{base64.b64encode(data).decode()}", "n": time.time()}

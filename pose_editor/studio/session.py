@@ -69,3 +69,20 @@ class Session:
     last: Result | None = None  # the newest result, to be saved
     edit: int = 0  # newest edit that was run
     run: int = 0  # number of the run in force, see ModelRunner.claim; all others stop
+    kept: bool = False  # whether it holds a photo or a result, see VisitorStore
+
+    def nbytes(self) -> int:
+        """Bytes of photos and results."""
+        people = {id(person): person for person in self.people()}
+        pictures = self.last.run.images if self.last else ()
+        return sum(person.nbytes for person in people.values()) + sum(3 * picture.width * picture.height for picture in pictures)
+
+    def people(self) -> list[Person]:
+        """Everybody in this visitor's photos."""
+        return [*self.cache.people(), *([self.upload.person] if self.upload else [])]
+
+    def forget(self) -> None:
+        """Drop photos and results. The visitor may go on with other ones."""
+        self.cache.clear()
+        self.upload = self.file = self.last = None
+        self.opened, self.kept = 0, False

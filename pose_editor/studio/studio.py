@@ -13,17 +13,19 @@ import gradio as gr
 import torch
 from torch import Tensor
 
-from nted_step.image import Fit, FittedPhoto, load_photo, to_pil, to_uint8
+from nted_step.image import Fit, FittedPhoto, to_pil, to_uint8
 from nted_step.person import Appearance, Person
 from nted_step.pipeline import NTEDStepPipeline
 from nted_step.pose import Pose, load_pose_text
 from nted_step.sampler import StepOutput
 from pose_editor import formats, presets
+from pose_editor.studio.decoding import load_photo
 from pose_editor.studio.model_runner import ModelRunner
 from pose_editor.studio.person_cache import PersonCache
 from pose_editor.studio.presentation import data_url, describe_weights, frame
 from pose_editor.studio.run_frames import RunFrames
 from pose_editor.studio.session import Result, Session, Subject
+from pose_editor.studio.visitor_store import VisitorStore
 
 LARGE = 4  # times the canvas's pixels, along each side, of zoomed and saved results
 PREVIEW_SECONDS = 0.05  # how long a preview may compute before it shows what it has
@@ -36,6 +38,7 @@ class Studio:
     Attributes:
         canvas: (H, W) of the model's pictures.
         runner: does all work on the model.
+        visitors: whose photos and results are kept.
         examples: the example people by name.
         opened: the result that the page opens with; ``opened_name``, ``opened_pose`` and ``opened_frames`` are of it.
     """
@@ -45,6 +48,7 @@ class Studio:
     def __init__(self, pipeline: NTEDStepPipeline, examples: Path) -> None:
         self.canvas = pipeline.config.size
         self.runner = ModelRunner()
+        self.visitors = VisitorStore()
         self.folder = examples
         self.use_pipeline(pipeline)
 
@@ -129,7 +133,9 @@ class Studio:
         """The sampler's steps until a newer run of this visitor is started; ``in_photo``: before the photo's own background."""
         outputs = (self.pipeline.generate if preview else self.pipeline.lend)(appearance, pose, seed=seed)
         shown = (replace(each, image=self.pipeline.in_photo(appearance, pose, each)) for each in outputs) if in_photo else outputs
-        return self.runner.iterate(shown, lambda: session.run == run)
+        self.visitors.touch(session)
+        yield from self.runner.iterate(shown, lambda: session.run == run)
+        self.visitors.touch(session)  # textures came with the steps
 
     def preview_value(self, appearance: Appearance, pose: Pose, session: Session, edit: int, seed: int, *, in_photo: bool = False) -> Any:
         """The viewer's value of a preview: the furthest step that there is time for. Raises PoseError."""

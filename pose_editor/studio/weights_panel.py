@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hmac
 import html
 import os
+import secrets
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,11 +22,18 @@ from pose_editor.viewer import StepViewer
 from pose_editor.widget import sentence
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
+FORWARDED = (
+    "forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-server", "x-real-ip", "x-client-ip",
+    "true-client-ip", "cf-connecting-ip", "fastly-client-ip", "x-original-host",
+)  # fmt: skip
+"""Headers by which a proxy or a tunnel tells that it passed a request on."""
 SHOWN = {
     "summary": "Trained on", "limits": "Limits", "data": "Data", "people": "People", "samples": "Samples", "hours": "Hours",
     "hardware": "On", "note": "Note", "perceptual_loss": "Perceptual loss", "date": "Date", "licence": "Licence",
 }  # fmt: skip
 """What the panel tells of weights, by the keys of their ``config.json``."""
+
+ELSEWHERE = "Weights can be changed only on the computer that runs this page."
 
 # The editor sends its pose again, so that the result on screen is of the new weights.
 POSE_AGAIN = """(said) => {
@@ -38,12 +47,23 @@ def is_private(host: str, share: bool) -> bool:
     return host in LOCAL and not share and not os.environ.get("SPACE_ID")
 
 
-def is_local_request(request: gr.Request) -> bool:
-    """Whether a request names this computer as its host, comes from this page, and was not forwarded by another server."""
-    headers = request.headers
-    forwarded = any(headers.get(name) for name in ("x-forwarded-for", "x-forwarded-host", "forwarded"))
-    host, origin = f"//{headers.get('host', '')}", headers.get("origin") or "//localhost"
-    return not forwarded and urlsplit(host).hostname in LOCAL and urlsplit(origin).hostname in LOCAL
+def new_token(host: str, share: bool) -> str:
+    """What a panel asks for. Raises ValueError for a page that others can open, which gets no panel."""
+    if not is_private(host, share):
+        raise ValueError("--weights-panel is for a page that only this computer can open: without --share, on 127.0.0.1")
+    return secrets.token_urlsafe(16)
+
+
+def is_of_the_page(request: gr.Request, port: int) -> bool:
+    """Whether a request is from the page itself, at this computer's name and the page's port, and nobody forwarded it."""
+    host, origin = request.headers.get("host", ""), request.headers.get("origin", "")
+    if any(request.headers.get(name) for name in FORWARDED) or origin != f"http://{host}":
+        return False
+    try:
+        address = urlsplit(origin)
+        return address.hostname in LOCAL and (address.port or 80) == port
+    except ValueError:  # a port that is none
+        return False
 
 
 def load(name: str, device: str, dtype: str) -> NTEDStepPipeline:
@@ -55,17 +75,34 @@ def load(name: str, device: str, dtype: str) -> NTEDStepPipeline:
 
 
 class WeightsChoice:
-    """Changes the weights of a studio. The current ones stay until the new ones have been read and fit the page."""
+    """Changes the weights of a studio. The current ones stay until the new ones have been read and fit the page.
 
-    def __init__(self, studio: Studio, bundled: str) -> None:
+    Args:
+        bundled: folder of the weights in the box.
+        token: what a visitor has to give first.
+        port: of the page.
+    """
+
+    def __init__(self, studio: Studio, bundled: str, token: str, port: int) -> None:
         self.studio = studio
         self.bundled = bundled
+        self.token, self.port = token, port
         self.first = studio.pipeline
 
-    def use(self, name: str, request: gr.Request) -> tuple[Any, Any, Any]:
+    def unlock(self, token: str, request: gr.Request) -> tuple[bool, Any, Any, str]:
+        """(whether the token is right, the row that asks for it, the row of the weights, notice)."""
+        if not is_of_the_page(request, self.port):
+            return False, gr.skip(), gr.skip(), notice(ELSEWHERE, "error")
+        if not hmac.compare_digest(str(token).strip().encode(), self.token.encode()):
+            return False, gr.skip(), gr.skip(), notice("That is not the token that was printed when the page was started.", "error")
+        return True, gr.update(visible=False), gr.update(visible=True), ""
+
+    def use(self, name: str, unlocked: bool, request: gr.Request) -> tuple[Any, Any, Any]:
         """(notice, facts, description) after a change of the weights; only the notice changes when they cannot be used."""
-        if not is_local_request(request):
-            return notice("Weights can be changed only on the computer that runs this page.", "error"), gr.skip(), gr.skip()
+        if not is_of_the_page(request, self.port):
+            return notice(ELSEWHERE, "error"), gr.skip(), gr.skip()
+        if not unlocked:
+            return notice("Give the token first that was printed when the page was started.", "error"), gr.skip(), gr.skip()
         try:
             if not name.strip():
                 raise WeightsError("give a folder, or a Hub repository as user/name or user/name@revision")
@@ -77,8 +114,8 @@ class WeightsChoice:
             return notice(sentence(error), "error"), gr.skip(), gr.skip()
         return notice("The new weights are in use."), *self.shown()
 
-    def use_bundled(self, request: gr.Request) -> tuple[Any, Any, Any]:
-        return self.use(self.bundled, request)
+    def use_bundled(self, unlocked: bool, request: gr.Request) -> tuple[Any, Any, Any]:
+        return self.use(self.bundled, unlocked, request)
 
     def shown(self) -> tuple[str, str]:
         """(facts, description) of the weights in use."""
@@ -108,22 +145,29 @@ def weights_facts(pipeline: NTEDStepPipeline) -> str:
     return "<dl>" + "".join(f"<dt>{title}</dt><dd>{html.escape(str(value))}</dd>" for title, value in rows) + "</dl>"
 
 
-def add(studio: Studio, bundled: str, description: gr.HTML, viewer: StepViewer, page: gr.Blocks) -> None:
+def add(choice: WeightsChoice, description: gr.HTML, viewer: StepViewer, page: gr.Blocks) -> None:
     """Add the panel to the page that is being built. On a page without it no request can change the weights."""
-    choice = WeightsChoice(studio, bundled)
     quiet: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private", "concurrency_id": "weights", "concurrency_limit": 1}
     with gr.Accordion("Weights", open=False, elem_id="weights"):
-        with gr.Row(elem_id="weights-row"):
+        unlocked = gr.State(False)
+        with gr.Row(elem_id="weights-token") as locked:
+            token = gr.Textbox(
+                show_label=False, label="Token", placeholder="Token printed at the start", max_lines=1, type="password", container=False
+            )
+            unlock = gr.Button("Unlock", size="sm")
+        with gr.Row(elem_id="weights-row", visible=False) as row:
             name = gr.Textbox(
                 show_label=False, label="Weights", placeholder="A folder, or user/name@revision on the Hub", max_lines=1, container=False
             )
             use, back = gr.Button("Use", size="sm"), gr.Button("Bundled", size="sm")
-        said, shown = gr.HTML("", elem_id="weights-said"), gr.HTML(weights_facts(studio.pipeline), elem_id="weights-facts")
+        said, shown = gr.HTML("", elem_id="weights-said"), gr.HTML(weights_facts(choice.studio.pipeline), elem_id="weights-facts")
     outputs = [said, shown, description]
+    for event in (unlock.click, token.submit):
+        event(choice.unlock, token, [unlocked, locked, row, said], **quiet)
     for event, function, inputs in (
-        (use.click, choice.use, [name]),
-        (name.submit, choice.use, [name]),
-        (back.click, choice.use_bundled, None),
+        (use.click, choice.use, [name, unlocked]),
+        (name.submit, choice.use, [name, unlocked]),
+        (back.click, choice.use_bundled, [unlocked]),
     ):
         event(function, inputs, outputs, **quiet).then(None, said, None, js=POSE_AGAIN, show_progress="hidden")
     page.load(choice.on_load, None, [shown, description, viewer], queue=False, show_progress="hidden", api_visibility="private")

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
+from tests.e2e.conftest import visitors
 from tests.e2e.visitor import LEFT_WRIST, PHONE, drag, edit, picture, wait_done, wait_drawn
+from tests.running import Server
 
 ROOT = Path(__file__).parents[2]
 TOUR = ".to-root:not([hidden])"
@@ -158,9 +162,35 @@ def test_two_fingers_zoom_and_one_scrolls(open_quick) -> None:
     assert page.evaluate("visualViewport.scale") == 1, "the editor was zoomed, not the page"
 
 
-def test_other_weights_and_weights_that_are_none(open_page, weights: Path, tmp_path: Path) -> None:
-    page = open_page()
+def test_other_weights_and_weights_that_are_none(browser, weights: Path, tmp_path: Path) -> None:
+    server = Server(weights, "--weights-panel")
+    assert server.first_line
+    try:
+        with visitors(browser, server.url) as open_:
+            _try_weights(open_(), _token(server), weights, tmp_path)
+    finally:
+        server.interrupt()
+
+
+def _token(server: Server) -> str:
+    began = time.monotonic()
+    while time.monotonic() - began < 30:
+        if found := re.search(r"^Token of the weights panel: (\S+)\n", server.said(), re.MULTILINE):
+            return found[1]
+        time.sleep(0.1)
+    raise AssertionError("no token was printed")
+
+
+def _try_weights(page: Any, token: str, weights: Path, tmp_path: Path) -> None:
     page.click("#weights > button")
+    page.fill("#weights-token input", "guessed")
+    page.click("#weights-token >> text=Unlock")
+    page.wait_for_selector("#weights-said .notice.error >> text=not the token")
+    assert not page.locator("#weights-row").is_visible()
+    page.fill("#weights-token input", token)
+    page.click("#weights-token >> text=Unlock")
+    page.wait_for_selector("#weights-row")
+    assert not page.locator("#weights-token").is_visible()
     field, said = page.locator("#weights-row :is(input, textarea)"), "#weights-said .notice"
     before = edit(page)
     field.fill(str(tmp_path / "none"))

@@ -40,10 +40,11 @@ def test_a_megabyte_of_brackets(visitor, works):
     works()
 
 
-@pytest.mark.parametrize("event", ["preview", "released", "save"])
+@pytest.mark.parametrize("event", ["preview", "released", "save", "save_film"])
 def test_other_events_with_a_wrong_pose(visitor, event, works):
     value, settings = {"joints": [[0, 0, True]] * 17, "edit": 1}, {"seed": 0, "save": {"kind": "film-gif", "step": 1}}
     inputs = {"preview": [value, None, None, settings], "released": [value, None], "save": [value, None, None, settings]}
+    inputs["save_film"] = inputs["save"]
     with pytest.raises(Refused):
         visitor.call(event, *inputs[event])
     works()

@@ -77,4 +77,4 @@ def test_other_doors_are_closed(visitor, route, works):
 def test_an_event_of_the_page_is_not_told_to_programs(visitor):
     named = {name.strip("/") for name in visitor.http.get("gradio_api/info").json()["named_endpoints"]}
     private = {name for name, event in visitor.events.items() if event["api_visibility"] == "private"}
-    assert {"generate", "steps", "tween", "trace"} <= named and {"use", "render", "given"} <= private and not named & private
+    assert {"generate", "steps", "tween", "trace"} <= named and {"render", "given"} <= private and not named & private

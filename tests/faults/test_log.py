@@ -81,14 +81,18 @@ def test_a_run_that_nobody_waited_for(here, joints, caplog):
     """Whoever closes the page in the middle of a run is told as one who left."""
     with contextlib.closing(Visitor(here)) as visitor, caplog.at_level(logging.INFO, logger=request_log.LOG.name):
         event = visitor.ask(
-            "save", visitor.value(_pose(joints)), "striped-dress", None, {"seed": 0, "save": {"kind": "film-gif", "step": 1, "frames": 60}}
+            "save_film",
+            visitor.value(_pose(joints)),
+            "striped-dress",
+            None,
+            {"seed": 0, "save": {"kind": "film-gif", "step": 1, "frames": 60}},
         )
         with contextlib.closing(visitor.messages()) as messages:
             for message in messages:
                 if message["msg"] == "process_generating":
                     break
         visitor.http.post(
-            "gradio_api/cancel", json={"session_hash": visitor.session, "fn_index": visitor.events["save"]["id"], "event_id": event}
+            "gradio_api/cancel", json={"session_hash": visitor.session, "fn_index": visitor.events["save_film"]["id"], "event_id": event}
         )
         visitor.close()
     with contextlib.closing(Visitor(here)) as other:

@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import re
+import time
 
 import httpx
 import pytest
@@ -10,6 +12,11 @@ from tests.running import Refused, Server, Visitor
 
 ASKED = ["/etc", "/proc/self", "some-user/some-weights", "some-user/some-weights@main", "../../..", "~/weights", "C:\\weights"]
 ELSEWHERE = [
+    {"origin": ""},
+    {"origin": "http://localhost:1"},
+    {"x-real-ip": "203.0.113.7"},
+    {"via": "1.1 proxy"},
+    {"cf-connecting-ip": "203.0.113.7"},
     {"host": "demo.example"},
     {"x-forwarded-for": "203.0.113.7"},
     {"x-forwarded-host": "demo.example"},
@@ -28,15 +35,41 @@ def public(tiny_weights):
     assert server.interrupt()[0] == 0
 
 
-def use(url: str, name: str, **headers: str) -> str:
+@pytest.fixture(scope="module")
+def own(tiny_weights):
+    """The page as its owner starts it to try weights: (address, token)."""
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    environment.pop("SPACE_ID", None)
+    server = Server(tiny_weights, "--dtype", "float32", "--weights-panel", environment=environment)
+    assert server.first_line
+    printed = []
+    while not printed:
+        time.sleep(0.1)
+        printed = re.findall(r"^Token of the weights panel: (\S+)\n", server.said(), re.MULTILINE)
+    yield server.url, printed[0]
+    assert server.interrupt()[0] == 0
+
+
+def use(url: str, token: str, name: str, **headers: str) -> str:
+    """What the page says to weights of this name after a token, all asked for with these headers."""
     with contextlib.closing(Visitor(url)) as visitor:
-        visitor.http.headers.update(headers)
+        visitor.http.headers.update({"origin": url.rstrip("/")} | headers)
+        visitor.call("unlock", token)
         return str(visitor.call("use", name)[0])
 
 
 def test_a_public_page_has_no_such_event(public):
-    with contextlib.closing(Visitor(public)) as visitor:
-        assert not {"use", "use_1", "use_bundled"} & visitor.events.keys()
+    check_no_panel(public)
+
+
+def test_nor_has_a_local_page_that_nobody_asked_for_it(server):
+    assert server.first_line
+    check_no_panel(server.url)
+
+
+def check_no_panel(url: str) -> None:
+    with contextlib.closing(Visitor(url)) as visitor:
+        assert not {"use", "unlock", "use_1", "use_bundled"} & visitor.events.keys()
         shown = {each["props"].get("elem_id") for each in visitor.http.get("config").json()["components"]}
         assert "upload" in shown and not {"weights", "weights-row", "weights-said"} & shown
 
@@ -63,13 +96,25 @@ def test_nor_another_way_in(public, name):
 
 @pytest.mark.parametrize("headers", ELSEWHERE)
 @pytest.mark.parametrize("name", ["/etc", "some-user/some-weights"])
-def test_a_local_page_that_somebody_passes_on(server, name, headers):
+def test_a_local_page_that_somebody_passes_on(own, name, headers):
     """A tunnel or another server in front of it, or a page of somebody else in the same browser."""
-    assert server.first_line
-    assert "only on the computer that runs this page" in use(server.url, name, **headers)
+    assert "only on the computer that runs this page" in use(*own, name, **headers)
 
 
-def test_the_local_page_itself_takes_them(server, tiny_weights):
-    assert server.first_line
-    assert "new weights are in use" in use(server.url, tiny_weights)
-    assert "no such folder" in use(server.url, "/nowhere").lower()
+def test_nobody_without_the_token(own):
+    assert "Give the token first" in use(own[0], "guessed", "/etc")
+    with contextlib.closing(Visitor(own[0])) as visitor:  # the state of the page is not the client's to send
+        visitor.http.headers.update({"origin": own[0].rstrip("/")})
+        assert "Give the token first" in str(visitor.call("use", "/etc", True)[0])
+
+
+def test_the_local_page_itself_takes_them(own, tiny_weights):
+    assert "new weights are in use" in use(*own, tiny_weights)
+    assert "no such folder" in use(*own, "/nowhere").lower()
+
+
+def test_the_panel_is_refused_where_others_can_open_the_page(tiny_weights):
+    import app
+
+    options = ["--weights", tiny_weights, "--weights-panel", "--host", "0.0.0.0", "--port", "0"]
+    assert app.main(options) == 1

@@ -42,7 +42,8 @@ save.addEventListener("change", () => {
 
 function ask(wanted) {
   props.value = { seed: seed.valueAsNumber, save: { ...wanted, step: state().step } };
-  trigger("save");
+  if (wanted.kind.startsWith("film")) trigger("film");
+  else trigger("save");
 }
 
 /** A film first asks how many poses it shall have; nothing when that is not wanted any more. */

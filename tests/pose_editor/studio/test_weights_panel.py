@@ -19,6 +19,7 @@ def request(**headers: str):
     return SimpleNamespace(headers=Headers({name.replace("_", "-"): value for name, value in headers.items()}))
 
 
+TOKEN = "printed-at-the-start"
 HERE = request(host="127.0.0.1:7860", origin="http://127.0.0.1:7860")
 
 
@@ -35,7 +36,7 @@ class Desk:
 
 @pytest.fixture
 def choice(pipeline, tiny_weights) -> WeightsChoice:
-    return WeightsChoice(Desk(pipeline), tiny_weights)
+    return WeightsChoice(Desk(pipeline), tiny_weights, TOKEN, 7860)
 
 
 def test_only_who_sits_here(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,8 +64,9 @@ def test_a_public_page_has_nothing_to_ask() -> None:
         description="somewhere (nothing) on cpu",
         device=torch.device("cpu"),
     )
-    for private_, there in ((False, False), (True, True)):
-        page = app.build(NoStudio(pipeline, app.EXAMPLES), private=private_)
+    for there in (False, True):
+        studio = NoStudio(pipeline, app.EXAMPLES)
+        page = app.build(studio, WeightsChoice(studio, "", TOKEN, 7860) if there else None)
         functions = {each.fn.__qualname__ for each in page.fns.values() if each.fn}
         assert any("WeightsChoice" in name for name in functions) == there
         assert ("weights" in str(page.config["components"])) or not there
@@ -72,13 +74,44 @@ def test_a_public_page_has_nothing_to_ask() -> None:
 
 @pytest.mark.parametrize(
     "who",
-    [request(host="demo.example:7860"), request(host="127.0.0.1:7860", x_forwarded_for="1.2.3.4"), request(),
-     request(host="localhost:7860", origin="https://elsewhere.example")],
+    [request(host="demo.example:7860"), request(), request(host="127.0.0.1:7860"), request(origin="http://127.0.0.1:7860"),
+     request(host="demo.example:7860", origin="http://demo.example:7860"),
+     request(host="localhost:7860", origin="https://elsewhere.example"), request(host="localhost:7860", origin="http://localhost:8000"),
+     request(host="localhost:8000", origin="http://localhost:8000"), request(host="localhost", origin="http://localhost"),
+     request(host="localhost:x", origin="http://localhost:x"), request(host="localhost:7860", origin="null"),
+     request(host="localhost:7860@demo.example", origin="http://localhost:7860@demo.example"),
+     *(request(host="127.0.0.1:7860", origin="http://127.0.0.1:7860", **{name: "1.2.3.4"})
+       for name in ("x_forwarded_for", "x_real_ip", "via", "cf_connecting_ip", "forwarded"))],
 )  # fmt: skip
 def test_a_request_from_elsewhere_is_refused_before_anything_is_read(choice, who, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights_panel, "load", lambda *_: pytest.fail("it was read"))
-    said, *rest = choice.use("/etc", who)
+    said, *rest = choice.use("/etc", True, who)
     assert "error" in said and rest == [gr.skip(), gr.skip()]
+    assert choice.unlock(TOKEN, who)[0] is False
+
+
+@pytest.mark.parametrize("token", ["", None, "printed", TOKEN + "x", "ü", 5])
+def test_without_the_token_nothing_is_read(choice, token, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights_panel, "load", lambda *_: pytest.fail("it was read"))
+    unlocked, *_, said = choice.unlock(token, HERE)
+    assert unlocked is False and "not the token" in said
+    assert "Give the token first" in choice.use("/etc", unlocked, HERE)[0]
+
+
+def test_the_token_is_asked_for_once(choice) -> None:
+    unlocked, locked, row, said = choice.unlock(f" {TOKEN}\n", HERE)
+    assert unlocked is True and locked["visible"] is False and row["visible"] is True and said == ""
+
+
+@pytest.mark.parametrize(("host", "share"), [("0.0.0.0", False), ("192.168.1.5", False), ("127.0.0.1", True)])
+def test_no_panel_for_others(host: str, share: bool) -> None:
+    with pytest.raises(ValueError, match="only this computer can open"):
+        weights_panel.new_token(host, share)
+
+
+def test_every_start_has_a_token_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SPACE_ID", raising=False)
+    assert len({weights_panel.new_token("127.0.0.1", False) for _ in range(10)}) == 10
 
 
 def test_other_weights_are_taken(choice, tiny_config, tmp_path) -> None:
@@ -86,11 +119,11 @@ def test_other_weights_are_taken(choice, tiny_config, tmp_path) -> None:
     save_weights(tmp_path, Generator(tiny_config), {"summary": "<b>others</b>", "limits": "little"})
     before = choice.studio.pipeline
     assert choice.on_load() == (gr.skip(),) * 3
-    said, facts, about = choice.use(str(tmp_path), HERE)
+    said, facts, about = choice.use(str(tmp_path), True, HERE)
     assert "new weights are in use" in said and choice.studio.pipeline is not before
     assert "&lt;b&gt;others" in facts and "little" in facts and "&lt;b&gt;others" in about
     assert choice.on_load()[2] == {"kind": "steps"}
-    assert "random" in choice.use_bundled(HERE)[1]
+    assert "random" in choice.use_bundled(True, HERE)[1]
 
 
 def test_what_cannot_be_used_is_one_line_and_the_old_ones_stay(choice, tiny_config, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,6 +134,6 @@ def test_what_cannot_be_used_is_one_line_and_the_old_ones_stay(choice, tiny_conf
     before = choice.studio.pipeline
     for name, says in ((" ", "Give a folder"), (str(tmp_path / "none"), "no such folder"), (str(tmp_path / "empty"), "No such file"),
                        ("nobody/nothing@v1", "nobody/nothing@v1"), (str(tmp_path / "other"), "start it with --weights")):  # fmt: skip
-        said, *rest = choice.use(name, HERE)
+        said, *rest = choice.use(name, True, HERE)
         assert "error" in said and says in said and "\n" not in said and rest == [gr.skip(), gr.skip()]
     assert choice.studio.pipeline is before

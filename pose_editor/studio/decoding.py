@@ -1,0 +1,19 @@
+"""Decoding of visitors' photos, of which a large one takes hundreds of megabytes for a moment: one or two at a time."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from nted_step import image
+from nted_step.image import Fit, FittedPhoto
+
+AT_ONCE = 2
+
+_turn = threading.BoundedSemaphore(AT_ONCE)
+
+
+def load_photo(source: str | Path | bytes, size: tuple[int, int], fit: Fit = "auto", name: str | None = None) -> FittedPhoto:
+    """:func:`nted_step.image.load_photo`, once fewer than ``AT_ONCE`` other photos are being decoded."""
+    with _turn:
+        return image.load_photo(source, size, fit, name)

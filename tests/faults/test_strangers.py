@@ -1,0 +1,28 @@
+"""Strangers who only open the page, or ask as programs, drive no visitor's photo out of memory."""
+
+import contextlib
+
+from pose_editor.studio.session import Session
+from tests.faults.conftest import photo
+from tests.running import Visitor
+
+STRANGERS = 270  # more than there are states
+
+
+def test_seventy_programs_and_many_onlookers(visitor, server, standing, joints):
+    visitor.give(photo())
+    with contextlib.closing(Visitor(server.url)) as stranger:
+        file = stranger.upload(photo(1))
+        for number in range(70):
+            stranger.session = f"program{number}"
+            stranger.generate(file, joints, steps=1)
+        for number in range(STRANGERS):
+            stranger.session = f"onlooker{number}"
+            stranger.http.get("config")
+            stranger.call("stop", None)
+    assert visitor.release(standing)["kind"] == "steps", "the photo is still there"
+
+
+def test_a_session_knows_what_it_holds():
+    session = Session()
+    assert session.nbytes() == 0 and not session.kept
