@@ -30,8 +30,8 @@ from appearance_control.studio import layout as garment_tab
 from nted_step.bundled import EXAMPLES, PARSER_WEIGHTS, WEIGHTS
 from nted_step.image import MAX_BYTES
 from nted_step.pipeline import DEVICES, DTYPES
-from pose_editor.serving import request_log, temporary_files
-from pose_editor.serving.gradio_workarounds import LAUNCH_OPTIONS
+from pose_editor.serving import client_address, connections, request_log, temporary_files
+from pose_editor.serving.gradio_workarounds import LAUNCH_OPTIONS, limit_files_of_an_upload, server_options
 from pose_editor.serving.request_limits import RequestLimits
 from pose_editor.studio import api, layout, weights_panel
 from pose_editor.studio.events import PoseEvents
@@ -45,6 +45,8 @@ from pose_editor.tour import Tour
 WAITING = 32  # runs that may wait in the queue; more are refused
 SESSIONS = 64  # visitors whose photos are kept in memory
 PHOTO_SECONDS = 3600  # after which a visitor's photos are forgotten
+FILES = 8  # in one upload
+GOODBYE_SECONDS = 1  # that open connections get when the page ends
 
 
 def build(studio: Studio, private: bool = False, parser: Path = PARSER_WEIGHTS) -> gr.Blocks:
@@ -86,6 +88,11 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     host, port = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"), os.environ.get("GRADIO_SERVER_PORT", "7860")
     parser.add_argument("--host", default=host, help="address to listen on; 0.0.0.0 for all (default: %(default)s)")
     parser.add_argument("--port", type=int, default=port, help="default: %(default)s")
+    parser.add_argument("--root-path", default="", metavar="/PATH", help="where a proxy shows the page, unless at the root of its host")
+    proxies = client_address.default_proxies()
+    parser.add_argument(
+        "--proxy", default=proxies, metavar="ADDRESSES", help="of proxies whose X-Forwarded-For is believed, separated by commas"
+    )
     parser.add_argument("--share", action="store_true", help="create a temporary public link through Gradio's service")
     parser.add_argument(
         "--temp-mib", type=int, default=temporary_files.MOST_MIB, help="limit for temporary files, MiB (default: %(default)s)"
@@ -98,6 +105,7 @@ def main(argv: list[str] | None = None) -> int:
     """Serve until Ctrl+C. Returns the exit code: 1, after one line of explanation, when the page cannot be served."""
     options = arguments(argv)
     request_log.configure(options.verbose)
+    connections.allow_many_files()
     warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # sizes are checked before pictures are decoded
     if threading.current_thread() is threading.main_thread():  # stop as with Ctrl+C, so that temporary files are deleted
         signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -113,25 +121,31 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def check_port(host: str, port: int) -> None:
-    """Check that the address is free before seconds are spent on weights. Raises OSError."""
+    """Check that the address is free before seconds are spent on weights. Raises OSError or ValueError."""
+    if not 0 < port < 2**16:
+        raise ValueError(f"--port must be from 1 to 65535, not {port}")
     try:
-        socket.create_server((host, port)).close()
+        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
     except OSError as error:
         raise OSError(f"cannot listen on {host}:{port} ({error.strerror or error}); choose another with --port") from None
 
 
 def serve(options: argparse.Namespace) -> None:
-    check_port(options.host, options.port)
+    host = options.host.strip("[]")  # as in a URL
+    check_port(host, options.port)
+    client_address.trust(options.proxy)
+    limit_files_of_an_upload(FILES)
     pipeline = weights_panel.load(options.weights, options.device, options.dtype)
-    private = weights_panel.is_private(options.host, options.share)
+    private = weights_panel.is_private(host, options.share or bool(options.proxy))
     page = build(Studio(pipeline, EXAMPLES), private, Path(options.parser))
     try:
-        _, local, public = page.launch(
-            server_name=options.host, server_port=options.port, share=options.share, quiet=True, prevent_thread_lock=True,
-            theme=layout.THEME, css=layout.CSS + garment_tab.CSS, footer_links=["api"], max_file_size=MAX_BYTES,
-            state_session_capacity=SESSIONS, ssr_mode=False, enable_monitoring=False,
-            app_kwargs={"middleware": [Middleware(RequestLimits)]}, **LAUNCH_OPTIONS,
-        )  # fmt: skip
+        with server_options(http=connections.LimitedConnection, timeout_graceful_shutdown=GOODBYE_SECONDS):
+            _, local, public = page.launch(
+                server_name=f"[{host}]" if ":" in host else host, server_port=options.port, share=options.share, quiet=True,
+                prevent_thread_lock=True, theme=layout.THEME, css=layout.CSS + garment_tab.CSS, footer_links=["api"],
+                max_file_size=MAX_BYTES, state_session_capacity=SESSIONS, ssr_mode=False, enable_monitoring=False,
+                root_path=options.root_path, app_kwargs={"middleware": [Middleware(RequestLimits)]}, **LAUNCH_OPTIONS,
+            )  # fmt: skip
         print(f"NTED Step at {public or local} with weights {describe_weights(pipeline)}", flush=True)
         threading.Event().wait()
     finally:
