@@ -12,7 +12,9 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("GRADIO_RUN_HISTORY", "False")  # would offer to store what visitors send elsewhere
 
 import argparse
+import atexit
 import html
+import logging
 import signal
 import socket
 import sys
@@ -139,7 +141,7 @@ def serve(options: argparse.Namespace) -> None:
     private = weights_panel.is_private(host, options.share or bool(options.proxy))
     page = build(Studio(pipeline, EXAMPLES), private, Path(options.parser))
     try:
-        with server_options(http=connections.LimitedConnection, timeout_graceful_shutdown=GOODBYE_SECONDS):
+        with server_options(http=connections.LimitedConnection, ws="none", server_header=False, timeout_graceful_shutdown=GOODBYE_SECONDS):
             _, local, public = page.launch(
                 server_name=f"[{host}]" if ":" in host else host, server_port=options.port, share=options.share, quiet=True,
                 prevent_thread_lock=True, theme=layout.THEME, css=layout.CSS + garment_tab.CSS, footer_links=["api"],
@@ -149,8 +151,17 @@ def serve(options: argparse.Namespace) -> None:
         print(f"NTED Step at {public or local} with weights {describe_weights(pipeline)}", flush=True)
         threading.Event().wait()
     finally:
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # what is cut off now is no error
         page.close(verbose=False)
 
 
+def leave(code: int) -> None:
+    """End the process without freeing the models one by one, which takes seconds, and without waiting for runs that nobody sees."""
+    atexit._run_exitfuncs()  # ends the program behind a public link
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 from collections import Counter
-from typing import Any
+from typing import Any, ClassVar
 
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -43,10 +44,11 @@ def most_connections() -> int:
 class LimitedConnection(H11Protocol):
     """A connection that is closed at once while there are too many, and later when no request comes of it."""
 
-    open_by_address: Counter[str] = Counter()
+    open_by_address: ClassVar[Counter[str]] = Counter()
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self.logger.addFilter(_is_ours_to_mend)
         self.address: str | None = None  # as long as it is counted
         self.waiting: asyncio.TimerHandle | None = None
 
@@ -80,6 +82,10 @@ class LimitedConnection(H11Protocol):
         else:
             self._stop_waiting()
 
+    def send_400_response(self, msg: str) -> None:
+        LOG.info("-------- http unreadable refused 400")
+        super().send_400_response(msg)
+
     def on_response_complete(self) -> None:
         self._stop_waiting()
         super().on_response_complete()  # waits for the next request by a clock of its own
@@ -96,6 +102,11 @@ class LimitedConnection(H11Protocol):
     def _give_up(self) -> None:
         LOG.info("-------- http headers timed out")
         self.transport.abort()
+
+
+def _is_ours_to_mend(record: logging.LogRecord) -> bool:
+    """Whether a record of uvicorn's tells of more than a client's mistake, for which it writes up to two lines."""
+    return not str(record.msg).startswith(("Invalid HTTP request", "Unsupported upgrade", "No supported WebSocket"))
 
 
 def is_proxy(peer: Any) -> bool:

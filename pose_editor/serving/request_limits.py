@@ -42,11 +42,8 @@ class RequestLimits:
         self.arriving: Counter[str] = Counter()  # bodies by client
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        if scope["type"] == "lifespan":
-            await self.app(scope, receive, send)
-            return
         if scope["type"] != "http":
-            await send({"type": "websocket.close", "code": 1008})
+            await self.app(scope, receive, send)
             return
         request = LimitedRequest(scope, receive, send, self.arriving)
         refusal = request.refusal()
