@@ -12,7 +12,9 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("GRADIO_RUN_HISTORY", "False")  # would offer to store what visitors send elsewhere
 
 import argparse
+import atexit
 import html
+import logging
 import signal
 import socket
 import sys
@@ -30,8 +32,8 @@ from appearance_control.studio import layout as garment_tab
 from nted_step.bundled import EXAMPLES, PARSER_WEIGHTS, WEIGHTS
 from nted_step.image import MAX_BYTES
 from nted_step.pipeline import DEVICES, DTYPES
-from pose_editor.gradio_workarounds import LAUNCH_OPTIONS
-from pose_editor.serving import request_log, session_states, temporary_files
+from pose_editor.gradio_workarounds import LAUNCH_OPTIONS, limit_files_of_an_upload, server_options
+from pose_editor.serving import client_address, connections, request_log, session_states, temporary_files
 from pose_editor.serving.request_limits import RequestLimits
 from pose_editor.studio import api, layout, memory, weights_panel
 from pose_editor.studio.events import PoseEvents
@@ -46,6 +48,8 @@ from pose_editor.tour import Tour
 WAITING = 32  # runs that may wait in the queue; more are refused
 SESSIONS = 256  # whose state is kept, with strangers who only look; see VisitorStore for those who gave a photo
 PHOTO_SECONDS = 3600  # after which a visitor's photos are forgotten
+FILES = 8  # in one upload
+GOODBYE_SECONDS = 1  # that open connections get when the page ends
 
 
 def build(studio: Studio, panel: WeightsChoice | None = None, parser: Path = PARSER_WEIGHTS) -> gr.Blocks:
@@ -87,6 +91,11 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     host, port = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"), os.environ.get("GRADIO_SERVER_PORT", "7860")
     parser.add_argument("--host", default=host, help="address to listen on; 0.0.0.0 for all (default: %(default)s)")
     parser.add_argument("--port", type=int, default=port, help="default: %(default)s")
+    parser.add_argument("--root-path", default="", metavar="/PATH", help="where a proxy shows the page, unless at the root of its host")
+    proxies = client_address.default_proxies()
+    parser.add_argument(
+        "--proxy", default=proxies, metavar="ADDRESSES", help="of proxies whose X-Forwarded-For is believed, separated by commas"
+    )
     parser.add_argument("--share", action="store_true", help="create a temporary public link through Gradio's service")
     parser.add_argument(
         "--temp-mib", type=int, default=temporary_files.MOST_MIB, help="limit for temporary files, MiB (default: %(default)s)"
@@ -103,6 +112,7 @@ def main(argv: list[str] | None = None) -> int:
     options = arguments(argv)
     request_log.configure(options.verbose)
     memory.configure()
+    connections.allow_many_files()
     warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # sizes are checked before pictures are decoded
     if threading.current_thread() is threading.main_thread():  # stop as with Ctrl+C, so that temporary files are deleted
         signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -118,35 +128,50 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def check_port(host: str, port: int) -> None:
-    """Check that the address is free before seconds are spent on weights. Raises OSError."""
+    """Check that the address is free before seconds are spent on weights. Raises OSError or ValueError."""
+    if not 0 < port < 2**16:
+        raise ValueError(f"--port must be from 1 to 65535, not {port}")
     try:
-        socket.create_server((host, port)).close()
+        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
     except OSError as error:
         raise OSError(f"cannot listen on {host}:{port} ({error.strerror or error}); choose another with --port") from None
 
 
 def serve(options: argparse.Namespace) -> None:
-    token = weights_panel.new_token(options.host, options.share) if options.weights_panel else ""
-    check_port(options.host, options.port)
+    host = options.host.strip("[]")  # as in a URL
+    token = weights_panel.new_token(host, options.share or bool(options.proxy)) if options.weights_panel else ""
+    check_port(host, options.port)
+    client_address.trust(options.proxy)
+    limit_files_of_an_upload(FILES)
     pipeline = weights_panel.load(options.weights, options.device, options.dtype)
     studio = Studio(pipeline, EXAMPLES)
     panel = WeightsChoice(studio, str(WEIGHTS), token, options.port) if token else None
     page = build(studio, panel, Path(options.parser))
     try:
-        _, local, public = page.launch(
-            server_name=options.host, server_port=options.port, share=options.share, quiet=True, prevent_thread_lock=True,
-            theme=layout.THEME, css=layout.CSS + garment_tab.CSS, footer_links=["api"], max_file_size=MAX_BYTES,
-            state_session_capacity=SESSIONS, ssr_mode=False, enable_monitoring=False,
-            app_kwargs={"middleware": [Middleware(RequestLimits)]}, **LAUNCH_OPTIONS,
-        )  # fmt: skip
+        with server_options(http=connections.LimitedConnection, ws="none", server_header=False, timeout_graceful_shutdown=GOODBYE_SECONDS):
+            _, local, public = page.launch(
+                server_name=f"[{host}]" if ":" in host else host, server_port=options.port, share=options.share, quiet=True,
+                prevent_thread_lock=True, theme=layout.THEME, css=layout.CSS + garment_tab.CSS, footer_links=["api"],
+                max_file_size=MAX_BYTES, state_session_capacity=SESSIONS, ssr_mode=False, enable_monitoring=False,
+                root_path=options.root_path, app_kwargs={"middleware": [Middleware(RequestLimits)]}, **LAUNCH_OPTIONS,
+            )  # fmt: skip
         session_states.evict_strangers_first(page, lambda value: isinstance(value, Session) and value.kept)
         print(f"NTED Step at {public or local} with weights {describe_weights(pipeline)}", flush=True)
         if token:
             print(f"Token of the weights panel: {token}", flush=True)
         threading.Event().wait()
     finally:
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # what is cut off now is no error
         page.close(verbose=False)
 
 
+def leave(code: int) -> None:
+    """End the process without freeing the models one by one, which takes seconds, and without waiting for runs that nobody sees."""
+    atexit._run_exitfuncs()  # ends the program behind a public link
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import threading
 import traceback
-from collections.abc import Iterator
+import types
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gradio as gr
-from gradio import component_meta
+import uvicorn
+from gradio import component_meta, http_server, route_utils
 from gradio.context import LocalContext
 from gradio.route_utils import FnIndexInferError
 
@@ -27,8 +30,10 @@ __all__ = [
     "event_payload",
     "failed_before_the_function",
     "is_answering_a_visitor",
+    "limit_files_of_an_upload",
     "limit_waiting_events",
     "queued_events",
+    "server_options",
     "start_time_to_live",
 ]  # fmt: skip
 
@@ -107,18 +112,59 @@ def _is_update(answer: Any) -> bool:
     return isinstance(answer, dict) and "__type__" in answer
 
 
-def limit_waiting_events(blocks: gr.Blocks, limit: int, refusal: str) -> None:
-    """Refuse a visitor's event while ``limit`` of the same visitor's are waiting. Gradio bounds the queue only as a whole."""
+def limit_waiting_events(blocks: gr.Blocks, limits: Callable[[Any, list[Any]], str | None]) -> None:
+    """Refuse events of a visitor who has enough of them waiting. Gradio bounds the queue only as a whole.
+
+    Args:
+        limits: what a request is refused with, or None, given the request's body and the events that wait.
+    """
     queue = blocks._queue
     push = queue.push
 
     async def limited(body: Any, request: Any, username: str | None) -> Any:
-        waiting = (event for lane in queue.event_queue_per_concurrency_id.values() for event in lane.queue)
-        if body.session_hash and sum(event.session_hash == body.session_hash for event in waiting) >= limit:
+        refusal = limits(body, [event for lane in queue.event_queue_per_concurrency_id.values() for event in lane.queue])
+        if refusal:
             return False, refusal, "queue_full"
         return await push(body=body, request=request, username=username)
 
     queue.push = limited
+
+
+def limit_files_of_an_upload(most: int) -> None:
+    """Refuse an upload of more files than this with 400, and keep nothing of one that breaks off.
+
+    Gradio allows a thousand files, and of an upload that breaks off it keeps what has arrived.
+    """
+    parser = route_utils.GradioMultiPartParser
+    if not hasattr(parser, "most_files"):
+        construct, parse = parser.__init__, parser.parse
+
+        def limited(self: Any, *arguments: Any, max_files: float = 1000, **options: Any) -> None:
+            construct(self, *arguments, max_files=min(max_files, parser.most_files), **options)
+
+        async def tidy(self: Any) -> Any:
+            try:
+                return await parse(self)
+            except BaseException:
+                for file in self._files_to_close_on_error:
+                    file.close()
+                    with contextlib.suppress(OSError):
+                        os.unlink(file.name)
+                raise
+
+        parser.__init__, parser.parse = limited, tidy
+    parser.most_files = most
+
+
+@contextlib.contextmanager
+def server_options(**options: Any) -> Iterator[None]:
+    """Let ``Blocks.launch`` start its server with more options of uvicorn. It passes none on."""
+    with _stub_lock:
+        http_server.uvicorn = types.SimpleNamespace(Config=functools.partial(uvicorn.Config, **options))
+        try:
+            yield
+        finally:
+            http_server.uvicorn = uvicorn
 
 
 def queued_events(blocks: gr.Blocks) -> dict[str, Any]:

@@ -17,12 +17,15 @@ from typing import Any
 import gradio as gr
 
 from pose_editor import gradio_workarounds
+from pose_editor.serving.client_address import client_address
 from pose_editor.serving.listening import LeftError
 
 LOG = logging.getLogger("nted_step.page")
 FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 MAX_WAITING = 20  # events of one visitor in the queue, so that there is room for others
+MAX_WAITING_OF_ADDRESS = 26  # of all visitors with one address, as anybody can make up visitors
 BUSY = f"Queue is full for you: {MAX_WAITING} of your requests are waiting. Please wait until some of them are done."
+BUSY_ADDRESS = f"Queue is full for you: {MAX_WAITING_OF_ADDRESS} requests from your address are waiting. Please wait until some are done."
 UNREADABLE = "The server could not read this request."
 
 
@@ -67,9 +70,9 @@ class LoggedBlocks(gradio_workarounds.FullUpdateBlocks):
         self.open_requests: dict[str, OpenRequest] = {}  # by event id; a streaming run comes back for every answer
 
     def queue(self, **arguments: Any) -> LoggedBlocks:
-        """As in Gradio, but no visitor may have more than ``MAX_WAITING`` events waiting."""
+        """As in Gradio, but no visitor may have more than ``MAX_WAITING`` events waiting, nor an address ``MAX_WAITING_OF_ADDRESS``."""
         super().queue(**arguments)
-        gradio_workarounds.limit_waiting_events(self, MAX_WAITING, BUSY)
+        gradio_workarounds.limit_waiting_events(self, refusal)
         return self
 
     async def process_api(self, block_fn: Any, inputs: list[Any], **more: Any) -> dict[str, Any]:
@@ -103,6 +106,16 @@ class LoggedBlocks(gradio_workarounds.FullUpdateBlocks):
         if event:
             self.open_requests[event_id] = request
         return request
+
+
+def refusal(body: Any, waiting: list[Any]) -> str | None:
+    """What a visitor is told who has enough events waiting, as a session or as an address."""
+    if body.session_hash and sum(event.session_hash == body.session_hash for event in waiting) >= MAX_WAITING:
+        return BUSY
+    address = client_address(body.request.client)
+    if sum(client_address(event.request.client) == address for event in waiting) >= MAX_WAITING_OF_ADDRESS:
+        return BUSY_ADDRESS
+    return None
 
 
 def _log_failure(request: OpenRequest, error: Exception) -> gr.Error:

@@ -43,10 +43,10 @@ def test_the_oldest_files_go_first(tmp_path):
         path = tmp_path / f"{number}" / "photo.png"
         path.write_bytes(b"0" * 1000)
         os.utime(path, (number, number))
-    temporary_files.sweep(tmp_path, age=3600, most=4500)
+    temporary_files.sweep(tmp_path, age=3600, most=34_000)
     left = sorted(path.parent.name for path in tmp_path.rglob("*.png"))
     assert len(left) == 4
-    temporary_files.sweep(tmp_path, age=3600, most=4500)
+    temporary_files.sweep(tmp_path, age=3600, most=34_000)
     assert len(list(tmp_path.rglob("*.png"))) == 4
-    temporary_files.sweep(tmp_path, age=-1, most=4500)
+    temporary_files.sweep(tmp_path, age=-1, most=34_000)
     assert not list(tmp_path.rglob("*.png"))
