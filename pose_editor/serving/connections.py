@@ -106,7 +106,9 @@ class LimitedConnection(H11Protocol):
 
 def _is_ours_to_mend(record: logging.LogRecord) -> bool:
     """Whether a record of uvicorn's tells of more than a client's mistake, for which it writes up to two lines."""
-    return not str(record.msg).startswith(("Invalid HTTP request", "Unsupported upgrade", "No supported WebSocket"))
+    return not str(record.msg).startswith(
+        ("Invalid HTTP request", "Unsupported upgrade", "No supported WebSocket", "ASGI callable returned without completing")
+    )
 
 
 def is_proxy(peer: Any) -> bool:

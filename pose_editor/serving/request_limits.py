@@ -9,6 +9,7 @@ from collections import Counter
 from typing import Any
 
 from starlette._utils import get_route_path
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from nted_step.image import MAX_BYTES
@@ -60,6 +61,9 @@ class RequestLimits:
         except Exception as error:  # the server would print the error's text, which may contain what a visitor sent
             if request.refused:
                 return  # the server was reading a body that was cut off
+            if request.answered and isinstance(error.__cause__, HTTPException):  # it was refused when the answer had begun
+                LOG.info("-------- http %s refused %s", request.route, error.__cause__.status_code)
+                return
             LOG.error("-------- http %s failed %s", request.route, describe_error(error))
             await request.refuse(500)
         finally:

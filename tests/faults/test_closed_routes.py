@@ -1,8 +1,10 @@
 """Routes of Gradio that the page does not need: refused, and no temporary file comes of them. Those it needs stay open."""
 
+import contextlib
 import json
 import re
 
+import httpx
 import pytest
 
 from pose_editor.serving.allowed_routes import is_open, route_kind
@@ -84,3 +86,11 @@ def test_every_answer_has_the_headers(visitor):
         assert "default-src 'self'" in policy and "object-src 'none'" in policy and "https://huggingface.co" in policy
         assert "server" not in answer.headers
     assert json.loads(answers[1].text)["root"] == str(visitor.http.base_url).rstrip("/")
+
+
+def test_listening_for_a_visitor_who_asked_nothing(server, visitor, works):
+    before = len(server.said())
+    with contextlib.suppress(httpx.TransportError):
+        visitor.http.get("gradio_api/queue/data", params={"session_hash": "nobody"}, timeout=20)
+    assert not LOG_LINE.sub("", server.said()[before:])
+    works()

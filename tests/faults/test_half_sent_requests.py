@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import re
 import socket
 import threading
 import time
 
+import httpx
 import pytest
 import uvicorn
 
@@ -32,6 +34,13 @@ def settled(condition, seconds: float = 20) -> bool:
     return condition()
 
 
+def status(visitor) -> int | None:
+    """Of an upload; None while the client has too many connections."""
+    with contextlib.suppress(httpx.TransportError):
+        return visitor.http.post("gradio_api/upload", files={"files": ("a.png", photo())}).status_code
+    return None
+
+
 def test_three_hundred_of_one_client(server, visitor, works, temporary):
     before, files = len(server.said()), set(temporary.rglob("*"))
     with contextlib.ExitStack() as stack:
@@ -39,10 +48,9 @@ def test_three_hundred_of_one_client(server, visitor, works, temporary):
             with contextlib.suppress(OSError):
                 stack.enter_context(connect(server.url)).sendall(HALF)
         assert settled(lambda: "refused 429" in server.said()[before:])
-        with pytest.raises(Exception, match=r"429|too many"):
-            visitor.upload(photo())
+        assert settled(lambda: status(visitor) == 429), "no more of this client's"
         assert visitor.http.get("config").status_code == 200, "the page itself still opens"
-    assert settled(lambda: server.said()[before:].count("broken off") == MAX_BODIES_OF_ONE)
+    assert settled(lambda: len(re.findall("broken off|refused 408", server.said()[before:])) >= MAX_BODIES_OF_ONE)
     said = server.said()[before:]
     assert not LOG_LINE.sub("", said) and len(said) < 40_000
     assert settled(lambda: not [path for path in set(temporary.rglob("*")) - files if path.is_file()]), "nothing is kept of them"
