@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nted_step import image
 from nted_step.image import Fit, FittedPhoto
+from pose_editor.studio import memory
 
 AT_ONCE = 2
 
@@ -15,5 +16,8 @@ _turn = threading.BoundedSemaphore(AT_ONCE)
 
 def load_photo(source: str | Path | bytes, size: tuple[int, int], fit: Fit = "auto", name: str | None = None) -> FittedPhoto:
     """:func:`nted_step.image.load_photo`, once fewer than ``AT_ONCE`` other photos are being decoded."""
-    with _turn:
-        return image.load_photo(source, size, fit, name)
+    try:
+        with _turn:
+            return image.load_photo(source, size, fit, name)
+    finally:
+        memory.give_back()  # of a large photo that is now small

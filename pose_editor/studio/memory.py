@@ -5,15 +5,14 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import threading
-import time
 from typing import Any
 
 ARENAS = 2
-EVERY_SECONDS = 5  # between two returns, each of which takes milliseconds
+AFTER_SECONDS = 5  # memory is returned, on a thread of its own, as it takes some hundredths of a second
 
 _M_ARENA_MAX = -8  # from malloc.h
 _lock = threading.Lock()
-_returned = [0.0]
+_waiting: list[threading.Timer] = []
 
 
 def configure() -> None:
@@ -22,12 +21,19 @@ def configure() -> None:
 
 
 def give_back() -> None:
-    """Return to the system what was freed, unless that was done a moment ago. Does nothing without glibc."""
+    """Return to the system in a moment what was freed until then. Does nothing without glibc."""
     with _lock:
-        now = time.monotonic()
-        if now - _returned[0] < EVERY_SECONDS:
+        if _waiting:
             return
-        _returned[0] = now
+        timer = threading.Timer(AFTER_SECONDS, _trim)
+        timer.daemon = True
+        _waiting.append(timer)
+        timer.start()
+
+
+def _trim() -> None:
+    with _lock:
+        _waiting.clear()
     _call("malloc_trim", 0)
 
 

@@ -19,6 +19,7 @@ from nted_step.pipeline import NTEDStepPipeline
 from nted_step.pose import Pose, load_pose_text
 from nted_step.sampler import StepOutput
 from pose_editor import formats, presets
+from pose_editor.studio import memory
 from pose_editor.studio.decoding import load_photo
 from pose_editor.studio.model_runner import ModelRunner
 from pose_editor.studio.person_cache import PersonCache
@@ -136,6 +137,8 @@ class Studio:
         self.visitors.touch(session)
         yield from self.runner.iterate(shown, lambda: session.run == run)
         self.visitors.touch(session)  # textures came with the steps
+        if not preview:
+            memory.give_back()
 
     def preview_value(self, appearance: Appearance, pose: Pose, session: Session, edit: int, seed: int, *, in_photo: bool = False) -> Any:
         """The viewer's value of a preview: the furthest step that there is time for. Raises PoseError."""
