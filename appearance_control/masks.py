@@ -59,15 +59,16 @@ def load_mask(path: str | Path, size: tuple[int, int], photo: FittedPhoto | None
     mask = inside(picture, name)
     if photo is not None:
         if not _same_shape(shape, photo.photo_size):
-            drawn = "; if it was drawn on the fitted photo, give --mask-on photo" if _same_shape(shape, size) else ""
-            raise MaskError(f"{name} is {_text(shape)}, of another shape than the photo{drawn or ': draw it on the whole photo'}")
+            remedy = "if it was drawn on the fitted photo, give --mask-on photo" if _same_shape(shape, size) else "draw it on all of that"
+            theirs = _text(photo.photo_size)
+            raise MaskError(f"{name} is {_text(shape)} (height x width), of another shape than the photo ({theirs}): {remedy}")
         return check_mask(np.asarray(photo.lay(mask_image(mask)).getchannel(0)), size, name)
     if shape != tuple(size) and shape[0] > size[0] and _same_shape(shape, size):
         mask = np.asarray(mask_image(mask).resize((size[1], size[0]), Image.Resampling.BOX)) > 127
     if mask.shape != tuple(size):
         raise MaskError(
-            f"{name} is {_text(shape)}, the canvas {_text(size)}: draw it on what `python -m nted_step fit` saves of the photo, "
-            "or give --mask-on original if it was drawn on the photo itself"
+            f"{name} is {_text(shape)} (height x width), the canvas {_text(size)}: draw it on what `python -m nted_step fit` saves "
+            "of the photo, or give --mask-on original if it was drawn on the photo itself"
         )
     return check_mask(mask, size, name)
 
@@ -101,7 +102,7 @@ def inside(picture: Image.Image, name: str = "the mask") -> np.ndarray:
         counts = (picture if picture.mode in ("L", "P") else Image.fromarray(grey)).histogram()
         values = [value for value, count in enumerate(counts) if count]
     between = float(((grey > 63) & (grey < 192)).mean())
-    if between > MOST_BETWEEN or 0 < grey.max() <= 127:
+    if len(values) > 1 and (between > MOST_BETWEEN or grey.max() <= 127):
         raise MaskError(f"{name} holds the values {_few(values)}: more than inside and outside. From a map of labels save one alone: {HOW}")
     return grey > 127
 

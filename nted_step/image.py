@@ -369,10 +369,11 @@ def _cut(photo: Image.Image, box: tuple[float, float, float, float], size: tuple
     height, width = size
     inside = (max(x0, 0.0), max(y0, 0.0), min(x1, photo.width), min(y1, photo.height))
     scale_x, scale_y = width / (x1 - x0), height / (y1 - y0)
-    target = (max(1, round((inside[2] - inside[0]) * scale_x)), max(1, round((inside[3] - inside[1]) * scale_y)))
-    part = _to_srgb(photo.resize(target, Image.Resampling.LANCZOS, box=inside))  # colours last: of far fewer pixels
+    left, top = min(round((inside[0] - x0) * scale_x), width - 1), min(round((inside[1] - y0) * scale_y), height - 1)
+    right, bottom = round((inside[2] - x0) * scale_x), round((inside[3] - y0) * scale_y)
+    part = photo.resize((max(1, right - left), max(1, bottom - top)), Image.Resampling.LANCZOS, box=inside)
     canvas = Image.new("RGB", (width, height), fill)
-    canvas.paste(part, (round((inside[0] - x0) * scale_x), round((inside[1] - y0) * scale_y)))
+    canvas.paste(_to_srgb(part), (left, top))  # colours last: of far fewer pixels
     return canvas
 
 
