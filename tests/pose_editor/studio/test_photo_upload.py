@@ -108,7 +108,7 @@ def test_the_pose_is_found_after_a_photo_was_given(wide: str) -> None:
     own, session = someone(lambda photo, size: looked_at.append(tuple(photo.shape)) or found)
     assert "Limits" in list(own.given(wide, session, *ASK))[-1][0]
     assert "was found" in list(own.find_at_once(session, *ASK))[-1][0]
-    assert session.upload.pose == session.upload.person.pose == found and looked_at == [(3, 768, 528)]
+    assert session.upload.pose == session.upload.person.pose == found and looked_at == [(3, 512, 352)]
     assert list(own.find_at_once(session, *ASK)) == [(None,)], "once"
     list(own.crop((0.1, 0.3, 0.3), session, *ASK))
     assert session.upload.window == pytest.approx((0.1, 0.3, 0.3)) and session.fit == (0.1, 0.3, 0.3)
