@@ -12,7 +12,7 @@ from typing import Any
 
 IMAGE_FOLDERS = ("img_highres", "img")  # in order of preference
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
-PARTS = ("train", "test")
+SPLITS = ("train", "test")
 
 
 class LayoutError(ValueError):
@@ -75,10 +75,10 @@ def read_layout(root: str | Path) -> Layout:
         raise LayoutError(f"{root}: has neither img_highres/ nor img/; unpack the images into one of them")
     if not (root / "pose").is_dir():
         raise LayoutError(f"{root / 'pose'}: no such folder; put the pose files there, one NAME.txt of 18 rows for each image")
-    pairs = {part: _read_pairs(root / f"{part}_pairs.txt") for part in PARTS if (root / f"{part}_pairs.txt").exists()}
+    pairs = {part: _read_pairs(root / f"{part}_pairs.txt") for part in SPLITS if (root / f"{part}_pairs.txt").exists()}
     if not any(pairs.values()):
         raise LayoutError(f"{root / 'train_pairs.txt'}: no pairs; write one 'source,target' of image names on each line")
-    listed = [line for part in PARTS if (root / f"{part}.lst").exists() for _, line in _lines(root / f"{part}.lst")]
+    listed = [line for part in SPLITS if (root / f"{part}.lst").exists() for _, line in _lines(root / f"{part}.lst")]
     paired = (name for part in pairs.values() for pair in part for name in pair)
     return Layout(images, root / "pose", _unique(listed, paired), pairs, _read_masks(root / "masks.json"))
 

@@ -28,15 +28,15 @@ class PreparedError(ValueError):
 
 
 @dataclass(frozen=True)
-class Person:
+class PosedImage:
     """One image: ``image`` 3 x h x w float32 in [-1, 1], ``pose`` in its pixels, ``mask`` 1 x h x w in [0, 1]."""
 
     image: Tensor
     pose: Pose
     mask: Tensor
 
-    def cropped(self, crop: Crop) -> Person:
-        return Person(crop.image(self.image), crop.pose(self.pose, tuple(self.image.shape[-2:])), crop.image(self.mask))
+    def cropped(self, crop: Crop) -> PosedImage:
+        return PosedImage(crop.image(self.image), crop.pose(self.pose, tuple(self.image.shape[-2:])), crop.image(self.mask))
 
 
 class PreparedStore(PeopleStore):
@@ -132,20 +132,20 @@ class PreparedStore(PeopleStore):
         """Images by name: N x 3 x h x w in [-1, 1]. Raises PreparedError like :meth:`pairs`."""
         return torch.stack([self._read(name).image for name in names])
 
-    def _augmented(self, rng: np.random.Generator, row: int, pose: int) -> Person:
+    def _augmented(self, rng: np.random.Generator, row: int, pose: int) -> PosedImage:
         person = self._person(row, pose)
         return person.cropped(random_crop(rng, self.size)) if self.augment else person
 
-    def _person(self, row: int, pose: int) -> Person:
+    def _person(self, row: int, pose: int) -> PosedImage:
         return self._read(self.rows[row][pose])
 
-    def _read(self, key: str) -> Person:
+    def _read(self, key: str) -> PosedImage:
         record = self._record(key)
         image, mask = (_pixels(data) for data in (record.picture, record.mask))
         if image is None or image.shape != (3, *self.size):
             raise PreparedError(f"{self.folder}: entry {key!r} is not a picture of {self.size[0]}x{self.size[1]}; {AGAIN}")
         covered = torch.ones(1, *self.size) if mask is None else mask.float() / 255
-        return Person(image.float() / 127.5 - 1, record.pose, covered)
+        return PosedImage(image.float() / 127.5 - 1, record.pose, covered)
 
     def _record(self, key: str) -> Record:
         try:
@@ -158,7 +158,7 @@ class PreparedStore(PeopleStore):
         except lmdb.Error as error:
             raise PreparedError(f"{self.folder}: entry {key!r} cannot be read ({error}); remove that folder and {AGAIN}") from None
 
-    def _batch(self, sources: Sequence[Person], targets: Sequence[Person]) -> Pairs:
+    def _batch(self, sources: Sequence[PosedImage], targets: Sequence[PosedImage]) -> Pairs:
         return Pairs(
             source=torch.stack([person.image for person in sources]),
             target=torch.stack([person.image for person in targets]),

@@ -34,7 +34,7 @@ from training.settings import Settings, SettingsError, load_settings
 from training.trainer import Trainer
 
 WARM_UP = 3  # iterations not timed: they allocate, choose kernels and compile
-PARTS = ("data wait", "G forward", "losses", "G backward", "D", "R1", "optimizers and average", "rest")
+PHASES = ("data wait", "G forward", "losses", "G backward", "D", "R1", "optimizers and average", "rest")
 
 
 class Stopwatch:
@@ -63,7 +63,7 @@ class Stopwatch:
         return time.perf_counter()
 
     def seconds(self) -> dict[str, float]:
-        """Seconds of each of PARTS, over all iterations.
+        """Seconds of each of PHASES, over all iterations.
 
         R1 shares a backward pass with D's other losses: it counts as the additional time of D's iterations with R1. If every iteration
         has R1, all of D counts as R1.
@@ -85,7 +85,7 @@ def benchmark(settings: Settings, stage: int, iterations: int, device: torch.dev
     """Time ``iterations`` iterations of one stage of a run.
 
     Returns ``images_per_second`` (pairs) and ``samples_per_second`` (steps of pairs), ``seconds`` of an iteration,
-    ``shares`` of PARTS in it, ``r1_iterations``, the ``effective_batch``, and the process's ``peak_memory_gb`` (resident;
+    ``shares`` of PHASES in it, ``r1_iterations``, the ``effective_batch``, and the process's ``peak_memory_gb`` (resident;
     on a GPU also ``peak_gpu_memory_gb``, allocated); also what was run, and on which hardware. Raises SettingsError for
     a stage that does not exist.
     """

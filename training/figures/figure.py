@@ -11,7 +11,7 @@ from training.figures.body import HEAD
 from training.figures.garments import Wardrobe, wear
 from training.figures.hair import hair_mesh
 from training.figures.materials import SEEDS, Detail, Material
-from training.figures.person import Person
+from training.figures.person import FigurePerson
 from training.figures.pieces import Piece, compact
 from training.figures.shapes import SHAPES, SHOULDER_SHIFT
 from training.figures.skeleton import ARM_AXIS, BONES, LEG_AXIS, PIVOTS
@@ -65,7 +65,7 @@ class Figure:
     coarse_position: np.ndarray
 
 
-def assemble(person: Person) -> Figure:
+def assemble(person: FigurePerson) -> Figure:
     """The mesh of a dressed person."""
     wardrobe = Wardrobe(person)
     wear(wardrobe)
@@ -162,11 +162,11 @@ def _add_hair(wardrobe: Wardrobe) -> None:
     wardrobe.pieces.append(compact(hair))
 
 
-def _texture_seed(person: Person) -> int:
+def _texture_seed(person: FigurePerson) -> int:
     return person.seed % SEEDS
 
 
-def _pivots(person: Person) -> np.ndarray:
+def _pivots(person: FigurePerson) -> np.ndarray:
     """The joints of a body, bones x 3 metres: broad shoulders carry the arms further out."""
     pivots = PIVOTS.copy()
     shift = sum(amount * (SHAPES[name].shoulder - 1) * SHOULDER_SHIFT for name, amount in person.shape.items())
@@ -176,7 +176,7 @@ def _pivots(person: Person) -> np.ndarray:
     return pivots
 
 
-def _stretch(person: Person) -> np.ndarray:
+def _stretch(person: FigurePerson) -> np.ndarray:
     """The change of each bone's shape, bones x 3 x 3."""
     factor = person.stretch
     stretch = np.tile(np.eye(3), (len(BONES), 1, 1))

@@ -27,7 +27,7 @@ _DARK_SKIN_FACTORS = np.array([3, 2, 1, 0.3, 0.1, 0.05, 0.05, 0.05, 0.4, 0.3])
 
 
 @dataclass(frozen=True)
-class Person:
+class FigurePerson:
     """Everything that is the same in every photo of a person.
 
     Attributes:
@@ -60,7 +60,7 @@ class Person:
         return "male" not in self.shape
 
 
-def sample_person(seed: int) -> Person:
+def sample_person(seed: int) -> FigurePerson:
     """The person of a seed."""
     rng = _generator(seed, _PERSON)
     female = bool(rng.random() < FEMALE_SHARE)
@@ -81,7 +81,7 @@ def sample_person(seed: int) -> Person:
     light = np.array([rng.uniform(-0.55, 0.55), rng.uniform(0.45, 0.75), 1.0])
     tone = 1.02 - 0.16 * rng.random() ** 1.6
     tint = rng.normal(0, 0.006, 3)
-    return Person(
+    return FigurePerson(
         int(seed),
         shape,
         stretch,
@@ -95,7 +95,7 @@ def sample_person(seed: int) -> Person:
     )
 
 
-def with_garments(person: Person, donor: Person, classes: Collection[str]) -> Person:
+def with_garments(person: FigurePerson, donor: FigurePerson, classes: Collection[str]) -> FigurePerson:
     """The person wearing the donor's garments of some classes; a dress and separates replace each other.
 
     Raises:

@@ -19,7 +19,7 @@ from training.figures import faces, textures
 from training.figures.annotate import CODES, face_boxes, majority, shown, shrink
 from training.figures.figure import Figure, assemble
 from training.figures.materials import PATTERN_COLUMN
-from training.figures.person import Person, sample_person, with_garments
+from training.figures.person import FigurePerson, sample_person, with_garments
 from training.figures.raster import rasterise, setup
 from training.figures.scene import SUPERSAMPLE, Scene, build_scene
 from training.figures.shading import background, contact, shade
@@ -62,7 +62,7 @@ class FigureBatch:
 class _Job:
     """One image to render, and whom it shows in which pose."""
 
-    person: Person
+    person: FigurePerson
     figure: Figure
     view: View
     seed: int
@@ -117,7 +117,7 @@ def render_people(
 
 
 @lru_cache(maxsize=FIGURES_KEPT)
-def _dressed(seed: int, donor: int | None, classes: tuple[str, ...]) -> tuple[Person, Figure]:
+def _dressed(seed: int, donor: int | None, classes: tuple[str, ...]) -> tuple[FigurePerson, Figure]:
     person = sample_person(seed)
     if donor is not None and classes:
         person = with_garments(person, sample_person(donor), classes)

@@ -11,7 +11,7 @@ from torch import Tensor
 from training.figures.faces import face_row
 from training.figures.figure import Figure
 from training.figures.materials import COLOUR_COLUMNS, PATTERN, PATTERN_COLUMN, ROW_LENGTH, SCALE_COLUMN
-from training.figures.person import Person
+from training.figures.person import FigurePerson
 from training.figures.pieces import vertex_normals
 from training.figures.skeleton import BONES
 from training.figures.views import View, seat_mesh
@@ -78,7 +78,7 @@ class Scene:
     scale: Tensor
 
 
-def build_scene(people: list[Person], figures: list[Figure], views: list[View], device: torch.device) -> Scene:
+def build_scene(people: list[FigurePerson], figures: list[Figure], views: list[View], device: torch.device) -> Scene:
     """Pose N figures and put them on the device."""
     meshes = []
     for image, (person, figure, view) in enumerate(zip(people, figures, views, strict=True)):
@@ -133,7 +133,7 @@ def _posed(figure: Figure, view: View, image: int, device: torch.device) -> Mesh
     )
 
 
-def _seat(view: View, person: Person, image: int, device: torch.device) -> Mesh:
+def _seat(view: View, person: FigurePerson, image: int, device: torch.device) -> Mesh:
     """A seat in a darker shade of the studio's colour; it belongs to the background."""
     _, face = seat_mesh()
     row = np.zeros((1, ROW_LENGTH), np.float32)

@@ -9,7 +9,7 @@ import numpy as np
 from nted_step.classes import LABELS
 from training.figures.body import HANGING, step, template
 from training.figures.materials import Material
-from training.figures.person import Person
+from training.figures.person import FigurePerson
 from training.figures.pieces import Piece, compact, grid_faces, vertex_normals
 from training.figures.skeleton import BONE, BONES
 
@@ -37,7 +37,7 @@ class Body:
         normal: V x 3, of unit length.
     """
 
-    def __init__(self, person: Person):
+    def __init__(self, person: FigurePerson):
         self.template = template()
         self.position, self.normal = self.template.position.copy(), self.template.normal.copy()
         for name, amount in person.shape.items():
@@ -72,7 +72,7 @@ class Wardrobe:
         cover: V, how far inside some garment each vertex of the body lies, metres.
     """
 
-    def __init__(self, person: Person):
+    def __init__(self, person: FigurePerson):
         self.person, self.outfit, self.body = person, person.outfit, Body(person)
         self.pieces: list[Piece] = []
         self.materials: list[Material] = []
