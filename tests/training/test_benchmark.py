@@ -32,7 +32,7 @@ def test_the_parts_make_up_the_iteration(config, tmp_path, capsys):
     report = json.loads(capsys.readouterr().out)
     assert (report["stage"], report["size"], report["effective_batch"], report["r1_iterations"]) == (1, [64, 44], 6, 2)
     shares = report["shares"]
-    assert tuple(shares) == benchmark.SPLITS and sum(shares.values()) == pytest.approx(1)
+    assert tuple(shares) == benchmark.PHASES and sum(shares.values()) == pytest.approx(1)
     assert all(share > 0 for share in shares.values()) and shares["rest"] < 0.15, shares
     assert report["images_per_second"] == pytest.approx(6 / report["seconds"]) == pytest.approx(report["samples_per_second"])
     assert 0.1 < report["peak_memory_gb"] < 20 and report["machine"]["threads"] >= 1 and report["versions"]["torch"]
@@ -45,7 +45,7 @@ def test_without_a_discriminator_and_for_people(config, capsys):
     text = capsys.readouterr().out
     assert "stage 0 at 32x22, window, float32, effective batch 4" in text and "over 2, 0 of them with R1" in text
     parts = {line[:26].strip(): line.split()[-1] for line in text.splitlines() if line.startswith("  ")}
-    assert set(parts) == set(benchmark.SPLITS) and parts["D"] == parts["R1"] == "0.0%"
+    assert set(parts) == set(benchmark.PHASES) and parts["D"] == parts["R1"] == "0.0%"
     assert benchmark.main([*arguments[:2], "--stage", "2"]) == 2
     assert capsys.readouterr().err == "error: --stage 2: the configuration has stages 0 to 1\n"
 
