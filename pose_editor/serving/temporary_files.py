@@ -88,17 +88,20 @@ def _locked(folder: Path, wait: bool) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _default_for_temporary_files(folder: Path) -> Iterator[None]:
+    """What was the default before is restored, unless another page of this process has taken over, or its folder is gone."""
     before, directory = {name: os.environ.get(name) for name in VARIABLES}, tempfile.tempdir
     os.environ.update(dict.fromkeys(VARIABLES, str(folder)))
     tempfile.tempdir = str(folder)
     try:
         yield
     finally:
-        tempfile.tempdir = directory
+        if tempfile.tempdir == str(folder):
+            tempfile.tempdir = directory if directory and Path(directory).is_dir() else None
         for name, value in before.items():
-            os.environ.pop(name)
-            if value is not None:
-                os.environ[name] = value
+            if os.environ.get(name) == str(folder):
+                del os.environ[name]
+                if value is not None and Path(value).is_dir():
+                    os.environ[name] = value
 
 
 def _sweep_until(ended: threading.Event, folder: Path, most: int) -> None:

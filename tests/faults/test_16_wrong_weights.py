@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from nted_step.__main__ import main
 from nted_step.config import preset
 from nted_step.weights import WeightsError, load_weights, save_weights
+from tests.running import free_port
 
 
 def damage(folder, how):
@@ -74,6 +75,6 @@ def test_the_page_names_them_and_does_not_start(tmp_path, tiny_generator, capsys
 
     save_weights(tmp_path, tiny_generator, {}, torch.float32)
     damage(tmp_path, "flipped byte")
-    assert app.main(["--weights", str(tmp_path), "--port", "0"]) == 1
+    assert app.main(["--weights", str(tmp_path), "--port", str(free_port())]) == 1
     said = capsys.readouterr().err
     assert said.startswith("app.py: ") and "SHA-256" in said and said.count("\n") == 1

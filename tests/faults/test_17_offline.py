@@ -9,7 +9,7 @@ import time
 import pytest
 
 from nted_step.weights import WeightsError, load_weights
-from tests.running import ROOT, Server
+from tests.running import ROOT, Server, free_port
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 NOWHERE = {"HTTP_PROXY": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": "localhost,127.0.0.1"}
@@ -54,7 +54,7 @@ def test_without_a_cache_it_is_one_line(tmp_path):
     began = time.monotonic()
     environment = os.environ | NOWHERE | {"HF_HOME": str(tmp_path), "HF_HUB_CACHE": str(tmp_path / "hub")}
     environment.pop("HF_HUB_OFFLINE", None)
-    command = [sys.executable, "-B", "app.py", "--weights", "some-user/some-weights", "--port", "0"]
+    command = [sys.executable, "-B", "app.py", "--weights", "some-user/some-weights", "--port", str(free_port())]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=150)
     assert done.returncode == 1 and done.stderr.count("\n") == 1 and not done.stdout
     assert "some-user/some-weights: " in done.stderr and "connect once, or give a folder" in done.stderr

@@ -17,7 +17,7 @@ def test_damaged_entries_are_named_and_made_again(figures, output, damage, messa
             transaction.delete(key.encode())
         else:
             transaction.put(key.encode(), damage if damage != "flip" else whole[key][:300] + b"?" + whole[key][301:])
-    with pytest.raises(PreparedError, match=f"{key}.*{message}.*training.deepfashion.prepare again"):
+    with pytest.raises(PreparedError, match=f"{key}.*{message}.*training prepare again"):
         store[0]
     store.close()
     assert run(figures, output).made == 1 and entries(output) == whole

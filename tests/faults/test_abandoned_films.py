@@ -21,8 +21,8 @@ def slow_poses(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     made: list[int] = []
     iterate = SaveEvents.film
 
-    def slowly(*arguments):
-        for image in iterate(*arguments):
+    def slowly(*arguments, **options):
+        for image in iterate(*arguments, **options):
             made.append(1)
             time.sleep(0.1)
             yield image

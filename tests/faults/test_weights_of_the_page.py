@@ -8,7 +8,7 @@ import time
 import httpx
 import pytest
 
-from tests.running import Refused, Server, Visitor
+from tests.running import Refused, Server, Visitor, free_port
 
 ASKED = ["/etc", "/proc/self", "some-user/some-weights", "some-user/some-weights@main", "../../..", "~/weights", "C:\\weights"]
 ELSEWHERE = [
@@ -116,5 +116,5 @@ def test_the_local_page_itself_takes_them(own, tiny_weights):
 def test_the_panel_is_refused_where_others_can_open_the_page(tiny_weights):
     import app
 
-    options = ["--weights", tiny_weights, "--weights-panel", "--host", "0.0.0.0", "--port", "0"]
+    options = ["--weights", tiny_weights, "--weights-panel", "--host", "0.0.0.0", "--port", str(free_port())]
     assert app.main(options) == 1
