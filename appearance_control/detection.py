@@ -163,8 +163,8 @@ def detect(network: MaskRCNN, prepared: Prepared, proposals: int = 1000, margin:
     if pixels is not None:
         return found, merge_masks(outputs, kept / prepared.scale, pixel_masks(pixels[0], found.labels, prepared)).cpu().numpy()
     small = outputs.sigmoid().cpu().numpy()
-    boxes = found.boxes.cpu().numpy()
-    return found, np.stack([paste(mask, box, prepared.original) for mask, box in zip(small, boxes, strict=True)])
+    pasted = [paste(mask, box, prepared.original) for mask, box in zip(small, found.boxes.cpu().numpy(), strict=True)]
+    return found, np.stack(pasted)
 
 
 def paste(probability: np.ndarray, box: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -60,12 +60,13 @@ class DressedPerson:
 
     def carried(self, pose: Pose, size: tuple[int, int] | None = None) -> Carried | None:
         own, places = self._wearer.carried(pose, size), self._wearer.places(pose)
-        if own is None:
-            return None
+        if own is None or places is None:
+            return own
+        canvas = (own.alpha.shape[-2], own.alpha.shape[-1])
         for layer in self._layers:
             theirs = layer.person.carried(pose, size)
             if theirs is not None:
-                own = put_on(own, theirs, *coverage(layer, pose, places, tuple(own.alpha.shape[-2:])), layer.strength)
+                own = put_on(own, theirs, *coverage(layer, pose, places, canvas), layer.strength)
         return own
 
     def background(self, size: tuple[int, int] | None = None) -> Tensor | None:
@@ -110,6 +111,8 @@ def coverage(layer: GarmentLayer, pose: Pose, wearer: Places, size: tuple[int, i
         covered = _resized(torch.from_numpy(layer.in_pose).float()[None, None], size).to(wearer.place.device)
         return covered, torch.zeros_like(covered)
     theirs = layer.person.places(pose)
+    if theirs is None or layer.on_photo is None:
+        raise ValueError("a garment is carried from a mask on its photo, in a known pose")
     mask = torch.from_numpy(layer.on_photo).float()[None, None].to(theirs.place.device)
     shown = carry(mask, theirs.place, size)
     if layer.classes:

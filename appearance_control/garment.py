@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -54,5 +55,6 @@ def _check_garment(garment: Garment, size: tuple[int, int]) -> Garment:
     if garment.mask_on not in ("pose", "photo"):
         raise SwapError(f"a mask is on the pose or on the photo, not on {garment.mask_on!r}")
     names = {"mask": f"the mask on {garment.name}", "wearer_mask": "the mask on the wearer"}
-    masks = {key: check_mask(getattr(garment, key), size, name) for key, name in names.items() if getattr(garment, key) is not None}
+    given = {key: getattr(garment, key) for key in names}
+    masks: dict[str, Any] = {key: check_mask(mask, size, names[key]) for key, mask in given.items() if mask is not None}
     return replace(garment, **masks)

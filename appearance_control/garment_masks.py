@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -36,7 +36,7 @@ class GarmentMasks:
         on_photo = self._find_on_photo()
         in_pose = garment.mask if on_photo is None else None
         self.layer = GarmentLayer(garment.person, self._find_classes(on_photo), on_photo, in_pose)
-        self.garment = in_pose if on_photo is None else self._find_in_pose(on_photo)
+        self.garment = cast("np.ndarray", in_pose) if on_photo is None else self._find_in_pose(on_photo)
         self.wearer = self._find_on_wearer()
 
     def _find_on_photo(self) -> np.ndarray | None:

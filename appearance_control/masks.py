@@ -93,7 +93,7 @@ def inside(picture: Image.Image, name: str = "the mask") -> np.ndarray:
         colours = picture.convert("RGB")
         two = colours.getcolors(2) or []
         if len(two) == 2 and (0, 0, 0) in (colour for _, colour in two):
-            return np.asarray(colours).any(-1)
+            return np.asarray(np.any(np.asarray(colours), axis=-1))
         channels = np.asarray(colours)
         coloured = float((channels.max(-1) - channels.min(-1) > 48).mean())
         if coloured > MOST_COLOURED:

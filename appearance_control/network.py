@@ -77,7 +77,8 @@ class ParserConfig:
         if unknown := sorted(set(values) - {field.name for field in dataclasses.fields(cls)}):
             raise ValueError(f"unknown configuration key {unknown[0]!r}")
         try:
-            return cls(**{key: tuple(map(int, value)) if isinstance(value, list) else value for key, value in values.items()})
+            given: dict[str, Any] = {key: tuple(map(int, value)) if isinstance(value, list) else value for key, value in values.items()}
+            return cls(**given)
         except TypeError as error:
             raise ValueError(f"configuration: {error}") from None
 
