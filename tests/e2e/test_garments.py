@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
@@ -149,8 +148,8 @@ def test_swap_for_programs(server) -> None:
 
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
     swap = next(block for block in blocks if "/swap" in block)
-    joints = re.search(r"joints = (\[\[.*?\]\])", next(block for block in blocks if "Client(" in block), re.S).group(1)
-    found = {"client": Client(server.url, verbose=False), "handle_file": handle_file, "pose": {"joints": json.loads(joints)}}
+    joints = re.search(r"joints = (\[\s*\[.*?\],?\s*\])", next(block for block in blocks if "Client(" in block), re.S).group(1)
+    found = {"client": Client(server.url, verbose=False), "handle_file": handle_file, "pose": {"joints": ast.literal_eval(joints)}}
     found["photo"] = handle_file("assets/examples/brown-coat.png")
     exec(swap, found)
     with (
