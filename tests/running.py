@@ -22,6 +22,7 @@ import httpx
 
 from nted_step.pose import Pose
 from pose_editor import formats
+from pose_editor.serving.temporary_files import VARIABLES
 
 ROOT = Path(__file__).parents[1]
 START_SECONDS = 180
@@ -52,7 +53,8 @@ class Server:
         # A shell may have told its background jobs to ignore Ctrl+C; a person's terminal does not.
         listen = lambda: signal.signal(signal.SIGINT, signal.default_int_handler)  # noqa: E731
         command = [python, "-B", "app.py", "--device", "cpu", "--weights", str(weights), "--port", str(port), *arguments]
-        environment = os.environ | {"HF_HUB_OFFLINE": "1"} if environment is None else environment
+        if environment is None:  # without the temporary folder of a page in this process, which may end sooner
+            environment = {key: value for key, value in os.environ.items() if key not in VARIABLES} | {"HF_HUB_OFFLINE": "1"}
         self.process = subprocess.Popen(
             command, cwd=root, text=True, stdout=self.output, stderr=subprocess.STDOUT, preexec_fn=listen, env=environment
         )

@@ -1,4 +1,4 @@
-"""Pictures of the page for the README, as a visitor sees it when it opens, and of the garment tab with two garments.
+"""Pictures of the page for the README: as it opens, with somebody waving, and the garment tab with two garments.
 
 python -m tests.e2e.screenshots [--output assets/screenshots] [--png FOLDER]
 """
@@ -14,7 +14,7 @@ from PIL import Image
 from tests.e2e.conftest import ARGUMENTS, CHROMIUM, LITE, ROOT, Server
 from tests.e2e.test_garments import open_tab
 from tests.e2e.test_garments import wait_done as wait_dressed
-from tests.e2e.visitor import DESKTOP, PHONE, SECONDS_30, wait_drawn
+from tests.e2e.visitor import DESKTOP, PHONE, SECONDS_30, edit, wait_done, wait_drawn
 
 MAX_BYTES = 120_000
 SCREENS = {
@@ -23,6 +23,7 @@ SCREENS = {
     "garments": DESKTOP | {"color_scheme": "light"},
     "phone": PHONE | {"color_scheme": "light", "viewport": {"width": 390, "height": 700}},  # without the empty end of the page
 }
+WAVING = {"desktop": "grey-t-shirt", "phone": "denim-jacket"}
 
 
 def webp(image: Image.Image) -> bytes:
@@ -43,6 +44,19 @@ def dress(page) -> None:
     page.click('.wa-row >> nth=1 >> [data-name="navy-skirt"]')
     wait_dressed(page, after=0)
     page.wait_for_function("document.querySelectorAll('.wa-look[data-mask=recognised]').length === 2", timeout=SECONDS_30)
+    page.mouse.move(5, 5)
+
+
+def wave(page, person: str) -> None:
+    """Somebody else, waving."""
+    before = edit(page)
+    page.click(f'#picker [data-name="{person}"]')
+    wait_done(page, after=before)
+    before = edit(page)
+    page.click('[data-do="poses"], [data-open="poses"], .pe-root button:has-text("Poses")')
+    page.click('[data-preset="wave"]')
+    wait_done(page, after=before)
+    page.keyboard.press("Escape")
     page.mouse.move(5, 5)
 
 
@@ -68,6 +82,8 @@ def main() -> None:
                 wait_drawn(page)
                 if name == "garments":
                     dress(page)
+                if name in WAVING:
+                    wave(page, WAVING[name])
                 png = page.screenshot()
                 if options.png:
                     (options.png / f"{name}.png").write_bytes(png)
