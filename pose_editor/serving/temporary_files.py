@@ -88,10 +88,16 @@ def _locked(folder: Path, wait: bool) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _default_for_temporary_files(folder: Path) -> Iterator[None]:
-    """What was the default before is restored, unless another page of this process has taken over, or its folder is gone."""
-    before, directory = {name: os.environ.get(name) for name in VARIABLES}, tempfile.tempdir
-    os.environ.update(dict.fromkeys(VARIABLES, str(folder)))
-    tempfile.tempdir = str(folder)
+    """What was the default before is restored, unless another page of this process has taken over, or its folder is gone.
+
+    A page in a thread of another program changes Gradio's default alone: that program's other parts may outlive the page.
+    """
+    whole_process = threading.current_thread() is threading.main_thread()
+    variables = VARIABLES if whole_process else VARIABLES[:1]
+    before, directory = {name: os.environ.get(name) for name in variables}, tempfile.tempdir
+    os.environ.update(dict.fromkeys(variables, str(folder)))
+    if whole_process:
+        tempfile.tempdir = str(folder)
     try:
         yield
     finally:

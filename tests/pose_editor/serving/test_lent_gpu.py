@@ -27,6 +27,15 @@ from tests.conftest import save_noise
 EXAMPLES = Path(__file__).parents[3] / "assets" / "examples"
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """As in the process that is lent the GPU: results are equal to the last bit with the same number of threads alone."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 def lend(duration: int):
     """As ZeroGPU does it: arguments and answers are pickled, and the function runs in a process that was forked for it."""
 
