@@ -53,11 +53,12 @@ def wave(page, person: str) -> None:
     page.click(f'#picker [data-name="{person}"]')
     wait_done(page, after=before)
     before = edit(page)
-    page.click('[data-do="poses"], [data-open="poses"], .pe-root button:has-text("Poses")')
-    page.click('[data-preset="wave"]')
+    page.click('#source [data-open="poses"]')
+    page.click('[data-panel="poses"] [aria-label="wave" i]')
     wait_done(page, after=before)
-    page.keyboard.press("Escape")
+    page.click('#source [data-open="poses"]')  # closes it again
     page.mouse.move(5, 5)
+    page.evaluate("scrollTo(0, 0)")
 
 
 def main() -> None:
