@@ -1,6 +1,6 @@
 """What the page does about Gradio's own behaviour, all in one place. Written for Gradio 6.31.0.
 
-``tests/pose_editor/serving/test_gradio_workarounds.py`` shows each behaviour on plain Gradio, so a test fails once a newer version
+``tests/pose_editor/test_gradio_workarounds.py`` shows each behaviour on plain Gradio, so a test fails once a newer version
 no longer needs the workaround. One behaviour is met where it occurs rather than here: Gradio clears the outputs of a generator that
 ends without yielding, so the generators among the page's events always yield something, if only "no change".
 """
@@ -18,7 +18,7 @@ from typing import Any
 
 import gradio as gr
 import uvicorn
-from gradio import component_meta, http_server, route_utils
+from gradio import component_meta, http_server, route_utils, routes
 from gradio.context import LocalContext
 from gradio.route_utils import FnIndexInferError
 
@@ -45,6 +45,7 @@ UnknownEventError = FnIndexInferError
 """Raised through Gradio's server, which answers 500, when a request names an event that does not exist."""
 
 _stub_lock = threading.Lock()
+_MultiPartParser = route_utils.GradioMultiPartParser  # as Gradio has it
 
 
 class _ComponentMeta(component_meta.ComponentMeta):
@@ -135,16 +136,15 @@ def limit_files_of_an_upload(most: int) -> None:
 
     Gradio allows a thousand files, and of an upload that breaks off it keeps what has arrived.
     """
-    parser = route_utils.GradioMultiPartParser
-    if not hasattr(parser, "most_files"):
-        construct, parse = parser.__init__, parser.parse
 
-        def limited(self: Any, *arguments: Any, max_files: float = 1000, **options: Any) -> None:
-            construct(self, *arguments, max_files=min(max_files, parser.most_files), **options)
+    class LimitedParser(_MultiPartParser):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            self.max_files = min(self.max_files, most)
 
-        async def tidy(self: Any) -> Any:
+        async def parse(self) -> Any:
             try:
-                return await parse(self)
+                return await super().parse()
             except BaseException:
                 for file in self._files_to_close_on_error:
                     file.close()
@@ -152,8 +152,7 @@ def limit_files_of_an_upload(most: int) -> None:
                         os.unlink(file.name)
                 raise
 
-        parser.__init__, parser.parse = limited, tidy
-    parser.most_files = most
+    routes.GradioMultiPartParser = route_utils.GradioMultiPartParser = LimitedParser
 
 
 @contextlib.contextmanager

@@ -56,8 +56,8 @@ def a_python() -> str:
 
 
 def listed(folder: Path) -> dict[str, tuple[int, int]]:
-    """Every file except the stubs (ignored by git) that Gradio writes beside components: read-only does not stop the superuser."""
-    files = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyi")
+    """Every file: read-only does not stop the superuser."""
+    files = (path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): (path.stat().st_size, path.stat().st_mtime_ns) for path in files}
 
 

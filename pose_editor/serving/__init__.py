@@ -1,1 +1,1 @@
-"""What a public server needs around the page's events: log, limits, temporary files, a lent GPU, and workarounds for Gradio."""
+"""What a public server needs around the page's events: log, limits, temporary files, and a lent GPU."""

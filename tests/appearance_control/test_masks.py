@@ -60,13 +60,11 @@ def test_a_mask_of_the_photo():
         ("not quite white", (PAINTED * 230 + 8).astype(np.uint8)),
     ],
 )
-@pytest.mark.parametrize("suffix", ["png", "webp"])
-def test_ways_to_say_inside(tmp_path, kind, values, suffix):
+def test_ways_to_say_inside(tmp_path, kind, values):
     image = drawn(values)
-    if suffix == "webp" and image.mode not in ("RGB", "RGBA"):
-        pytest.skip("WebP holds only colours")
-    image.save(tmp_path / f"m.{suffix}", lossless=True)
-    assert np.array_equal(load_mask(tmp_path / f"m.{suffix}", SIZE), PAINTED)
+    for suffix in ("png", "webp") if image.mode in ("RGB", "RGBA") else ("png",):  # WebP holds only colours
+        image.save(tmp_path / f"m.{suffix}", lossless=True)
+        assert np.array_equal(load_mask(tmp_path / f"m.{suffix}", SIZE), PAINTED), suffix
 
 
 def test_soft_edges_are_cut_in_the_middle(tmp_path):

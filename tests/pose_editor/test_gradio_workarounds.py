@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import functools
 import importlib.util
+import inspect
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import gradio as gr
 import httpx
 import pytest
 from fastapi.testclient import TestClient
-from gradio import networking
+from gradio import http_server, networking, route_utils, routes
 from gradio.routes import App
 from gradio.state_holder import SessionState
+from starlette.datastructures import Headers
 
 from pose_editor import gradio_workarounds
-from pose_editor.gradio_workarounds import LAUNCH_OPTIONS, FullUpdateBlocks, UnknownEventError
+from pose_editor.gradio_workarounds import LAUNCH_OPTIONS, FullUpdateBlocks, UnknownEventError, limit_files_of_an_upload, server_options
 
 SKIP = {"__type__": "update"}
 CHOSEN = {"__type__": "update", "value": "@1"}
@@ -130,6 +134,37 @@ def test_an_event_in_the_queue_tells_when_it_came() -> None:
     join(client, "one")
     (event,) = gradio_workarounds.queued_events(blocks).values()
     assert event.enqueue_time > 0
+
+
+def test_an_upload_may_have_a_thousand_files_and_what_breaks_off_stays(tmp_path: Path) -> None:
+    """And neither once the files of an upload are limited."""
+
+    async def breaks_off() -> AsyncIterator[bytes]:
+        yield b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\nhalf'
+        raise OSError
+
+    def parse(kind: type) -> Any:
+        headers = Headers({"content-type": "multipart/form-data; boundary=x"})
+        parser = kind(headers, breaks_off(), upload_dir=tmp_path, max_file_size=10**6)
+        with pytest.raises(OSError):
+            asyncio.run(parser.parse())
+        return parser
+
+    assert parse(gradio_workarounds._MultiPartParser).max_files == 1000
+    (left,) = tmp_path.iterdir()
+    left.unlink()
+    limit_files_of_an_upload(8)
+    try:
+        assert parse(routes.GradioMultiPartParser).max_files == 8 and not list(tmp_path.iterdir())
+    finally:
+        routes.GradioMultiPartParser = route_utils.GradioMultiPartParser = gradio_workarounds._MultiPartParser
+
+
+def test_the_server_takes_no_options_of_uvicorns() -> None:
+    assert not {"http", "ws", "server_header", "timeout_graceful_shutdown"} & set(inspect.signature(gr.Blocks.launch).parameters)
+    with server_options(server_header=False):
+        assert not http_server.uvicorn.Config("app").server_header
+    assert http_server.uvicorn.Config("app").server_header, "as before"
 
 
 def test_an_unknown_event_is_an_error_inside_the_server() -> None:

@@ -5,22 +5,12 @@ from __future__ import annotations
 import argparse
 import time
 
+from nted_step.command_line import parse_size
 from training.figures.dataset import write_dataset
 from training.figures.render import TEST_SEED
 from training.figures.workers import render_groups
 
-LEAST_SIZE, MOST_SIZE = 16, 2048  # pixels
 WARM_GROUPS = 3  # not counted: processes start, and build the body's templates once
-
-
-def _size(text: str) -> tuple[int, int]:
-    try:
-        h, w = (int(part) for part in text.lower().split("x"))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"a size is HEIGHTxWIDTH, for example 256x176, not {text!r}") from None
-    if min(h, w) < LEAST_SIZE or max(h, w) > MOST_SIZE:
-        raise argparse.ArgumentTypeError(f"height and width must be {LEAST_SIZE}..{MOST_SIZE}")
-    return h, w
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -31,7 +21,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--people", type=int, default=100)
     parser.add_argument("--poses", type=int, default=5, help="images of each person")
     parser.add_argument("--seed", type=int, default=0, help=f"seed of the first person; {TEST_SEED} and up are test people")
-    parser.add_argument("--size", type=_size, default=(256, 176), help="HEIGHTxWIDTH")
+    parser.add_argument("--size", type=parse_size, default=(256, 176), help="HEIGHTxWIDTH")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--benchmark", action="store_true", help="print images per second and write nothing")
     return parser

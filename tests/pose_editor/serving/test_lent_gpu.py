@@ -70,9 +70,14 @@ def lend(duration: int):
 
 
 @pytest.fixture
-def lent(tiny_weights, monkeypatch):
+def lender(monkeypatch):
+    """Stands in for ZeroGPU, whose far side is then on this CPU."""
     monkeypatch.setattr(lent_gpu, "spaces", SimpleNamespace(GPU=lend))
     monkeypatch.setattr(lent_gpu, "FAR", {"device": "cpu", "dtype": "float32"})
+
+
+@pytest.fixture
+def lent(tiny_weights, lender):
     return lent_gpu.LentPipeline.from_pretrained(tiny_weights, dtype="float32")
 
 
@@ -131,9 +136,7 @@ def carrying(tiny_config, tmp_path_factory):
 
 
 @pytest.fixture
-def lent_carrying(carrying, monkeypatch):
-    monkeypatch.setattr(lent_gpu, "spaces", SimpleNamespace(GPU=lend))
-    monkeypatch.setattr(lent_gpu, "FAR", {"device": "cpu", "dtype": "float32"})
+def lent_carrying(carrying, lender):
     return lent_gpu.LentPipeline.from_pretrained(carrying, dtype="float32")
 
 
