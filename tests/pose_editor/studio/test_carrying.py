@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nted_step.bundled import WEIGHTS
 from nted_step.config import preset
 from nted_step.image import load_photo
 from nted_step.pipeline import NTEDStepPipeline
@@ -165,6 +166,21 @@ def test_a_carried_pixel_is_traced_to_its_place(studio: Studio, own: PhotoUpload
     layer = np.asarray(opened({"url": traced["glow"]}).convert("RGBA")).astype(int)
     x, y = (round(value) for value in traced["place"])
     assert layer[y, x, 3] < 40 < layer[20, 20, 3], "clear at the place, dark elsewhere"
+
+
+def test_the_background_of_a_photograph_is_traced_to_itself() -> None:
+    studio, session = Studio(NTEDStepPipeline.from_pretrained(WEIGHTS, device="cpu"), EXAMPLES), Session()
+    subject = studio.examples["grey-t-shirt"]
+    list(studio.frames(subject, presets.posed("wave", subject.pose, SIZE), session, 1))
+
+    def place(x: float, y: float) -> tuple[float, float] | None:
+        event = SimpleNamespace(_data={"step": 20, "level": 0, "x": x, "y": y})
+        return TraceEvents(studio).traced(session, event).props["traced"]["place"]
+
+    assert place(170, 230) == (170.5, 230.5), "grass"
+    assert place(84, 100) == pytest.approx((84, 100), abs=12), "the shirt"
+    elbow = subject.pose.xy[3]
+    assert place(elbow[0] - 2, elbow[1] + 14) is None, "filled in, where the arm hung"
 
 
 @pytest.fixture
