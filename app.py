@@ -71,13 +71,13 @@ def build(studio: Studio, panel: WeightsChoice | None = None, parser: Path = PAR
                 parts = layout.pose_tab(studio, message, PHOTO_SECONDS)
                 opening = layout.wire(studio, upload, parts)
             with gr.Tab("Garments", id="garments") as tab:
-                desk, visit, dressing = garment_tab.add(studio, tabs, tab, parts, upload, parser, PHOTO_SECONDS)
+                garment_events, garment_session, changes = garment_tab.add(studio, tabs, tab, parts, upload, parser, PHOTO_SECONDS)
         description = gr.HTML(html.escape(describe_weights(studio.pipeline)), elem_id="about")
         kept_photos = gr.HTML(kept_photos_notice(Session().cache, Session().cache), elem_id="kept")
-        layout.update_kept_photos(kept_photos, [parts.session, visit], [*opening, *dressing])
+        layout.update_kept_photos(kept_photos, [parts.session, garment_session], [*opening, *changes])
         if panel:
             weights_panel.add(panel, description, parts.viewer, page)
-        garment_api.add(desk, *api.add(studio))
+        garment_api.add(garment_events, *api.add(studio))
     return page.queue(max_size=WAITING, api_open=False)
 
 

@@ -21,7 +21,7 @@ from nted_step.image import FITS, encode_image, load_photo, to_pil, to_uint8
 from nted_step.output import label, save_large, save_run
 from nted_step.pipeline import DEVICES, DTYPES, NTEDStepPipeline
 from nted_step.pose import Pose
-from nted_step.pose_detection import LOOK_HEIGHT, Found, PoseDetector
+from nted_step.pose_detection import LOOK_HEIGHT, Detection, PoseDetector
 from nted_step.schedule import ladder
 from nted_step.weights import load_weights
 
@@ -74,7 +74,7 @@ def generate(options: argparse.Namespace) -> None:
     print(folder / "result.png")
 
 
-def _detect(options: argparse.Namespace, size: tuple[int, int]) -> Found | None:
+def _detect(options: argparse.Namespace, size: tuple[int, int]) -> Detection | None:
     """The pose in the photo, on the canvas of ``size`` (H, W)."""
     look = (LOOK_HEIGHT, round(LOOK_HEIGHT * size[1] / size[0]))
     return PoseDetector.from_pretrained().find(load_photo(options.source, look, options.fit).image, size)
@@ -132,7 +132,12 @@ def run_benchmark(options: argparse.Namespace) -> None:
 
 
 def _settings(
-    options: argparse.Namespace, pipeline: NTEDStepPipeline, pose: Pose, source_pose: Pose | None, found: Found | None, seconds: list[float]
+    options: argparse.Namespace,
+    pipeline: NTEDStepPipeline,
+    pose: Pose,
+    source_pose: Pose | None,
+    found: Detection | None,
+    seconds: list[float],
 ) -> dict[str, Any]:
     origin = {"from": "detected in the photo", "score": round(found.score, 4)} if found else {"from": Path(options.source_pose or "").name}
     return {

@@ -23,7 +23,7 @@ class SwapRequest:
     Attributes:
         choices: the garments, which may be none.
         givers: whoever wears each of them.
-        edit: of the page; run: what :meth:`pose_editor.studio.events.Studio.claim` returned for it.
+        edit: of the page; run: what :meth:`pose_editor.studio.model_runner.ModelRunner.claim` returned for it.
     """
 
     wearer: Subject

@@ -47,7 +47,7 @@ COCO_ANIMALS = range(16, 26)  # the categories bird to giraffe
 
 
 @dataclass(frozen=True)
-class Found:
+class FilePerson:
     """One person of a file.
 
     Attributes:
@@ -78,7 +78,7 @@ class _Scene:
     species: dict[Any, str] = field(default_factory=dict)  # names of COCO's categories, animals only
 
 
-def people_in(document: Any) -> list[Found]:
+def people_in(document: Any) -> list[FilePerson]:
     """Everybody in a parsed JSON document. Raises PoseError where it is not a document of poses, or holds nobody."""
     frames = list(_frames(document, _Scene(), 0))
     found = [
@@ -229,15 +229,15 @@ def _split(raw: Any, scene: _Scene) -> list[Any]:
     return [raw]
 
 
-def _person(raw: Any, scene: _Scene, frame: int, person: int) -> Found:
-    found = Found(frame, person, picture=scene.picture, notes=(scene.note,) if scene.note else ())
+def _person(raw: Any, scene: _Scene, frame: int, person: int) -> FilePerson:
+    found = FilePerson(frame, person, picture=scene.picture, notes=(scene.note,) if scene.note else ())
     try:
         return _points(raw, scene, found)
     except PoseError as error:
         return replace(found, problem=str(error))
 
 
-def _points(raw: Any, scene: _Scene, found: Found) -> Found:
+def _points(raw: Any, scene: _Scene, found: FilePerson) -> FilePerson:
     """``found`` with the person's points in it. Raises PoseError with the reason why there are none."""
     raw = raw if isinstance(raw, dict) else {}
     category = _hashable(raw.get("category_id"))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nted_step.pose import JOINTS, Pose, PoseError
-from nted_step.pose_formats.documents import Found
+from nted_step.pose_formats.documents import FilePerson
 
 ROOM = 0.09  # of a figure's length, kept around its joints: the skull above the eyes, the feet below the ankles
 NEAR = 0.05  # of the canvas's longer side: so far off its edge a joint is moved onto it, beyond it is hidden
@@ -25,11 +25,11 @@ UNKNOWN_SHAPE = "the file does not say what shape its picture has: that of the c
 class Placed:
     """A person of a file, with the pose on our canvas; ``pose`` is None where ``found.problem`` says why there is none."""
 
-    found: Found
+    found: FilePerson
     pose: Pose | None = None
 
 
-def placed(people: Sequence[Found], size: tuple[int, int]) -> list[Placed]:
+def placed(people: Sequence[FilePerson], size: tuple[int, int]) -> list[Placed]:
     """The people of one file on a canvas of ``size`` (H, W): never stretched, where they are in their picture, or where they fit.
 
     What the numbers mean is decided over the whole file: fractions of the picture or its pixels, and, where no size is given, whether
@@ -52,16 +52,16 @@ def check_usable(pose: Pose, size: tuple[int, int]) -> None:
     pose.require_drawable(size)
 
 
-def _seen(person: Found) -> np.ndarray:
+def _seen(person: FilePerson) -> np.ndarray:
     """The points that there are, N x 2."""
     return np.array([point for point in person.points if point])
 
 
-def _moved(person: Found, scale: np.ndarray | float, by: np.ndarray | float) -> tuple[tuple[float, float] | None, ...]:
+def _moved(person: FilePerson, scale: np.ndarray | float, by: np.ndarray | float) -> tuple[tuple[float, float] | None, ...]:
     return tuple(point and tuple((np.array(point) * scale + by).tolist()) for point in person.points)
 
 
-def _in_pixels(person: Found, size: tuple[int, int], everybody: Sequence[Found]) -> Found:
+def _in_pixels(person: FilePerson, size: tuple[int, int], everybody: Sequence[FilePerson]) -> FilePerson:
     """From fractions of the picture, 0..1, or -1..1 with its centre at 0, to pixels."""
     numbers = np.concatenate([_seen(other) for other in everybody])
     centred = (numbers < 0).mean() > 0.25 and np.abs(numbers).max() <= 1
@@ -72,7 +72,7 @@ def _in_pixels(person: Found, size: tuple[int, int], everybody: Sequence[Found])
     return replace(person, points=_moved(person, scale, scale if centred else 0.0), picture=picture, notes=notes)
 
 
-def _believed(person: Found, everybody: Sequence[Found]) -> Found:
+def _believed(person: FilePerson, everybody: Sequence[FilePerson]) -> FilePerson:
     """The person without a picture size that most joints of that picture belie."""
     if person.picture is None:
         return person
@@ -87,7 +87,7 @@ def _is_near(points: np.ndarray, size: tuple[int, int]) -> bool:
     return bool((points >= -near).all() and (points <= np.array((size[1], size[0])) + near).all())
 
 
-def _place(person: Found, ours: bool, size: tuple[int, int]) -> Placed:
+def _place(person: FilePerson, ours: bool, size: tuple[int, int]) -> Placed:
     height, width = size
     notes = person.notes
     if person.picture is None and not ours:
@@ -106,7 +106,7 @@ def _place(person: Found, ours: bool, size: tuple[int, int]) -> Placed:
     return Placed(person, Pose(xy, visible))
 
 
-def _fitted(person: Found, size: tuple[int, int]) -> tuple[tuple[float, float] | None, ...]:
+def _fitted(person: FilePerson, size: tuple[int, int]) -> tuple[tuple[float, float] | None, ...]:
     """The points in the middle of the canvas, as large as they and some room around them can be."""
     low, high = _seen(person).min(0), _seen(person).max(0)
     room = ROOM * (high - low).max()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nted_step.pose import BASE_SIZE, MAX_CHARACTERS, Pose, PoseError, decode_text
-from nted_step.pose_formats.documents import Found, people_in
+from nted_step.pose_formats.documents import FilePerson, people_in
 from nted_step.pose_formats.placing import Placed, check_usable, placed
 
 READABLE = "can be read: 18 rows of text, OpenPose, VITON, Dress Code, COCO, Halpe, AlphaPose, MMPose, ultralytics, MediaPipe, OpenPifPaf"
@@ -109,16 +109,16 @@ def _looks_like_json(text: str) -> bool:
     return text.lstrip("\ufeff \t\r\n").startswith(("{", "["))
 
 
-def _found_in_text(text: str, size: tuple[int, int]) -> Found:
+def _found_in_text(text: str, size: tuple[int, int]) -> FilePerson:
     pose = Pose.from_text(_bounded(text), size, name="")
     if not pose.visible.any():
         raise PoseError("the pose shows no limb: every joint is missing")
     points = tuple((float(x), float(y)) if seen else None for (x, y), seen in zip(pose.xy, pose.visible, strict=True))
-    return Found(1, 1, points, picture=(float(size[0]), float(size[1])))
+    return FilePerson(1, 1, points, picture=(float(size[0]), float(size[1])))
 
 
 def _imported(
-    found: Sequence[Found], size: tuple[int, int], drawable: bool = False, frame: int | None = None, person: int | None = None
+    found: Sequence[FilePerson], size: tuple[int, int], drawable: bool = False, frame: int | None = None, person: int | None = None
 ) -> Imported:
     """The people of a file on the canvas, those who were chosen and can be used. Raises PoseError where there are none."""
     done = list(enumerate((_checked(one, size) if drawable else one for one in placed(found, size)), 1))
@@ -165,7 +165,7 @@ def _count(number: int, one: str, many: str = "") -> str:
     return f"{number} {one if number == 1 else many or one + 's'}"
 
 
-def _label(number: int, one: Placed, found: Sequence[Found]) -> str:
+def _label(number: int, one: Placed, found: Sequence[FilePerson]) -> str:
     """Who it is, where the file holds others."""
     if len(found) == 1:
         return ""
@@ -173,7 +173,7 @@ def _label(number: int, one: Placed, found: Sequence[Found]) -> str:
     return f"person {number}{f' (frame {one.found.frame})' if frames > 1 else ''}: "
 
 
-def _notes(done: list[tuple[int, Placed]], found: Sequence[Found]) -> tuple[str, ...]:
+def _notes(done: list[tuple[int, Placed]], found: Sequence[FilePerson]) -> tuple[str, ...]:
     """A line for each kind of points without a place in a pose, each reason why people were left out, and each remark."""
     extra = {kind for _, one in done if one.pose is not None for kind in one.found.extra}
     notes = [f"{kind} points were left out: the pose has 18 body joints" for kind in ("hands", "face", "feet") if kind in extra]

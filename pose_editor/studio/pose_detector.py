@@ -12,14 +12,14 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from nted_step.pose import Pose
-from nted_step.pose_detection import Found, PoseDetector
+from nted_step.pose_detection import Detection, PoseDetector
 from nted_step.weights import WeightsError
 
 BY_HAND = "drag the joints onto the body and press “Joints fit”."
 
 
 class Detector(Protocol):
-    def find(self, photo: Tensor, size: tuple[int, int]) -> Found | None: ...
+    def find(self, photo: Tensor, size: tuple[int, int]) -> Detection | None: ...
 
 
 class EstimatorError(ValueError):

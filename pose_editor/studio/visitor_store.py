@@ -17,7 +17,7 @@ KEPT_SECONDS = 3600  # after a visitor's last run
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptSession:
     """A session that holds something."""
 
     session: weakref.ref[Session]
@@ -33,7 +33,7 @@ class VisitorStore:
 
     def __init__(self, most: int = MOST_BYTES, visitors: int = MOST_VISITORS, seconds: float = KEPT_SECONDS) -> None:
         self.most, self.visitors, self.seconds = most, visitors, seconds
-        self._kept: OrderedDict[int, Kept] = OrderedDict()
+        self._kept: OrderedDict[int, KeptSession] = OrderedDict()
         self._lock = threading.Lock()
 
     @property
@@ -47,7 +47,7 @@ class VisitorStore:
         with self._lock:
             self._kept.pop(id(session), None)
             if size:
-                self._kept[id(session)] = Kept(weakref.ref(session), size, time.monotonic())
+                self._kept[id(session)] = KeptSession(weakref.ref(session), size, time.monotonic())
                 session.kept = True
             gone = self._leaving(session)
         for other in gone:

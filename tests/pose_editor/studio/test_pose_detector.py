@@ -9,7 +9,7 @@ import torch
 from nted_step.bundled import EXAMPLES
 from nted_step.image import load_photo
 from nted_step.pose import Pose, load_pose_text
-from nted_step.pose_detection import Found
+from nted_step.pose_detection import Detection
 from nted_step.weights import WeightsError
 from pose_editor.studio.pose_detector import EstimatorError, PoseEstimator
 
@@ -20,10 +20,10 @@ SHOWN = "drag the joints onto the body and press “Joints fit”"
 class Fixed:
     """Finds the same every time, and counts how often it is asked, and by how many at once."""
 
-    def __init__(self, found: Found | None) -> None:
+    def __init__(self, found: Detection | None) -> None:
         self.found, self.asked, self.now, self.most = found, 0, 0, 0
 
-    def find(self, photo: torch.Tensor, size: tuple[int, int]) -> Found | None:
+    def find(self, photo: torch.Tensor, size: tuple[int, int]) -> Detection | None:
         self.asked, self.now = self.asked + 1, self.now + 1
         self.most = max(self.most, self.now)
         threading.Event().wait(0.02)
@@ -32,8 +32,8 @@ class Fixed:
 
 
 @pytest.fixture
-def somebody() -> Found:
-    return Found(Pose(np.full((18, 2), 20.0), np.ones(18, bool)), 0.9, np.ones(18, np.float32))
+def somebody() -> Detection:
+    return Detection(Pose(np.full((18, 2), 20.0), np.ones(18, bool)), 0.9, np.ones(18, np.float32))
 
 
 def test_the_pose_is_found_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,7 +49,7 @@ def test_nobody_is_one_line() -> None:
         PoseEstimator(lambda: Fixed(None)).find(torch.zeros(3, *SIZE), SIZE)
 
 
-def test_unreadable_weights_are_one_line_and_the_next_photo_tries_again(somebody: Found) -> None:
+def test_unreadable_weights_are_one_line_and_the_next_photo_tries_again(somebody: Detection) -> None:
     tries = []
 
     def load() -> Fixed:
@@ -65,7 +65,7 @@ def test_unreadable_weights_are_one_line_and_the_next_photo_tries_again(somebody
     assert len(tries) == 2, "read once"
 
 
-def test_one_photo_at_a_time(somebody: Found) -> None:
+def test_one_photo_at_a_time(somebody: Detection) -> None:
     detector = Fixed(somebody)
     estimator = PoseEstimator(lambda: detector)
     visitors = [threading.Thread(target=estimator.find, args=(torch.zeros(3, *SIZE), SIZE)) for _ in range(4)]
