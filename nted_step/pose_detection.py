@@ -44,7 +44,7 @@ Square = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
-class Found:
+class Detection:
     """Somebody in a photo.
 
     Attributes:
@@ -75,7 +75,7 @@ class PoseDetector:
         """Read a weights folder; no network is used. Raises WeightsError."""
         return cls(load_network(folder), device)
 
-    def find(self, photo: Tensor, size: tuple[int, int] | None = None) -> Found | None:
+    def find(self, photo: Tensor, size: tuple[int, int] | None = None) -> Detection | None:
         """The pose in a photo, or None when nobody is found.
 
         Args:
@@ -153,7 +153,7 @@ def _to_photo(points: Tensor, square: Square) -> np.ndarray:
     return found
 
 
-def found_in(points: np.ndarray, seen: tuple[int, int], size: tuple[int, int]) -> Found | None:
+def found_in(points: np.ndarray, seen: tuple[int, int], size: tuple[int, int]) -> Detection | None:
     """What keypoints say of a person.
 
     Args:
@@ -177,7 +177,7 @@ def found_in(points: np.ndarray, seen: tuple[int, int], size: tuple[int, int]) -
         pose = Pose(xy, rows[:, 3] > 0).scaled(seen, size).require_drawable(size)
     except PoseError:
         return None
-    return Found(pose, score, rows[:, 2].astype(np.float32))
+    return Detection(pose, score, rows[:, 2].astype(np.float32))
 
 
 def visible_keypoints(points: np.ndarray, seen: tuple[int, int]) -> np.ndarray:
