@@ -14,6 +14,7 @@ import uvicorn
 from app import FILES
 from pose_editor.serving import connections, request_limits
 from pose_editor.serving.request_limits import MAX_BODIES, MAX_BODIES_OF_ONE, RequestLimits
+from tests import asynchronous
 from tests.faults.conftest import photo
 from tests.running import LOG_LINE, free_port
 
@@ -99,7 +100,7 @@ def test_a_body_that_stalls_or_takes_too_long(monkeypatch):
     monkeypatch.setattr(request_limits, "BODY_SECONDS", 1.0)
     for pieces in ([0.0, 0.0], [0.1] * 100):
         limits, began = RequestLimits(read_all), time.monotonic()
-        assert asyncio.run(ask(limits, pieces)) == 408 and time.monotonic() - began < 5 and not limits.arriving
+        assert asynchronous.run(ask(limits, pieces)) == 408 and time.monotonic() - began < 5 and not limits.arriving
 
 
 def test_so_many_at_a_time(monkeypatch):
@@ -109,11 +110,11 @@ def test_so_many_at_a_time(monkeypatch):
     async def many(*clients: str) -> list[int]:
         return await asyncio.gather(*(ask(limits, [0.0], client=client) for client in clients))
 
-    counted = asyncio.run(many(*["192.0.2.1"] * (MAX_BODIES_OF_ONE + 3), "192.0.2.2"))
+    counted = asynchronous.run(many(*["192.0.2.1"] * (MAX_BODIES_OF_ONE + 3), "192.0.2.2"))
     assert counted.count(429) == 3 and counted[-1] == 408
-    assert asyncio.run(many(*(f"192.0.2.{k}" for k in range(MAX_BODIES + 2)))).count(429) == 2
+    assert asynchronous.run(many(*(f"192.0.2.{k}" for k in range(MAX_BODIES + 2)))).count(429) == 2
     network = [f"2001:db8::{k}" for k in range(MAX_BODIES_OF_ONE + 1)]
-    assert asyncio.run(many(*network)).count(429) == 1, "an IPv6 client has a network of addresses"
+    assert asynchronous.run(many(*network)).count(429) == 1, "an IPv6 client has a network of addresses"
     assert not limits.arriving
 
 

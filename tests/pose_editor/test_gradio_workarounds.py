@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import importlib.util
 import inspect
@@ -23,6 +22,7 @@ from starlette.datastructures import Headers
 
 from pose_editor import gradio_workarounds
 from pose_editor.gradio_workarounds import LAUNCH_OPTIONS, FullUpdateBlocks, UnknownEventError, limit_files_of_an_upload, server_options
+from tests import asynchronous
 
 SKIP = {"__type__": "update"}
 CHOSEN = {"__type__": "update", "value": "@1"}
@@ -147,7 +147,7 @@ def test_an_upload_may_have_a_thousand_files_and_what_breaks_off_stays(tmp_path:
         headers = Headers({"content-type": "multipart/form-data; boundary=x"})
         parser = kind(headers, breaks_off(), upload_dir=tmp_path, max_file_size=10**6)
         with pytest.raises(OSError):
-            asyncio.run(parser.parse())
+            asynchronous.run(parser.parse())
         return parser
 
     assert parse(gradio_workarounds._MultiPartParser).max_files == 1000
@@ -187,7 +187,7 @@ def test_a_state_that_is_only_read_never_expires() -> None:
 
 
 def process(blocks: gr.Blocks, inputs: list, **options: object) -> dict:
-    return asyncio.run(blocks.process_api(blocks.fns[0], inputs, state=SessionState(blocks), **options))
+    return asynchronous.run(blocks.process_api(blocks.fns[0], inputs, state=SessionState(blocks), **options))
 
 
 def test_inputs_that_cannot_be_read_fail_with_any_kind_of_error() -> None:
