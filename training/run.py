@@ -212,7 +212,7 @@ class Run(ABC):
         done = self.progress.stage_samples
         left = done * (1 - share) / share
         text = f"stage {self.progress.stage} {size[0]}x{size[1]}  {done}/{done + left:.0f} samples"
-        self.reporter.add(iteration, self.progress.total_samples, text, left * iteration.images / samples, rates)
+        self.reporter.add(iteration, self.progress.total_samples, text, round(left * iteration.images / samples), rates)
 
     def save(self) -> None:
         """Write a checkpoint now. Raises DivergedError, and writes nothing, if a weight is not finite."""
@@ -220,10 +220,10 @@ class Run(ABC):
         (broken,) = self.ranks.any(not finite)
         if broken:
             raise DivergedError(f"a weight is not finite after {self.progress.total_samples} samples")
-        if self.store.rendered_people:
+        if self.store is not None and self.store.rendered_people:
             self.progress.people = self.store.rendered_people * self.ranks.count
         own = self.ranks.gather(self._rank_state())
-        if self.ranks.first:
+        if own is not None:  # the first rank
             save_checkpoint(self.run_dir, self._state(own), self.progress.total_samples)
         self.ranks.wait()
 

@@ -78,7 +78,7 @@ def joint_arrays(joints: np.ndarray, visible: np.ndarray, size: tuple[int, int])
 
 def eyes(joints: np.ndarray, visible: np.ndarray, full: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
     """Positions of both eyes on a canvas of ``size``, from joints ... x 18 x 2 on one of ``full``: ... x 4, as ``Pairs.face``."""
-    seen = visible[..., [14, 15]].astype(bool).all(axis=-1)
+    seen = np.asarray(visible[..., [14, 15]].astype(bool).all(axis=-1))
     places = joints[..., [14, 15], :] * np.array([size[1] / full[1], size[0] / full[0]], np.float32)
     return np.where(seen[..., None], places.reshape(*places.shape[:-2], 4), -1).astype(np.float32)
 
@@ -174,7 +174,7 @@ def at_canvas(image: Tensor, classes: Tensor, joints: Tensor, visible: Tensor, s
     Returns:
         ``image`` N x 3 x h x w, ``classes`` N x h x w, ``mask`` N x 1 x h x w, ``skeleton`` N x 20 x h x w.
     """
-    skeleton = _skeletons(joints, visible.bool(), tuple(image.shape[-2:]))
+    skeleton = _skeletons(joints, visible.bool(), (image.shape[-2], image.shape[-1]))
     mask = (classes[:, None] > 0).to(torch.uint8) * 255
     nearest = F.interpolate(classes[:, None].float(), size=size, mode="nearest-exact")[:, 0].to(torch.uint8)
     return {

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -64,7 +65,9 @@ class FigureStream(PeopleStore):
         self.available = np.zeros(0, np.int64)
         self.failure: BaseException | None = None
         dataset = _GroupDataset(folder, groups, seed, poses, render_size, size)
-        context = {"multiprocessing_context": "spawn", "prefetch_factor": 1} if workers else {}  # a process that uses CUDA cannot be forked
+        context: dict[str, Any] = (
+            {"multiprocessing_context": "spawn", "prefetch_factor": 1} if workers else {}
+        )  # a process that uses CUDA cannot be forked
         self.loader = DataLoader(dataset, batch_size=None, num_workers=workers, in_order=False, **context)
         self.closed, self.copying = False, threading.Lock()
         self.thread = threading.Thread(target=self._fill, name="figure stream", daemon=True)
@@ -154,4 +157,4 @@ def _load(path: Path) -> dict[str, np.ndarray] | None:
 
 def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
     with file_beside(path) as beside:
-        np.savez(beside, **arrays)
+        np.savez(beside, allow_pickle=False, **arrays)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -49,7 +50,7 @@ class Pairs:
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Pairs:
         """The pairs with ``function`` applied to every tensor that is not None."""
-        return Pairs(**{name: None if value is None else function(value) for name, value in vars(self).items()})
+        return dataclasses.replace(self, **{name: function(value) for name, value in vars(self).items() if value is not None})
 
     def select(self, index: Tensor) -> Pairs:
         """The pairs at these indices."""
@@ -71,14 +72,15 @@ class PairStore(ABC):
 
     A store without state, cache, workers or background thread inherits the methods that manage them: here they do nothing.
 
-    Attributes:
-        rendered_people: number of people rendered so far, for a store that renders during training; else 0.
     """
 
-    rendered_people = 0
+    @property
+    def rendered_people(self) -> int:
+        """Number of people rendered so far, by a store that renders during training; else 0."""
+        return 0
 
     @abstractmethod
-    def pairs(self, *name: np.ndarray) -> Pairs:
+    def pairs(self, first: np.ndarray, second: np.ndarray, third: np.ndarray, /) -> Pairs:
         """The pairs named by three index arrays of length B."""
 
     @abstractmethod
@@ -139,7 +141,7 @@ class PeopleStore(PairStore):
         return np.stack([person, source, target], axis=1)
 
     def holds(self, names: np.ndarray) -> np.ndarray:
-        return (names < (self.people, self.poses, self.poses)).all(axis=1)
+        return np.all(names < np.array([self.people, self.poses, self.poses]), axis=1)
 
     def first_pairs(self) -> Pairs:
         """One pair of each person: from the first pose to the second."""

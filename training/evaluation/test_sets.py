@@ -83,7 +83,7 @@ class RenderedPairs:
 
     def select(self, index: Tensor) -> Pairs:
         image, classes = self.image[index].float() / 127.5 - 1, self.classes[index].long()
-        size, poses = tuple(image.shape[-2:]), list(zip(*(self.poses[i] for i in index.tolist()), strict=True))
+        size, poses = (image.shape[-2], image.shape[-1]), list(zip(*(self.poses[i] for i in index.tolist()), strict=True))
         source_maps, maps = (torch.stack([skeleton_map(pose, size) for pose in side]) for side in poses)
         source_joints, joints = (torch.stack([joint_tensor(pose, size) for pose in side]) for side in poses)
         return Pairs(
@@ -110,7 +110,7 @@ def _render(people: range, size: tuple[int, int]) -> RenderedPairs:
     arrays = rendered_arrays(list(people), 2, size)
     image, classes, place, seen = (torch.from_numpy(arrays[name]) for name in ("image", "classes", "place", "seen"))
     people_joints = zip(arrays["joints"], arrays["visible"], strict=True)
-    poses = [tuple(Pose(*pose) for pose in zip(joints, visible, strict=True)) for joints, visible in people_joints]
+    poses = [(Pose(joints[0], visible[0]), Pose(joints[1], visible[1])) for joints, visible in people_joints]
     return RenderedPairs(image, classes, place[:, 0, 1], seen[:, 0, 1], poses)
 
 
