@@ -7,12 +7,11 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nted_step.background import remove_person
+from nted_step.background import hands_and_shoes, remove_person
 from nted_step.carrier import Carrier, PhotoFeatures, Places
 from nted_step.carrying import Carried, carry_person
 from nted_step.execution import Execution, extraction
@@ -20,7 +19,6 @@ from nted_step.generator import Textures
 from nted_step.image import to_uint8
 from nted_step.pose import Pose, joint_tensor, skeleton_map
 
-ANKLES = (10, 13)  # among the joints
 POSES_KEPT = 4  # whose places a person keeps: the one that is worked on, and those of a run or two beside it
 
 
@@ -166,8 +164,8 @@ class Person:
 
     def _without_person(self, read: PhotoFeatures, size: tuple[int, int]) -> Tensor:
         height, width = self.source.shape[-2:]
-        ankles = np.array([self.pose.xy[k] / (width, height) for k in ANKLES if self.pose.visible[k]]).reshape(-1, 2) if self.pose else None
-        filled = remove_person(to_uint8(self._photo(size)[0]), read.mask[0, 0].sigmoid().cpu().numpy(), ankles)
+        ends = hands_and_shoes(self.pose, (height, width)) if self.pose else None
+        filled = remove_person(to_uint8(self._photo(size)[0]), read.mask[0, 0].sigmoid().cpu().numpy(), ends)
         return torch.from_numpy(filled).permute(2, 0, 1)[None].to(self.source.device).float() / 127.5 - 1
 
     def _photo(self, size: tuple[int, int]) -> Tensor:
