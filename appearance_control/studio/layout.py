@@ -23,6 +23,7 @@ from pose_editor.studio.studio import Studio
 from pose_editor.viewer import StepViewer
 
 CSS = (Path(__file__).parent / "studio.css").read_text(encoding="utf-8")
+DROP = "Drop the photo on a garment to take it from there, or anywhere else to dress the person in it."
 GIVER = 2  # index of the example whose garment is shown first; the wearer is the first example
 
 
@@ -71,14 +72,14 @@ def _build(events: GarmentEvents, idle: int) -> GarmentComponents:
             with gr.Column(elem_id="dressing"):
                 gr.HTML("<b>Wearer</b> <span>· stays who they are</span>", elem_classes="part-title")
                 with gr.Row(elem_id="wearers", elem_classes="photos"):
-                    picker = PhotoPicker(people, wearer["name"], MAX_BYTES, PHOTO_NAMES)
-                    wearer_photo = gr.UploadButton("Your photo", file_types=["image"], elem_id="wearer-photo")
+                    picker = PhotoPicker(people, wearer["name"], MAX_BYTES, PHOTO_NAMES, DROP)
+                    wearer_photo = gr.UploadButton("Your photo", elem_id="wearer-photo")
                     from_pose = gr.Button("From Pose", elem_id="from-pose")
                 gr.HTML("<b>Garments</b> <span>· from other people</span>", elem_classes="part-title")
                 garments = [{"person": giver["name"], "part": "upper", "strength": 1, "mask": ""}]
                 wardrobe = Wardrobe(people, {"garments": garments, "into": 0}, canvas=studio.canvas, later=PHOTO_NAMES)
                 with gr.Row(elem_id="garment-photo", elem_classes="photos"):  # hidden: a garment's own button presses it
-                    garment_photo = gr.UploadButton("Photo of a garment", file_types=["image"])
+                    garment_photo = gr.UploadButton("Photo of a garment")
                 message = gr.HTML("", elem_id="garment-says")
             with gr.Column(elem_classes=["part", "d-source"]):
                 gr.HTML("<b>Pose</b> <span>· drag the dots</span>", elem_classes="part-title")

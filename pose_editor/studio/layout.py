@@ -33,6 +33,8 @@ THEME = gr.themes.Base(primary_hue="indigo", neutral_hue="zinc", font=FONT, font
 
 CSS = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
 PRIVACY = "Uploads: deleted within an hour, never logged."
+ADVICE = "Best: one person, whole body, plain background."
+DROP = "Drop the photo anywhere, and pose the person in it."
 
 
 @dataclass(frozen=True)
@@ -73,8 +75,9 @@ def pose_tab(studio: Studio, message: gr.HTML, photo_seconds: float) -> Parts:
         session = gr.State(Session(), time_to_live=photo_seconds)
         with gr.Row(elem_classes="d-studio"):
             with gr.Column(elem_id="people", elem_classes="photos"):
-                picker = PhotoPicker(choices, name, MAX_BYTES, elem_id="picker")
-                photo = gr.UploadButton("Your photo", file_types=["image"], elem_id="upload")
+                picker = PhotoPicker(choices, name, MAX_BYTES, invitation=DROP, elem_id="picker")
+                gr.HTML(f"<p>{ADVICE}</p>", elem_id="advice")
+                photo = gr.UploadButton("Your photo", elem_id="upload")
                 gr.HTML(f"<p>{PRIVACY}</p>", elem_id="privacy")
             with gr.Column(elem_classes=["part", "d-source"], elem_id="source"):
                 gr.HTML("<b>Photo and pose</b> <span>· drag the dots</span>", elem_classes="part-title")

@@ -184,6 +184,8 @@ document.addEventListener("paste", (event) => {
   else if (text.includes("keypoints") || /^[[{\d-]/.test(text.trim())) readText(text);
 });
 
+home.addEventListener("pose-file", ({ detail }) => detail && readFile(detail)); // dropped on the page
+
 // --- from Python -----------------------------------------------------------------------------------------------
 
 /** Take over what Python set: another photo, another pose, another canvas. */
