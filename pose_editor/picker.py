@@ -35,9 +35,7 @@ class PhotoPicker(Widget):
     ) -> None:
         choices = choices or []
         self.names = [*(choice["name"] for choice in choices), *later]
-        super().__init__(
-            "picker", ("picker.js", "giving.js"), value=value, choices=choices, most=most, invitation=invitation, **arguments
-        )
+        super().__init__("picker", ("picker.js", "giving.js"), value=value, choices=choices, most=most, invitation=invitation, **arguments)
 
     def preprocess(self, payload: Any) -> str | None:
         """The chosen name. A name that was not offered is refused."""

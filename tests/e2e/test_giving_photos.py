@@ -30,7 +30,9 @@ def shown(page, desk: str = "#source") -> str:
 
 def wait_shown(page, before: str, desk: str = "#source") -> str:
     page.wait_for_function(
-        "([desk, before]) => document.querySelector(`${desk} .pe-photo`).getAttribute('href') !== before", arg=[desk, before], timeout=SECONDS_30
+        "([desk, before]) => document.querySelector(`${desk} .pe-photo`).getAttribute('href') !== before",
+        arg=[desk, before],
+        timeout=SECONDS_30,
     )
     return shown(page, desk)
 
@@ -97,4 +99,4 @@ def test_pickers_name_the_kinds_that_are_read(open_quick, button: str) -> None:
     with page.expect_file_chooser() as chooser:
         page.click({"#people": "#upload", "#wearers": "#wearer-photo", "#garment-photo": ".wa-photo-button >> nth=0"}[button])
     assert chooser.value.element.get_attribute("accept") == "image/jpeg,image/png,image/webp"
-    assert page.locator("#advice").inner_text() == "Best: one person, whole body, plain background."
+    assert page.locator("#advice").text_content().strip() == "Best: one person, whole body, plain background."
