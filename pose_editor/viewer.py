@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pose_editor.editor import FIGURE
 from pose_editor.widget import Widget
-
-LIMBS = [[a, b, colour] for (a, b), colour in zip(FIGURE["limbs"], FIGURE["colours"], strict=False)]
 
 
 class StepViewer(Widget):
@@ -26,7 +23,9 @@ class StepViewer(Widget):
 
     Args:
         sizes: (h, w) of every step; the slider has one position for each.
-        source: URL of the picture that the result can be compared with, and ``against``, what it is called.
+        source: URL of the picture that the result can be compared with, small beside it; ``against``: what it is called in a sentence,
+            and ``inset``: on the small picture.
+        front: "result", or "photo" to begin with the source in front and the result small beside it.
         levels: (h, w) of the maps that can be traced, coarsest first.
     """
 
@@ -38,14 +37,16 @@ class StepViewer(Widget):
         levels: list[list[int]] | None = None,
         traced: dict[str, Any] | None = None,
         against: str = "the photo",
+        inset: str = "Photo",
+        front: str = "result",
         zoomed: dict[str, Any] | None = None,
         **arguments: Any,
     ) -> None:
         sizes = [list(size) for size in sizes or [[1, 1]]]
         scripts = ("viewer.js", "viewer_tools.js")
         super().__init__(
-            "viewer", scripts, value=value, sizes=sizes, source=source, against=against, limbs=LIMBS, levels=levels or [], traced=traced,
-            zoomed=zoomed, **arguments,
+            "viewer", scripts, value=value, sizes=sizes, source=source, against=against, inset=inset, front=front, levels=levels or [],
+            traced=traced, zoomed=zoomed, **arguments,
         )  # fmt: skip
 
     def api_info(self) -> dict[str, Any]:

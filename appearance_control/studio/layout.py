@@ -86,13 +86,11 @@ def _build(events: GarmentEvents, idle: int) -> GarmentComponents:
                     garment_photo = gr.UploadButton("Photo of a garment")
                 message = gr.HTML("", elem_id="garment-says")
             with gr.Column(elem_classes=["part", "d-source"]):
-                gr.HTML("<b>Pose</b> <span>· drag the dots</span>", elem_classes="part-title")
                 editor = PoseEditor(rest, photo=wearer["picture"], rest=rest, canvas=studio.canvas, elem_classes="d-editor")
                 pose_photo = pose_photo_button()
             with gr.Column(elem_classes=["part", "d-result"]):
-                gr.HTML("<b>Result</b> <span>· from coarse to fine in 20 steps</span>", elem_classes="part-title")
                 sizes = [list(size) for size in studio.pipeline.ladder]
-                viewer = StepViewer(sizes, against="the wearer's own clothes", elem_classes="d-viewer")
+                viewer = StepViewer(sizes, against="the wearer's own clothes", inset="Before", elem_classes="d-viewer")
                 bar = RunBar(keeps=False, elem_classes="d-run")
                 download = Download(elem_classes="d-download")
             to_pose = gr.Button("To Pose tab", elem_id="to-pose")

@@ -83,8 +83,7 @@ def pose_tab(studio: Studio, message: gr.HTML, photo_seconds: float) -> Parts:
                 photo = gr.UploadButton("Your photo", elem_id="upload")
                 gr.HTML(f"<p>{PRIVACY}</p>", elem_id="privacy")
             with gr.Column(elem_classes=["part", "d-source"], elem_id="source"):
-                gr.HTML("<b>Photo and pose</b> <span>· drag the dots</span>", elem_classes="part-title")
-                with gr.Row(elem_id="own"):  # takes the place of the title
+                with gr.Row(elem_id="own"):
                     fit = gr.Radio(list(FITS), value="Auto", label="How the photo fits", show_label=False, visible=False, elem_id="fit")
                     crop = gr.Button("Crop…", visible=False, elem_id="crop")
                     find = gr.Button("Detect pose", visible=False, elem_id="find")
@@ -93,7 +92,6 @@ def pose_tab(studio: Studio, message: gr.HTML, photo_seconds: float) -> Parts:
                 editor = PoseEditor(studio.opened_pose, photo=subject.picture, rest=rest, canvas=studio.canvas, elem_classes="d-editor")
                 pose_photo = pose_photo_button()
             with gr.Column(elem_classes=["part", "d-result"]):
-                gr.HTML("<b>Result</b> <span>· from coarse to fine in 20 steps</span>", elem_classes="part-title")
                 sizes = [list(size) for size in studio.pipeline.ladder]
                 viewer = StepViewer(sizes, studio.opened_frames, subject.picture, TraceEvents(studio).levels(), elem_classes="d-viewer")
                 bar = RunBar(elem_classes="d-run")

@@ -47,7 +47,6 @@ function build() {
   const [height, width] = canvas;
   stage.style.aspectRatio = `${width} / ${height}`;
   const photo = make("image", { class: "pe-photo", x: 0, y: 0, width, height, preserveAspectRatio: "none" }, svg);
-  const overlay = make("image", { class: "pe-photo pe-overlay", x: 0, y: 0, width, height, preserveAspectRatio: "none" }, svg);
   const limbs = figure.limbs.map((_, index) => make("line", { class: "pe-limb", stroke: figure.colours[index] }, svg));
   const dots = figure.joints.map((name, index) => {
     const group = make("g", { class: "pe-joint", tabindex: 0, role: "button", "data-joint": index, "aria-roledescription": "joint" }, svg);
@@ -63,7 +62,7 @@ function build() {
   const frame = make("rect", { class: "pe-frame" }, svg),
     lasso = make("rect", { class: "pe-lasso" }, svg);
   const handles = ["nw", "ne", "se", "sw", "turn"].map((name) => make("circle", { class: "pe-handle", "data-handle": name }, svg));
-  nodes = { photo, overlay, limbs, dots, frame, lasso, handles };
+  nodes = { photo, limbs, dots, frame, lasso, handles };
 }
 
 /** Canvas pixels per screen pixel: dots and hit areas keep their size on screen whatever the stage's size. */
@@ -91,7 +90,8 @@ function resize() {
     ring.setAttribute("stroke-width", 2 * unit);
   });
   nodes.handles.forEach((handle) => handle.setAttribute("r", 6 * unit));
-  home.dispatchEvent(new Event("photo-moved")); // whoever points at a place in it
+  // Whoever shows a picture below the joints: the left upper corner in shares of it, and how much larger it is shown.
+  home.dispatchEvent(new CustomEvent("photo-moved", { detail: { zoom: view.zoom, x: view.x / canvas[1], y: view.y / canvas[0] } }));
 }
 
 function draw() {
@@ -245,11 +245,10 @@ function send(event) {
   home.dispatchEvent(new Event("pose-release", { bubbles: true })); // the tour stands outside
 }
 
-// Something to lay over the photo, or nothing; the figure steps back meanwhile.
-home.addEventListener("photo-overlay", ({ detail }) => {
-  if (detail) nodes.overlay.setAttribute("href", detail);
-  else nodes.overlay.removeAttribute("href");
-  stage.classList.toggle("pe-overlaid", !!detail);
+// Another part of the page wants the joints "shown", "aside" (faint, and not to be touched) or "hidden".
+home.addEventListener("joints-shown", ({ detail }) => {
+  stage.classList.toggle("pe-aside", detail !== "shown");
+  stage.classList.toggle("pe-unseen", detail === "hidden");
 });
 
 // No result can be made for the pose that was sent last.

@@ -31,9 +31,8 @@ function fillThumbs(name, items, choose) {
     .querySelector(".pe-thumbs")
     .replaceChildren(
       ...items.map((item, index) => {
-        const each = Object.assign(document.createElement("button"), { type: "button", title: item.name });
-        each.setAttribute("aria-label", item.name);
-        each.append(drawing(item.joints, item.size));
+        const each = Object.assign(document.createElement("button"), { type: "button" });
+        each.append(drawing(item.joints, item.size), item.name);
         each.addEventListener("click", () => choose(item, index));
         return each;
       }),

@@ -1,7 +1,7 @@
 // Seed, saving, and remembering: what a visitor did comes back after a reload, and a link brings it to somebody else.
 // The value is { seed, save: { kind, step, frames } } when something is to be saved, { seed, restore: {...} } when it comes back.
 
-const seed = element.querySelector("input");
+const seed = element.querySelector(".rb-seed input");
 const save = element.querySelector(".rb-save");
 const film = element.querySelector(".rb-film");
 const frames = element.querySelector(".rb-frames");

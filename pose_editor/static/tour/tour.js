@@ -6,7 +6,7 @@ const KEPT = "nted-step"; // what the run bar keeps: whoever has it was here bef
 const root = element.querySelector(".to-root");
 const top_ = document.querySelector("#top");
 const LINES = [
-  ["Drag a joint: the person on the right takes the new pose.", ".pe-stage"],
+  ["Drag a joint: the person takes the new pose.", ".pe-stage"],
   ["The slider shows how the picture came into focus, step by step.", ".sv-track"],
   ["Choose somebody else here, or bring your own photo.", "#people"],
   ["Save the picture or an animation, or copy a link to it.", ".rb-save"],

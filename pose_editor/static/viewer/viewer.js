@@ -18,9 +18,9 @@ let fresh = 0; // how many of them belong to the newest run
 let edit = -1; // the edit they were made for
 let preview = null; // { url, step } while a drag is being followed
 let wanted = last; // the step the person asked for; the last one means "follow the sampler"
-let used = null; // the joints that the newest run was made for
 let stopped = false; // the person pressed Stop
 let tracedFrame = ""; // step and edit of the picture that was traced
+let onTop = ""; // URL of the result on screen
 let timer = 0;
 let opening = 0; // timer of the first play
 
@@ -44,6 +44,7 @@ function draw() {
   const detailed = sharp();
   const url = preview ? preview.url : (detailed ?? frames[step]);
   if (url && image.getAttribute("src") !== url) image.src = url;
+  onTop = url;
   image.hidden = !url;
   image.classList.toggle("sv-sharp", !!detailed);
   image.classList.toggle("sv-full", step === last); // the last step is a picture, not pixels to be counted
@@ -56,7 +57,7 @@ function draw() {
   root.dataset.state = preview ? "preview" : fresh > last ? "done" : stopped ? "stopped" : "running";
   root.dataset.edit = edit;
   drawPlay();
-  drawPose();
+  drawInset();
   const pictured = `${step} ${edit}`;
   if (traced && (pictured !== tracedFrame || preview)) showTrace(null); // it was about another picture
   tracedFrame = pictured;

@@ -1,18 +1,20 @@
-// --- ways to look at the result: wipe against the photo, pixel lens, the pose that was used, arrow keys ------------
+// --- ways to look at the result: the photo beside it, wipe against the photo, pixel lens, joints, arrow keys ---------
 
 const stage = root.querySelector(".sv-stage");
 const source = root.querySelector(".sv-source");
 const wipe = root.querySelector(".sv-wipe");
-const poseView = root.querySelector(".sv-pose");
+const inset = root.querySelector(".sv-inset");
+const other = root.querySelector(".sv-other");
 const see = (name) => root.querySelector(`[data-see="${name}"]`);
 const pressed = (name) => see(name).getAttribute("aria-pressed") === "true";
 
-for (const name of ["wipe", "lens", "pose", "trace"]) {
+const POINTING = ["wipe", "lens", "trace"]; // each wants the pointer for itself, so the joints step back
+
+for (const name of ["skeleton", ...POINTING]) {
   see(name).addEventListener("click", () => {
     see(name).setAttribute("aria-pressed", !pressed(name));
-    const pointing = ["wipe", "lens", "trace"]; // each wants the pointer for itself
-    if (pointing.includes(name) && pressed(name))
-      for (const other of pointing) if (other !== name) see(other).setAttribute("aria-pressed", false);
+    if (POINTING.includes(name) && pressed(name))
+      for (const each of POINTING) if (each !== name) see(each).setAttribute("aria-pressed", false);
     drawWays();
   });
 }
@@ -20,12 +22,44 @@ for (const name of ["wipe", "lens", "pose", "trace"]) {
 function drawWays() {
   root.classList.toggle("sv-wiping", pressed("wipe"));
   root.classList.toggle("sv-lensing", pressed("lens"));
-  source.hidden = wipe.hidden = !pressed("wipe");
+  wipe.hidden = !pressed("wipe");
+  source.hidden = !pressed("wipe") && !photoInFront();
   root.classList.toggle("sv-trace", pressed("trace"));
   tracing.hidden = !pressed("trace");
   if (!pressed("trace")) showTrace(null);
+  const joints = !pressed("skeleton") || pressed("wipe") || pressed("lens") ? "hidden" : pressed("trace") ? "aside" : "shown";
+  home.dispatchEvent(new CustomEvent("joints-shown", { detail: joints }));
   draw();
 }
+
+// --- the photo, small beside the result, or in front with the result small beside it ------------------------------
+
+const photoInFront = () => inset.getAttribute("aria-pressed") === "true";
+
+inset.addEventListener("click", () => {
+  inset.setAttribute("aria-pressed", !photoInFront());
+  drawWays();
+});
+
+function drawInset() {
+  const small = photoInFront() ? onTop : props.source;
+  inset.hidden = !props.source;
+  root.classList.toggle("sv-swapped", photoInFront());
+  if (small && other.getAttribute("src") !== small) other.src = small;
+  inset.querySelector(".sv-inset-name").textContent = photoInFront() ? "Result" : props.inset;
+  inset.title = photoInFront() ? "Bring the result to the front" : `Bring ${props.against} to the front`;
+  inset.setAttribute("aria-label", inset.title);
+}
+
+/** The editor's view: the result is shown as large as the joints over it. */
+home.addEventListener("photo-moved", ({ detail }) => {
+  if (detail) root.style.setProperty("--view", `scale(${detail.zoom}) translate(${-100 * detail.x}%, ${-100 * detail.y}%)`);
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "s" || event.ctrlKey || event.metaKey || event.altKey || !stage.offsetParent) return;
+  if (!event.target.matches?.("input:not([type=range]), textarea, select, [contenteditable]")) see("skeleton").click();
+});
 
 // --- the newest result with more pixels, for the lens -------------------------------------------------------------
 
@@ -49,6 +83,7 @@ const level = root.querySelector(".sv-level");
 const labels = root.querySelector(".sv-labels");
 const showLabels = root.querySelector(".sv-show");
 const cross = root.querySelector(".sv-cross");
+const glow = root.querySelector(".sv-glow");
 let traced = null; // the answer to the last click: { glow, labels, everywhere, place }
 const line = document.createElementNS("http://www.w3.org/2000/svg", "svg"); // from the result to the place in the photo
 line.classList.add("sv-line");
@@ -69,39 +104,29 @@ function ask() {
   trigger("trace", { x: asked[0], y: asked[1], step: Math.max(shown(), 1), level: Number(level.value) });
 }
 
-/** The glow belongs over the photo, which is the pose editor's; it listens for this event. */
 function showTrace(answer) {
   traced = answer;
   labels.hidden = !answer || !showLabels.checked;
   cross.hidden = !answer;
   if (answer) labels.src = answer.labels;
   tracing.querySelector("span").textContent = answer?.everywhere ? "From all over the photo." : "Click the result."; // a level that does not choose
-  home.dispatchEvent(new CustomEvent("photo-overlay", { detail: answer?.glow ?? null }));
+  glow.hidden = !answer;
+  if (answer) glow.src = answer.glow;
   drawLine();
 }
 
-/** Across both pictures, where the pixel is the photo's own; up to the frame's edge, where the place is outside of an enlarged view. */
+/** From the result to the small photo, where the pixel is the photo's own. */
 function drawLine() {
-  const photo = home.querySelector(".pe-photo");
-  const place = traced?.place && photo ? traced.place : null;
+  const place = traced?.place && !inset.hidden ? traced.place : null;
   line.toggleAttribute("hidden", !place);
   if (!place) return;
   const origin = ground.getBoundingClientRect(),
-    here = stage.getBoundingClientRect(),
-    there = photo.getBoundingClientRect();
-  const [height, width] = props.sizes[last],
-    frame = photo.ownerSVGElement.getBoundingClientRect();
-  const end = (box, [x, y], { left, top, right, bottom }) => [
-    Math.min(Math.max(box.left + (x / width) * box.width, left), right) - origin.left,
-    Math.min(Math.max(box.top + (y / height) * box.height, top), bottom) - origin.top,
-  ];
-  const [[x1, y1], [x2, y2]] = [end(here, asked, here), end(there, place, frame)];
+    [height, width] = props.sizes[last];
+  const end = (box, [x, y]) => [box.left + (x / width) * box.width - origin.left, box.top + (y / height) * box.height - origin.top];
+  const [[x1, y1], [x2, y2]] = [end(stage.getBoundingClientRect(), asked), end(other.getBoundingClientRect(), place)];
   for (const each of line.children) for (const [key, value] of Object.entries({ x1, y1, x2, y2 })) each.setAttribute(key, value);
 }
-// A panel that opens, a larger view of the photo and a narrower window move what the line connects.
-new ResizeObserver(drawLine).observe(stage);
-new ResizeObserver(drawLine).observe(ground);
-home.addEventListener("photo-moved", drawLine);
+for (const each of [stage, other, ground]) new ResizeObserver(drawLine).observe(each); // they move what the line connects
 
 stage.addEventListener("click", (event) => {
   if (!pressed("trace") || event.target.closest(".sv-tracing")) return;
@@ -118,9 +143,10 @@ watch("traced", () => {
 
 function drawSource() {
   if (props.source) source.src = props.source;
+  inset.setAttribute("aria-pressed", props.front === "photo");
+  drawWays();
   see("wipe").disabled = !props.source;
   see("wipe").title = `Compare with ${props.against}`;
-  see("wipe").setAttribute("aria-label", see("wipe").title);
 }
 
 wipe.addEventListener("input", () => stage.style.setProperty("--wipe", `${wipe.value}%`));
@@ -139,23 +165,6 @@ stage.addEventListener("keydown", (event) => {
   go(Number(slider.value) + step);
   event.preventDefault();
 });
-
-/** The skeleton of this very result, small in the corner. */
-function drawPose() {
-  poseView.toggleAttribute("hidden", !pressed("pose") || !used);
-  if (!used || !pressed("pose")) return;
-  const [height, width] = props.sizes[last];
-  poseView.setAttribute("viewBox", `0 0 ${width} ${height}`);
-  poseView.replaceChildren(
-    ...props.limbs.flatMap(([a, b, colour]) => {
-      if (!used[a][2] || !used[b][2]) return [];
-      const line = document.createElementNS("http://www.w3.org/2000/svg", "line");
-      const ends = { x1: used[a][0], y1: used[a][1], x2: used[b][0], y2: used[b][1], stroke: colour };
-      for (const [key, value] of Object.entries(ends)) line.setAttribute(key, value);
-      return [line];
-    }),
-  );
-}
 
 /** A new result ends the playing of the old one, and is not left at the step where that happened to be. */
 const halfway = () => (timer ? ended() : stop());
@@ -186,7 +195,6 @@ function adopt() {
       if (value.at !== undefined) wanted = value.at;
     }
     edit = value.edit;
-    used = value.joints ?? null;
     preview = null;
     fresh = value.frames.length;
     frames = value.frames.concat(frames.slice(fresh));
