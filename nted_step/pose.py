@@ -90,6 +90,11 @@ class Pose:
             raise PoseError(f"joint {JOINTS[joint]!r} at ({x[joint]:g}, {y[joint]:g}) lies outside the {width}x{height} canvas")
         return self
 
+    def near(self, other: Pose, within: float = 0.1) -> bool:
+        """Whether both show the same joints, none further apart than ``within`` pixels in x or in y."""
+        seen = self.visible
+        return np.array_equal(seen, other.visible) and bool((np.abs(self.xy - other.xy)[seen] <= within).all())
+
     def scaled(self, old: tuple[int, int], new: tuple[int, int]) -> Pose:
         """The same pose on a canvas of another size (H, W)."""
         return Pose(self.xy * (new[1] / old[1], new[0] / old[0]), self.visible)

@@ -116,6 +116,8 @@ PRESETS: dict[str, Directions] = {
     "walk away": _BACK | {"right knee": (5, 0.98), "right ankle": (3, 0.72), "left knee": (-1, 1), "left ankle": (-1, 1)},
 }  # fmt: skip
 
+EDGE = 0.04  # of the canvas's width, which no joint of a preset is nearer to its border than
+
 _FACE = ("nose", "right eye", "left eye", "right ear", "left ear")
 _TO_RIGHT, _TO_LEFT = ("left eye", "left ear"), ("right eye", "right ear")
 HIDDEN: dict[str, tuple[str, ...]] = {
@@ -172,15 +174,19 @@ def grounded(xy: np.ndarray, before: Pose, size: tuple[int, int], seen: np.ndarr
     if not (before.visible & seen)[FEET].all():
         return xy
     down = before.xy[FEET, 1].max() - xy[FEET, 1].max()
-    down = np.clip(down, -xy[seen, 1].min(), size[0] - xy[seen, 1].max())
+    edge = EDGE * size[1]
+    highest, lowest = min(edge - xy[seen, 1].min(), 0), max(size[0] - edge - xy[seen, 1].max(), 0)
+    down = np.clip(down, highest, lowest)
     return xy + np.array((0, down))
 
 
 def inside(xy: np.ndarray, visible: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The points with the visible ones on the canvas: scaled down together if too large, then moved no further than needed."""
-    canvas = np.array((size[1], size[0]), float)
+    """The points with the visible ones on the canvas, with room for hands and feet: scaled down together if too large, then moved no
+    further than needed."""
+    edge = EDGE * size[1]
+    canvas = np.array((size[1], size[0]), float) - 2 * edge
     low, high = xy[visible].min(0), xy[visible].max(0)
     middle = (low + high) / 2
     scale = min(1.0, *(canvas / np.maximum(high - low, 1e-6)))
     half = (high - low) * scale / 2
-    return (xy - middle) * scale + np.clip(middle, half, canvas - half)
+    return (xy - middle) * scale + np.clip(middle - edge, half, canvas - half) + edge

@@ -12,6 +12,7 @@ import gradio as gr
 from nted_step.pose import Pose, PoseError
 from pose_editor import formats
 from pose_editor.editor import PoseEditor
+from pose_editor.pose_transfer import transferred
 from pose_editor.picker import PhotoPicker
 from pose_editor.studio.decoding import load_photo
 from pose_editor.studio.photo_reader import off_window
@@ -61,8 +62,8 @@ class PoseEvents:
         except PoseError as error:
             yield {"edit": edit, "kind": "refused", "says": sentence(error)}
 
-    def open_example(self, chosen: str | None, session: Session, settings: dict[str, Any]) -> Iterator[Outputs]:
-        """Somebody else was chosen: the photo with its own pose, then the steps."""
+    def open_example(self, chosen: str | None, value: dict[str, Any], session: Session, settings: dict[str, Any]) -> Iterator[Outputs]:
+        """Somebody else was chosen: the photo, with the pose that was made for the person before, if one was; then the steps."""
         if not chosen:
             yield self.changes()
             return
@@ -70,7 +71,16 @@ class PoseEvents:
         if chosen in session.photos:
             session.shown = chosen
         hint = self.unknown_pose_notice() if subject.person.pose is None else ""
-        yield from self.open(subject, gr.skip(), hint, session, seed=settings["seed"])  # the picker shows it already, or another by now
+        pose = self._pose_made(value, subject, session)
+        yield from self.open(subject, gr.skip(), hint, session, pose, settings["seed"])  # the picker shows it already, or another by now
+
+    def _pose_made(self, value: dict[str, Any], subject: Subject, session: Session) -> Pose | None:
+        """The editor's pose for another person's body, unless it is just the pose that somebody has in the photo."""
+        pose = formats.from_value(value)
+        own = [*self.studio.examples.values(), *session.photos.values()]
+        if subject.person.pose is None or not pose.visible.any() or any(pose.near(other.pose) for other in own):
+            return None
+        return transferred(pose, subject.pose, self.studio.canvas)
 
     def restore(self, settings: dict[str, Any], session: Session) -> Iterator[Outputs]:
         """Person, pose, seed and step that the visitor's browser remembered, or that came with a link."""
@@ -130,7 +140,7 @@ class PoseEvents:
             known=None if known is None else formats.to_value(known),
             own=None if subject.given is None else {"photo": subject.given.picture, "fit": subject.fit},
         )
-        yield editor, picker, message, StepViewer(source=subject.picture)
+        yield editor, picker, message, StepViewer(source=subject.picture, front="photo" if known is None else "result")
         for frames in self.studio.frames(subject, pose, session, edit, seed):
             yield self.changes(viewer=frames)
 

@@ -127,7 +127,7 @@ def wire(studio: Studio, upload: PhotoUpload, on: Parts, tab: gr.Tab) -> list[An
     on.bar.film(saving.save_film, wanted, on.download, **FILM)
     tab.select(events.show_photos, [on.session], on.picker, **AT_ONCE)
     on.pose_photo.upload(upload.take_pose, [on.pose_photo], on.editor, **SEARCH)
-    chosen = on.picker.select(events.open_example, [on.picker, on.session, on.bar], opened, **RUN)
+    chosen = on.picker.select(events.open_example, [on.picker, on.editor, on.session, on.bar], opened, **RUN)
     restored = on.bar.restore(events.restore, [on.bar, on.session], opened, **RUN)
     uploaded = on.photo.upload(upload.given, [on.photo, on.session, on.bar], opened, **RUN)
     for event in (uploaded, restored):  # an hour after a photo came it is forgotten

@@ -49,12 +49,15 @@ function build() {
   const photo = make("image", { class: "pe-photo", x: 0, y: 0, width, height, preserveAspectRatio: "none" }, svg);
   const limbs = figure.limbs.map((_, index) => make("line", { class: "pe-limb", stroke: figure.colours[index] }, svg));
   const dots = figure.joints.map((name, index) => {
-    const group = make("g", { class: "pe-joint", tabindex: 0, role: "button", "data-joint": index, "aria-roledescription": "joint" }, svg);
+    const group = make("g", { class: "pe-joint", tabindex: index ? -1 : 0, role: "button", "data-joint": index, "aria-roledescription": "joint" }, svg);
     make("circle", { class: "pe-hit" }, group);
     make("circle", { class: "pe-ring" }, group);
     make("circle", { class: "pe-dot", fill: figure.colours[index] }, group);
     group.addEventListener("focus", () => {
-      if (!drag) arrive(index);
+      for (const other of dots) other.setAttribute("tabindex", other === group ? 0 : -1); // one stop for Tab; arrow keys go on from it
+      if (drag) return;
+      held = -1;
+      arrive(index);
     });
     group.addEventListener("keydown", (event) => onKey(event, index));
     return group;
@@ -111,10 +114,11 @@ function draw() {
     }
     group.classList.toggle("pe-hidden", !visible);
     group.classList.toggle("pe-selected", selected.has(index));
+    group.classList.toggle("pe-held", index === held);
     if (several) group.setAttribute("aria-pressed", selected.has(index));
     else group.removeAttribute("aria-pressed");
     group.classList.toggle("pe-near", index === near || (drag?.kind === "joint" && drag.joint === index));
-    group.setAttribute("aria-label", `${figure.joints[index]}, ${visible ? `x ${Math.round(x)}, y ${Math.round(y)}` : "hidden"}`);
+    group.setAttribute("aria-label", `${figure.joints[index]}, ${visible ? `x ${Math.round(x)}, y ${Math.round(y)}` : "hidden"}${index === held ? ", held" : ""}`);
   });
   drawFrame();
   drawTip();

@@ -108,6 +108,7 @@ async function saveAs(kind) {
 
 function setMode(name) {
   mode = name;
+  if (selected.size > 1) select([]); // what is wanted now is about one joint
   for (const each of modes) {
     each.setAttribute("aria-checked", each.dataset.mode === mode);
     each.tabIndex = each.dataset.mode === mode ? 0 : -1;

@@ -50,6 +50,7 @@ svg.addEventListener("pointerdown", (event) => {
 
 /** A joint was pressed: it is selected; with Shift, or where several are wanted, it joins the selection or leaves it. */
 function hold(joint, shift) {
+  held = joint;
   nodes.dots[joint].focus({ preventScroll: true });
   if (shift) {
     if (!selected.delete(joint)) selected.add(joint);
@@ -87,6 +88,11 @@ function movedJoint(before, joint, x, y) {
   next[joint] = [...clampPoint(x, y, canvas), true]; // a hidden joint that is dragged is wanted back
   return next;
 }
+
+svg.addEventListener("dblclick", (event) => {
+  const joint = jointUnder(event);
+  if (joint >= 0 && !several) toggleHidden([joint]);
+});
 
 svg.addEventListener("pointermove", (event) => {
   if (!drag) return hover(event);
