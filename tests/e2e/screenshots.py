@@ -54,7 +54,7 @@ def wave(page, person: str) -> None:
     wait_done(page, after=before)
     before = edit(page)
     page.click('#source [data-open="poses"]')
-    page.click('[data-panel="poses"] [aria-label="wave" i]')
+    page.click('[data-panel="poses"] button:text-is("wave")')
     wait_done(page, after=before)
     page.click('#source [data-open="poses"]')  # closes it again
     page.mouse.move(5, 5)

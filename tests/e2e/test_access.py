@@ -44,7 +44,7 @@ def test_everybody_can_read_and_reach_it(open_quick, tmp_path: Path, theme: str,
     page.click('[data-open="tools"]')
     page.click('[data-do="paste"]')
     page.click('[data-do="all"]')
-    page.click('[data-see="pose"]')
+    page.click(".rb-more > summary")
     page.click('[data-see="trace"]')
     (tmp_path / "torn.jpg").write_bytes(b"\xff\xd8\xff\xe0torn")
     page.set_input_files("#people input[type=file]", tmp_path / "torn.jpg")

@@ -143,12 +143,9 @@ def test_every_layout(open_quick, tmp_path: Path) -> None:
     choice.wait_for()
     assert choice.locator("button").count() == 2
     expect(page, half)  # until one is chosen, nothing changes
-    choice.locator('[aria-label="person 2"]').click()
+    choice.locator('button:has-text("person 2")').click()
     expect(page, right)
     wait_done(page, after=edit(page) - 1)
-    page.click('[data-see="pose"]')
-    assert page.locator(".sv-pose line").count() == 14, "the result was made for this pose: without a nose three limbs less"
-
     page.keyboard.press("Tab")
     give("hands_only.json", json.dumps({"version": 1.3, "people": []}))
     page.wait_for_selector('.pe-message.pe-error:has-text("no person found")')

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import zipfile
 
+import pytest
 from PIL import Image
 
 from tests.e2e.visitor import LEFT_WRIST, drag, edit, joints, picture, scrub, state, step, wait_done, wait_running
 
 
-def test_wipe_lens_pose_and_keys(open_quick) -> None:
+def test_wipe_lens_joints_and_keys(open_quick) -> None:
     page = open_quick()
     page.locator(".sv-stage").focus()
     page.keyboard.press("ArrowLeft")
@@ -24,14 +25,64 @@ def test_wipe_lens_pose_and_keys(open_quick) -> None:
     page.click('[data-see="lens"]')
     assert page.locator('[data-see="wipe"]').get_attribute("aria-pressed") == "false"
     assert page.evaluate("getComputedStyle(document.querySelector('.sv-image')).imageRendering") == "pixelated"
-    page.click('[data-see="pose"]')
-    assert page.locator(".sv-pose line").count() == 17
+    assert not page.locator(".pe-canvas").is_visible(), "the joints make way"
+    page.click('[data-see="lens"]')
+    assert page.locator(".pe-canvas").is_visible()
+    page.click('[data-see="joints"]')
+    assert not page.locator(".pe-canvas").is_visible()
+    page.keyboard.press("s")
+    assert page.locator(".pe-canvas").is_visible()
+
+
+def test_the_joints_lie_over_the_result_and_the_photo_comes_to_the_front(open_quick) -> None:
+    page = open_quick()
+    pose, result = (page.locator(name).bounding_box() for name in (".pe-stage", ".sv-stage"))
+    assert pose == result, "one picture"
+    photo, shown = page.locator(".pe-photo").first.get_attribute("href"), picture(page)
+    small = page.locator(".sv-inset")
+    assert small.locator(".sv-other").get_attribute("src") == photo
+    assert not page.locator(".sv-source").is_visible()
+    before = page.locator(".sv-stage").screenshot()
+    small.click()
+    assert page.locator(".sv-source").is_visible() and page.locator(".sv-source").get_attribute("src") == photo
+    assert small.locator(".sv-other").get_attribute("src") == shown and page.locator(".sv-stage").screenshot() != before
+    drag(page, LEFT_WRIST, 10, -30)  # also over the photo
+    wait_done(page, after=0)
+    assert small.locator(".sv-other").get_attribute("src") == picture(page) != shown
+    small.click()
+    assert not page.locator(".sv-source").is_visible()
+
+
+def test_what_opens_opens_beside_the_picture(open_quick) -> None:
+    page = open_quick()
+    before = page.locator(".pe-stage").bounding_box()
+    for name in ("poses", "tools"):
+        page.click(f'[data-open="{name}"]')
+        panel = page.locator(f'[data-panel="{name}"]').bounding_box()
+        assert page.locator(".pe-stage").bounding_box() == before and panel["x"] >= before["x"] + before["width"]
+
+
+def test_the_result_is_as_large_as_the_joints_over_it(open_quick) -> None:
+    page = open_quick()
+    stage = page.locator(".sv-stage").bounding_box()
+    page.mouse.move(stage["x"] + stage["width"] / 2, stage["y"] + stage["height"] / 4)
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -200)
+    page.keyboard.up("Control")
+    page.wait_for_function("document.querySelector('.pe-canvas').classList.contains('pe-zoomed')")
+    photo = page.evaluate(
+        """() => { const svg = document.querySelector('.pe-canvas'), to = svg.getScreenCTM();
+            return [to.a * 176, to.e, to.f]; }"""
+    )
+    image = page.locator(".sv-image").bounding_box()
+    assert [image["width"], image["x"], image["y"]] == pytest.approx(photo, abs=1.5)
 
 
 def test_seed_save_and_zip(open_quick) -> None:
     page = open_quick()
     scrub(page, 0)
     first = picture(page)
+    page.click(".rb-more > summary")
     page.fill(".rb-seed input", "5")
     page.keyboard.press("Enter")
     page.wait_for_function(
@@ -167,9 +218,11 @@ def test_trace_shows_where_a_pixel_comes_from(open_quick) -> None:
     page.click('[data-see="trace"]')
     box = page.locator(".sv-stage").bounding_box()
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.4)
-    page.wait_for_selector(".pe-overlay[href^='data:image/webp']", timeout=30_000, state="attached")
+    page.wait_for_selector(".sv-glow[src^='data:image/webp']", timeout=30_000)
+    assert not page.locator(".sv-show").is_visible(), "maps are for researchers"
+    page.click(".rb-more > summary")
     page.check(".sv-show")
     assert page.locator(".sv-labels").get_attribute("src").startswith("data:image/webp") and page.locator(".sv-labels").is_visible()
     page.keyboard.press("Escape")
     page.click('[data-see="trace"]')
-    assert page.locator(".pe-overlay").get_attribute("href") is None
+    assert not page.locator(".sv-glow").is_visible()

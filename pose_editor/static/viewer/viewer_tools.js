@@ -10,7 +10,7 @@ const pressed = (name) => see(name).getAttribute("aria-pressed") === "true";
 
 const POINTING = ["wipe", "lens", "trace"]; // each wants the pointer for itself, so the joints step back
 
-for (const name of ["skeleton", ...POINTING]) {
+for (const name of ["joints", ...POINTING]) {
   see(name).addEventListener("click", () => {
     see(name).setAttribute("aria-pressed", !pressed(name));
     if (POINTING.includes(name) && pressed(name))
@@ -27,7 +27,7 @@ function drawWays() {
   root.classList.toggle("sv-trace", pressed("trace"));
   tracing.hidden = !pressed("trace");
   if (!pressed("trace")) showTrace(null);
-  const joints = !pressed("skeleton") || pressed("wipe") || pressed("lens") ? "hidden" : pressed("trace") ? "aside" : "shown";
+  const joints = !pressed("joints") || pressed("wipe") || pressed("lens") ? "hidden" : pressed("trace") ? "aside" : "shown";
   home.dispatchEvent(new CustomEvent("joints-shown", { detail: joints }));
   draw();
 }
@@ -58,7 +58,7 @@ home.addEventListener("photo-moved", ({ detail }) => {
 
 document.addEventListener("keydown", (event) => {
   if (event.key !== "s" || event.ctrlKey || event.metaKey || event.altKey || !stage.offsetParent) return;
-  if (!event.target.matches?.("input:not([type=range]), textarea, select, [contenteditable]")) see("skeleton").click();
+  if (!event.target.matches?.("input:not([type=range]), textarea, select, [contenteditable]")) see("joints").click();
 });
 
 // --- the newest result with more pixels, for the lens -------------------------------------------------------------
