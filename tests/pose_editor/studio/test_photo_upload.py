@@ -128,7 +128,9 @@ def test_the_pose_is_found_when_a_photo_is_given(wide: str) -> None:
 
     list(own.crop((0.25, 0.25, 0.5), session, *ASK))
     assert session.upload.window == pytest.approx((0.25, 0.25, 0.5)) and session.upload.fit == (0.25, 0.25, 0.5)
-    assert session.upload.pose.xy[1] == pytest.approx((88, found.xy[1, 1] * 256 / 512), abs=1), "the pose goes along, without another look"
+    assert session.upload.pose.xy[1] == pytest.approx((88, (found.xy[1, 1] + 336 - 256) / 2), abs=1), (
+        "the pose goes along, without another look"
+    )
     assert len(looked_at) == 1 and list(session.photos) == ["@1"], "it is the same photo"
 
 
