@@ -62,7 +62,8 @@ def boxes_of(given: People) -> list[list[float]]:
         seen = pose.xy[pose.visible].astype(float)
         low, high = seen.min(0), seen.max(0)
         room = MARGIN * (high - low).max()
-        edges = np.concatenate([low - (room, 2 * room), high + room])  # more above, where the hair is
+        room = room * np.array((1, 2, 1, 1.5))  # more above and below, for hair and shoes
+        edges = np.concatenate([low, high]) + room * (-1, -1, 1, 1)
         shares = (edges - (left, top, left, top)) / (right - left, bottom - top, right - left, bottom - top)
         boxes.append([round(float(share), 4) for share in shares.clip(0, 1)])
     return boxes

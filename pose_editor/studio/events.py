@@ -147,7 +147,7 @@ class PoseEvents:
     @staticmethod
     def changes(message: Any = None, viewer: Any = None) -> Outputs:
         """Outputs of which at most the notice and the viewer change."""
-        return gr.skip(), gr.skip(), message or gr.skip(), viewer or gr.skip()
+        return gr.skip(), gr.skip(), gr.skip() if message is None else message, viewer or gr.skip()
 
     def unknown_pose_notice(self) -> str:
         """What to do first with a photo whose pose is not known."""

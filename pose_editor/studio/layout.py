@@ -78,9 +78,9 @@ def pose_tab(studio: Studio, message: gr.HTML, photo_seconds: float) -> Parts:
         session = gr.State(Session(), time_to_live=photo_seconds)
         with gr.Row(elem_classes="d-studio"):
             with gr.Column(elem_id="people", elem_classes="photos"):
-                picker = PhotoPicker(choices, name, MAX_BYTES, PHOTO_NAMES, DROP, elem_id="picker")
                 gr.HTML(f"<p>{ADVICE}</p>", elem_id="advice")
                 photo = gr.UploadButton("Your photo", elem_id="upload")
+                picker = PhotoPicker(choices, name, MAX_BYTES, PHOTO_NAMES, DROP, elem_id="picker")
                 gr.HTML(f"<p>{PRIVACY}</p>", elem_id="privacy")
             with gr.Column(elem_classes=["part", "d-source"], elem_id="source"):
                 with gr.Row(elem_id="own"):

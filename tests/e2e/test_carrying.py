@@ -192,9 +192,7 @@ def test_a_line_leads_to_the_place_in_the_photo(open_quick, screen: dict) -> Non
     for (x, y), (box, share) in zip(ends(page), ((stage, (0.5, 0.6)), (photo, there)), strict=True):
         assert [x, y] == pytest.approx([box["x"] + share[0] * box["width"], box["y"] + share[1] * box["height"]], abs=1.5)
 
-    before = edit(page)
-    drag(page, LEFT_WRIST, -5, -20)
-    wait_done(page, after=before)
+    scrub(page, 5)
     assert page.locator(LINE).count() == 0 and yellow(page) == 0, "it was about another picture"
     page.mouse.click(stage["x"] + 0.5 * stage["width"], stage["y"] + 0.6 * stage["height"])
     page.wait_for_selector(LINE, timeout=SECONDS_30)

@@ -33,6 +33,7 @@ def test_a_box_by_finger(open_quick) -> None:
     page = open_quick(**PHONE)
     page.tap('[data-open="tools"]')
     page.tap('[data-do="several"]')
+    page.evaluate("scrollTo(0, 0)")  # the tools lie below
     box, before = page.locator(".pe-stage").bounding_box(), joints(page)
     finger = page.context.new_cdp_session(page)
     for share in (0.04, 0.5, 0.99):  # the stage's corner is round
@@ -51,7 +52,7 @@ def test_everything_has_room(open_quick) -> None:
     page = open_quick(**PHONE)
     assert width(page) <= 390, "nothing stands over at the side"
     stage = page.locator(".pe-stage").bounding_box()
-    assert stage == page.locator(".sv-stage").bounding_box() and stage["width"] > 340, "one picture, as wide as the phone"
+    assert stage == page.locator(".sv-stage").bounding_box() and stage["width"] > 320, "one picture, nearly as wide as the phone"
     assert stage["y"] + stage["height"] < 844, "in view as a whole"
     for name in ("poses", "tools"):
         page.tap(f'[data-open="{name}"]')

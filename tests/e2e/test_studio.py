@@ -203,6 +203,7 @@ def _try_weights(page: Any, token: str, weights: Path, tmp_path: Path) -> None:
     page.wait_for_selector(f"{said} >> text=new weights are in use", timeout=60_000)
     wait_done(page, after=before)
     assert picture(page) == opened, "the same weights give the same picture"
+    page.click("#model > button")
     assert "mine" in page.locator("#about").inner_text() and "mine" in page.locator("#weights-facts").inner_text()
     page.click("#weights-row >> text=Bundled")
     page.wait_for_function("!document.querySelector('#about').innerText.includes('mine')", timeout=60_000)

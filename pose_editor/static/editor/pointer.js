@@ -158,7 +158,10 @@ function drop(keep) {
   stage.classList.remove("pe-dragging");
   const changed = !samePose(before, joints);
   if (keep) remember(before);
-  else joints = before;
+  else {
+    joints = before;
+    held = -1;
+  }
   if (changed || moving) publish("release"); // also there and back again: the preview must not stay
   if (kind === "lasso" && !caught) selected = new Set(kept);
   if (narrow && keep) selected = new Set(several ? [...selected].filter((each) => each !== joint) : [joint]);

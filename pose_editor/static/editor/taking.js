@@ -38,7 +38,9 @@ takeDialog.addEventListener("drop", (event) => {
 });
 document.addEventListener("paste", (event) => {
   const file = [...(event.clipboardData?.files ?? [])].find((each) => each.type.startsWith("image/"));
-  if (file && takeDialog.open) take(file);
+  if (!file || !takeDialog.open) return;
+  event.preventDefault(); // it is not a photo to be posed
+  take(file);
 });
 
 watch("taken", () => {

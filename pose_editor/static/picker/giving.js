@@ -12,7 +12,7 @@ let ours = false; // something of the page itself is dragged
 hint.firstElementChild.textContent = props.invitation;
 
 const isOpen = () => !!root.offsetParent && !document.querySelector("dialog[open]");
-const hasFile = (event) => !ours && [...(event.dataTransfer?.types ?? [])].includes("Files");
+const hasFile = (event) => !ours && !event.defaultPrevented && [...(event.dataTransfer?.types ?? [])].includes("Files");
 const isPhoto = (file) => !/json|^text\//.test(file.type); // what is none of the kinds that are read, the server names
 
 function showHint(shown) {
@@ -56,7 +56,7 @@ document.addEventListener("drop", (event) => {
 
 document.addEventListener("paste", (event) => {
   const file = [...(event.clipboardData?.files ?? [])].find((each) => each.type.startsWith("image/"));
-  if (!file || !isOpen()) return;
+  if (!file || event.defaultPrevented || !isOpen()) return;
   event.preventDefault();
   putHere(file);
 });

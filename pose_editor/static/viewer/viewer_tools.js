@@ -46,9 +46,10 @@ function drawInset() {
   inset.hidden = !props.source;
   root.classList.toggle("sv-swapped", photoInFront());
   if (small && other.getAttribute("src") !== small) other.src = small;
-  inset.querySelector(".sv-inset-name").textContent = photoInFront() ? "Result" : props.inset;
+  const name = photoInFront() ? "Result" : props.inset;
+  inset.querySelector(".sv-inset-name").textContent = name;
   inset.title = photoInFront() ? "Bring the result to the front" : `Bring ${props.against} to the front`;
-  inset.setAttribute("aria-label", inset.title);
+  inset.setAttribute("aria-label", `${name}: ${inset.title.toLowerCase()}`);
 }
 
 /** The editor's view: the result is shown as large as the joints over it. */
