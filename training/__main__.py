@@ -9,6 +9,7 @@ import sys
 COMMANDS = {
     "train": ("training.train", "train the step model or the carrier from a configuration"),
     "evaluate": ("training.evaluate", "measure weights on rendered people or a prepared test set, or render photos"),
+    "infer": ("training.infer", "render every pair of a list, one image file for each"),
     "figures": ("training.figures.__main__", "render people in the layout of a DeepFashion in-shop folder"),
     "prepare": ("training.deepfashion.prepare", "prepare a DeepFashion in-shop folder for training"),
     "export": ("training.publish.export", "turn a run into a weights folder, and upload it to the Hub"),

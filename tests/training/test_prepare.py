@@ -141,6 +141,24 @@ def test_a_square_picture_is_the_frame_around_the_canvas(root, output):
     assert torch.equal(PreparedStore(output, SIZE)[0].source, whole)
 
 
+def test_masks_of_a_copy_with_another_size_and_polygons(root, output):
+    """COCO's own sizes count: a mask made on a copy half as large covers the same part of the photo."""
+    (name, *_), document = (root / "train.lst").read_text().split(), json.loads((root / "masks.json").read_text())
+    target = next(line.split(",")[1] for line in (root / "train_pairs.txt").read_text().splitlines()[1:] if line.startswith(name))
+    image = next(image for image in document["images"] if image["file_name"] == target)
+    image |= {"height": 32, "width": 22, "file_name": f"img/{target}"}
+    document["annotations"] = [{"image_id": image["id"], "segmentation": [[0, 0, 11, 0, 11, 32, 0, 32]]}]
+    (root / "masks.json").write_text(json.dumps(document))
+    assert run(root, output).broken == {}
+    store = PreparedStore(output, SIZE)
+    mask = store[store.rows.index((name, target))].mask[0, 0]
+    assert (mask[:, :21] == 1).all() and (mask[:, 23:] == 0).all()
+    store.close()
+    image |= {"height": 32, "width": 32}
+    (root / "masks.json").write_text(json.dumps(document))
+    assert "its mask is 32x32, the image 44x64" in run(root, output).broken[target]
+
+
 # -- going on, and what is broken ----------------------------------------------------------------------------------------
 
 

@@ -3,7 +3,8 @@
     python -m training prepare --root data/deepfashion --sizes 256x176 512x352 --output data/prepared
 
 Writes OUTPUT/HEIGHTxWIDTH (one environment per size, with the pair lists) and OUTPUT/report.json, which names every missing or
-broken file and says in which order each pair list has source and target. Run it again after an interruption, or after repairing files: it converts only what is missing or has changed.
+broken file and says in which order each pair list has source and target. Run it again after an interruption, or after repairing files:
+it converts only what is missing or has changed.
 """
 
 from __future__ import annotations
