@@ -179,7 +179,7 @@ def test_images_of_others_are_found_by_their_names(tmp_path):
         folder.mkdir()
         Image.new("RGB", (44, 64), "red").save(folder / name)
         assert ImageFolder(folder, [row]).image(0, SIZE).shape == (3, *SIZE)
-    with pytest.raises(ValueError, match="no image of the pair .*02_2_side.jpg,WOMEN"):
+    with pytest.raises(ValueError, match=r"no image of the pair .*02_2_side\.jpg,WOMEN"):
         ImageFolder(folder, [row[::-1]])
     with pytest.raises(ValueError, match=r"is 64x44, the pairs are 32x22; no image is resized"):
         ImageFolder(folder, [row]).image(0, (32, 22))
