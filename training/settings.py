@@ -121,8 +121,10 @@ class Settings:
 
 
 def load_settings(path: str | Path, overrides: Sequence[str] = (), options: Sequence[str] = ()) -> Settings:
-    """Read a YAML file; ``options`` name lists of overrides under its key ``options``, and come first. ``overrides`` are ``key=value`` with dots between the keys of tables and lists (``stages.0.samples=1000``); a
-    star stands for every item of a list (``stages.*.weights.gan=0``).
+    """Read a YAML file; ``options`` name lists of overrides under its key ``options``, which come before the others.
+
+    ``overrides`` are ``key=value`` with dots between the keys of tables and lists (``stages.0.samples=1000``); a star stands for every
+    item of a list (``stages.*.weights.gan=0``).
 
     Raises SettingsError naming the file and key.
     """
