@@ -1,6 +1,6 @@
 """The page: choose a person, drag the joints, and watch the person take the new pose step by step, in other people's clothes if wanted.
 
-python app.py [--weights FOLDER_OR_HUB_REPO[@REVISION]] [--device auto] [--port 7860] [--verbose]
+python app.py [--weights FOLDER_OR_HUB_REPO[@REVISION] or hub] [--device auto] [--port 7860] [--verbose]
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from starlette.middleware import Middleware
 import pose_editor.serving.lent_gpu  # noqa: F401 (before anything that may start CUDA)
 from appearance_control.studio import api as garment_api
 from appearance_control.studio import layout as garment_tab
-from nted_step.bundled import EXAMPLES, PARSER_WEIGHTS, WEIGHTS
+from nted_step.bundled import EXAMPLES, HUB, HUB_REPOSITORY, PARSER_WEIGHTS, WEIGHTS
 from nted_step.image import MAX_BYTES
 from nted_step.pipeline import DEVICES, DTYPES
 from pose_editor.gradio_workarounds import LAUNCH_OPTIONS, limit_files_of_an_upload, server_options
@@ -86,7 +86,9 @@ def build(studio: Studio, panel: WeightsChoice | None = None, parser: Path = PAR
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="NTED Step: drag a person's joints and watch the person take the new pose.")
-    parser.add_argument("--weights", default=str(WEIGHTS), metavar="FOLDER_OR_HUB_REPO[@REVISION]", help="default: the bundled weights")
+    weights = os.environ.get("NTED_STEP_WEIGHTS") or str(WEIGHTS)  # a Space has variables, but no arguments
+    told = f"'{HUB}' is {HUB_REPOSITORY}; default: NTED_STEP_WEIGHTS or the bundled weights"
+    parser.add_argument("--weights", default=weights, metavar="FOLDER_OR_HUB_REPO[@REVISION]", help=told)
     parser.add_argument("--parser", default=str(PARSER_WEIGHTS), metavar="FOLDER", help="garment parser; default: the bundled one")
     parser.add_argument("--device", default="auto", help=f"{', '.join(DEVICES)} (default: auto)")
     parser.add_argument("--dtype", default="auto", help=f"auto, {', '.join(DTYPES)} (default: auto)")

@@ -129,12 +129,12 @@ def run_evaluate(options: argparse.Namespace) -> None:
     """Swaps between rendered people, compared with the right answer."""
     try:  # training's requirements are needed here and nowhere else
         from training.evaluation.swaps import evaluate, format_table
-        from training.figures import TEST_SEED
+        from training.figures import SEEDS, TEST_SEED
     except ModuleNotFoundError as error:
         raise SwapError(f"{error.name} is missing: pip install -r training/requirements.txt") from None
     seed = TEST_SEED if options.seed is None else options.seed
-    if options.people < 1 or seed < 0:
-        raise SwapError("--people must be at least 1, --seed at least 0")
+    if options.people < 1 or not 0 <= seed <= SEEDS - options.people:
+        raise SwapError(f"--people must be at least 1, and people have seeds from 0 to {SEEDS - 1:,}")
     pipeline = _load_pipeline(options)
     parser = _load_parser(options) if options.masks == "parser" else None
     report = evaluate(pipeline, parser, people=options.people, seed=seed, sheet=Path(options.output) if options.output else None)

@@ -13,7 +13,7 @@ import torch
 from tqdm import tqdm
 
 from nted_step.bundled import WEIGHTS
-from nted_step.command_line import load_pose, run_command, split_revision
+from nted_step.command_line import load_pose, run_command, split_revision, warn_of_dtype
 from nted_step.config import PRESETS
 from nted_step.convert import KINDS, LICENCE_NOTICE, convert
 from nted_step.files import write_file
@@ -38,6 +38,7 @@ def generate(options: argparse.Namespace) -> None:
     """Photo and pose -> every step, on disk."""
     name, revision = split_revision(options.weights)
     pipeline = NTEDStepPipeline.from_pretrained(name, revision, device=options.device, dtype=options.dtype)
+    warn_of_dtype(pipeline.dtype, pipeline.device)
     size = pipeline.config.size
     steps = pipeline.config.steps if options.steps is None else options.steps
     large_size = canvas_size(options.scale, size)

@@ -1,4 +1,4 @@
-"""Paths of the bundled files: beside the packages in a checkout, inside this package in an installation."""
+"""Where the bundled files are, beside the packages in a checkout, inside this package in an installation; and the weights on the Hub."""
 
 from __future__ import annotations
 
@@ -10,3 +10,6 @@ WEIGHTS = ASSETS / "weights" / "lite"
 PARSER_WEIGHTS = ASSETS / "weights" / "parser"
 POSE_WEIGHTS = ASSETS / "weights" / "pose"
 EXAMPLES = ASSETS / "examples"
+
+HUB = "hub"  # the name that stands for the repository below wherever weights are named
+HUB_REPOSITORY = "nted-step/lite"  # of published weights on the Hub; a fork that publishes its own changes it here alone

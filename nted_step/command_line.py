@@ -7,6 +7,8 @@ import re
 import sys
 from pathlib import Path
 
+import torch
+
 from nted_step.pose import Pose
 from nted_step.pose_formats import load
 
@@ -30,6 +32,12 @@ def report_error(error: Exception | str, status: int = USAGE_ERROR) -> int:
     """Print ``error: ...`` on stderr as one line; returns the exit status."""
     print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
     return status
+
+
+def warn_of_dtype(dtype: torch.dtype, device: torch.device) -> None:
+    """A note on stderr for float16 on a CPU: its numbers end at 65,504, and no CPU that this runs on is made for it."""
+    if dtype == torch.float16 and device.type == "cpu":
+        print("note: float16 is for GPUs; on a CPU it may overflow and be slow, so take --dtype float32 or bfloat16", file=sys.stderr)
 
 
 def parse_size(text: str) -> tuple[int, int]:

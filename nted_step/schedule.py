@@ -54,6 +54,11 @@ def start_image(source: Tensor, noise: Tensor, config: NTEDStepConfig) -> Tensor
 
 
 def seeded_noise(seed: int, size: tuple[int, int], batch: int = 1) -> Tensor:
-    """N(0, 1) noise, batch x 3 x H x W float32, drawn on the CPU so that a seed means the same on every device."""
+    """N(0, 1) noise, batch x 3 x H x W float32, drawn on the CPU so that a seed means the same on every device.
+
+    Raises ValueError for a seed that is not from -2^63 to 2^64 - 1, torch's range.
+    """
+    if not -(2**63) <= seed < 2**64:
+        raise ValueError(f"the seed must be a whole number of at most 64 bits, not {str(seed)[:24]}{'...' if len(str(seed)) > 24 else ''}")
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(batch, 3, *size, generator=generator)

@@ -16,6 +16,7 @@ from safetensors.torch import load as load_safetensors
 from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
+from nted_step.bundled import HUB, HUB_REPOSITORY
 from nted_step.carrier import Carrier, CarrierConfig
 from nted_step.config import NTEDStepConfig
 from nted_step.files import write_file, write_json
@@ -25,6 +26,7 @@ CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"
 CARD_NAME = "README.md"
 CARRIER_FOLDER = "carrier"  # within a folder of weights that carry
+COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 class WeightsError(ValueError):
@@ -161,9 +163,11 @@ def write_folder(
 
 
 def find_weights(name: str | Path, revision: str | None = None) -> Path:
-    """The local folder of a folder name or Hub repository, fetched if need be. Raises WeightsError."""
+    """The local folder of a folder name or Hub repository, fetched if need be; "hub" is :data:`HUB_REPOSITORY`. Raises WeightsError."""
     if Path(name).is_dir():
         return Path(name)
+    if str(name) == HUB:
+        name = HUB_REPOSITORY
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", str(name)) or str(name).startswith(("./", "../")):
         raise WeightsError(f"{name}: no such folder, and not a Hub repository of the form user/name")
     return _fetch(str(name), revision)
@@ -175,14 +179,11 @@ def _fetch(repository: str, revision: str | None) -> Path:
     from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
 
     where = repository + (f"@{revision}" if revision else "")
+    names = [name for kept in (CONFIG_NAME, WEIGHTS_NAME, CARD_NAME) for name in (kept, f"{CARRIER_FOLDER}/{kept}")]
+    if revision and COMMIT.fullmatch(revision) and (there := _fetched(repository, revision)):
+        return there
     try:
-        return Path(
-            snapshot_download(
-                repository,
-                revision=revision,
-                allow_patterns=[name for kept in (CONFIG_NAME, WEIGHTS_NAME, CARD_NAME) for name in (kept, f"{CARRIER_FOLDER}/{kept}")],
-            )
-        )
+        return Path(snapshot_download(repository, revision=revision, allow_patterns=names))
     except RepositoryNotFoundError:
         raise WeightsError(f"{where}: no such folder here, and no such repository on the Hub") from None
     except RevisionNotFoundError:
@@ -194,6 +195,23 @@ def _fetch(repository: str, revision: str | None) -> Path:
     except Exception as error:
         first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise WeightsError(f"{where}: cannot be fetched from the Hub ({first_line})") from None
+
+
+def _fetched(repository: str, commit: str) -> Path | None:
+    """The folder of a commit whose files are all in the Hub's cache. A commit never changes, so nobody has to be asked about it."""
+    from huggingface_hub import try_to_load_from_cache
+
+    def kept(name: str) -> Path | None:
+        found = try_to_load_from_cache(repository, name, revision=commit)
+        return Path(found) if isinstance(found, str) else None
+
+    config = kept(CONFIG_NAME)
+    if config is None or kept(WEIGHTS_NAME) is None:
+        return None
+    model = _read_config(config).get("model")
+    carries = isinstance(model, dict) and model.get("carries")
+    needed = [f"{CARRIER_FOLDER}/{name}" for name in (CONFIG_NAME, WEIGHTS_NAME)] if carries else []
+    return config.parent if all(kept(name) for name in needed) else None
 
 
 def check_state(config: NTEDStepConfig, state: Mapping[str, Tensor], origin: str) -> None:

@@ -17,7 +17,10 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+import app
+from nted_step.bundled import WEIGHTS
 from tests.running import ROOT, START_SECONDS, free_port
+from training.publish.space import lay_out, problems
 
 PATHS = ("PATH", "LANG", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "PYTHONPATH")
 
@@ -46,6 +49,13 @@ def test_packages_for_apt_are_names_alone():
     assert {"libgl1", "libglib2.0-0"} <= set(names) and all(name == name.strip() and " " not in name and name[0] != "#" for name in names)
 
 
+def test_a_variable_of_a_space_chooses_the_weights(monkeypatch):
+    monkeypatch.delenv("NTED_STEP_WEIGHTS", raising=False)
+    assert app.arguments([]).weights == str(WEIGHTS)
+    monkeypatch.setenv("NTED_STEP_WEIGHTS", "hub")
+    assert app.arguments([]).weights == "hub" and app.arguments(["--weights", "x"]).weights == "x"
+
+
 def a_python() -> str:
     """The Python a Space has, where it is on this machine with what the page needs; else this one."""
     other = shutil.which("python3.12")
@@ -63,12 +73,10 @@ def listed(folder: Path) -> dict[str, tuple[int, int]]:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """What git tracks, read-only (which does not bind the superuser: the files are compared as well)."""
+    """The folder that is uploaded, read-only (which does not bind the superuser: the files are compared as well)."""
     folder = tmp_path / "app"
-    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
-    for name in filter(None, names):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ROOT / name, folder / name)
+    lay_out(ROOT, folder)
+    assert problems(folder) == []
     for path in [*folder.rglob("*"), folder]:
         path.chmod(0o555 if path.is_dir() else 0o444)
     return folder

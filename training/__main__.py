@@ -9,9 +9,13 @@ import sys
 COMMANDS = {
     "train": ("training.train", "train the step model or the carrier from a configuration"),
     "evaluate": ("training.evaluate", "measure weights on rendered people or a prepared test set, or render photos"),
+    "infer": ("training.infer", "render every pair of a list, one image file for each"),
+    "download": ("training.download", "list and fetch files of other people: networks, lists, poses, checkpoints"),
     "figures": ("training.figures.__main__", "render people in the layout of a DeepFashion in-shop folder"),
     "prepare": ("training.deepfashion.prepare", "prepare a DeepFashion in-shop folder for training"),
     "export": ("training.publish.export", "turn a run into a weights folder, and upload it to the Hub"),
+    "publish": ("training.publish.publish", "upload any weights folder with its card to the Hub"),
+    "space": ("training.publish.space", "lay out the folder of a Hugging Face Space and check it"),
     "ablate": ("training.evaluation.ablate", "train runs that differ in one respect and compare them in one table"),
     "benchmark": ("training.evaluation.benchmark", "measure how fast a configuration trains here"),
     "pose-detector": ("training.pose_detector", "convert the published pose detector into a weights folder"),

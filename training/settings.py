@@ -120,21 +120,35 @@ class Settings:
     wandb: str = ""  # project of Weights & Biases to report to as well, if wandb is installed
 
 
-def load_settings(path: str | Path, overrides: Sequence[str] = ()) -> Settings:
-    """Read a YAML file; ``overrides`` are ``key=value`` with dots between the keys of tables and lists (``stages.0.samples=1000``); a
-    star stands for every item of a list (``stages.*.weights.gan=0``).
+def load_settings(path: str | Path, overrides: Sequence[str] = (), options: Sequence[str] = ()) -> Settings:
+    """Read a YAML file; ``options`` name lists of overrides under its key ``options``, which come before the others.
+
+    ``overrides`` are ``key=value`` with dots between the keys of tables and lists (``stages.0.samples=1000``); a star stands for every
+    item of a list (``stages.*.weights.gan=0``).
 
     Raises SettingsError naming the file and key.
     """
     try:
         document = yaml.safe_load(Path(path).read_text()) or {}
-        for override in overrides:
+        named = document.pop("options", {}) if isinstance(document, dict) else {}
+        for override in [*_named(named, options, str(path)), *overrides]:
             _override(document, override)
     except OSError as error:
         raise SettingsError(f"{path}: {error.strerror}") from None
     except yaml.YAMLError as error:
         raise SettingsError(f"{path}: not valid YAML ({str(error).splitlines()[0]})") from None
     return from_document(document, str(path))
+
+
+def _named(named: Any, options: Sequence[str], where: str) -> list[str]:
+    """The overrides of the chosen options, one after the other."""
+    if not isinstance(named, dict) or not all(
+        isinstance(lines, list) and all(isinstance(line, str) for line in lines) for lines in named.values()
+    ):
+        raise SettingsError(f"{where}: options: expected a list of KEY=VALUE under each name")
+    if unknown := next((name for name in options if name not in named), None):
+        raise SettingsError(f"{where}: has no option {unknown!r}; it has {', '.join(named) or 'none'}")
+    return [line for name in options for line in named[name]]
 
 
 def to_document(settings: Settings) -> dict[str, Any]:

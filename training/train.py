@@ -56,12 +56,15 @@ def main(arguments: list[str] | None = None) -> int:
         type=Path,
         help="folder for checkpoints and sheets (default: runs/ and the configuration's name; torchrun takes --run for its own)",
     )
+    parser.add_argument(
+        "--option", action="append", default=[], metavar="NAME", help="settings that the file has under this name in options"
+    )
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting, e.g. stages.0.batch=8")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     options = parser.parse_args(arguments)
     keep_freed_memory()
     try:
-        settings = load_settings(options.config, options.set)
+        settings = load_settings(options.config, options.set, options.option)
         with joined(choose_device(options.device)) as (ranks, device):
             return _train(settings, options.run or Path("runs", Path(options.config).stem), device, ranks)
     except ValueError as error:

@@ -35,10 +35,11 @@ from training.validation import validate
 
 
 def model_config(settings: Settings) -> NTEDStepConfig:
-    """Configuration of a run's finished model; without a carrier it carries nothing, whatever the preset. Raises ValueError."""
+    """Configuration of a run's finished model, of any preset: with a carrier it carries the photo's pixels, without one it does not.
+
+    Raises ValueError for an unknown preset.
+    """
     config = preset(settings.preset)
-    if settings.carrier and not config.carries:
-        raise ValueError(f"the preset {settings.preset!r} does not carry the photo's pixels: leave 'carrier' out")
     return dataclasses.replace(config, steps=settings.steps or config.steps, carries=bool(settings.carrier))
 
 

@@ -133,6 +133,14 @@ def test_same_seed_same_result_other_seed_other(pipeline, standing):
     assert not torch.allclose(first, other)
 
 
+@pytest.mark.parametrize("seed", [2**64, -(2**63) - 1, int("9" * 4000)])
+def test_a_seed_of_more_than_64_bits_is_one_line(seed):
+    with pytest.raises(ValueError, match="at most 64 bits") as error:
+        seeded_noise(seed, (2, 2))
+    assert len(str(error.value)) < 100
+    assert seeded_noise(2**64 - 1, (2, 2)).shape == seeded_noise(-(2**63), (2, 2)).shape
+
+
 def test_step_zero_is_the_degraded_source_with_noise(tiny_config):
     source = torch.rand(1, 3, *tiny_config.size)
     noise = seeded_noise(5, tiny_config.size)

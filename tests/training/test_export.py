@@ -115,7 +115,7 @@ def test_pushed_weights_come_back_bit_by_bit(run, tmp_path):
 )  # fmt: skip
 def test_a_push_that_fails_is_one_line(name, offline, message, tmp_path, tiny_generator, monkeypatch):
     save_weights(tmp_path, tiny_generator, {})
-    (tmp_path / "README.md").write_text("card")
+    (tmp_path / "README.md").write_text("---\nlicense: apache-2.0\n---\n")
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", offline)
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")  # where nobody listens

@@ -11,7 +11,7 @@ from pycocotools import mask as coco_mask
 from nted_step.classes import CLASSES, FACE, LABEL_COUNT, LABELS
 from nted_step.pose import BASE_SIZE, FRAME_OFFSET
 from training.figures import TEST_SEED, named_poses, render_people
-from training.figures.__main__ import main
+from training.figures.__main__ import main, seeds
 from training.figures.dataset import image_name, pose_text, write_dataset
 from training.figures.person import sample_person, with_garments
 from training.figures.poses import base_pose, rotations
@@ -187,7 +187,7 @@ def test_writer_layout_and_masks(tmp_path):
     ]
     train, test = ((tmp_path / f"{k}.lst").read_text().split() for k in ("train", "test"))
     assert train == [image_name(TEST_SEED - 1, i) for i in range(2)] and test == [image_name(TEST_SEED, i) for i in range(2)]
-    assert (tmp_path / "test_pairs.txt").read_text().splitlines() == [f"{test[0]},{test[1]}", f"{test[1]},{test[0]}"]
+    assert (tmp_path / "test_pairs.txt").read_text().splitlines() == ["from,to", f"{test[0]},{test[1]}", f"{test[1]},{test[0]}"]
     data = json.loads((tmp_path / "masks.json").read_text())
     assert [c["name"] for c in data["categories"]] == list(CLASSES)
     for i, entry in enumerate(data["images"]):
@@ -209,6 +209,22 @@ def test_pose_text_uses_the_padded_frame():
     text = pose_text(xy, np.arange(18) > 0, (256, 176)).splitlines()
     assert text[0] == "-1 -1" and text[1] == "50.00 10.00"
     assert pose_text(xy, np.ones(18, bool), (512, 352)).splitlines()[0] == "45.00 5.00"
+
+
+def test_a_set_has_people_to_train_on_and_to_test_on(tmp_path):
+    main(["--output", str(tmp_path), "--people", "1", "--poses", "2", "--size", "32x22"])
+    for part in ("train", "test"):
+        assert len((tmp_path / f"{part}.lst").read_text().split()) == 2
+        assert len((tmp_path / f"{part}_pairs.txt").read_text().split()) == 3
+    assert seeds(0, 30, None)[30:] == [TEST_SEED, TEST_SEED + 1, TEST_SEED + 2] and seeds(0, 30, 0) == [*range(30)]
+    assert seeds(TEST_SEED, 2, None) == [TEST_SEED, TEST_SEED + 1] == seeds(TEST_SEED, 2, 1)
+
+
+@pytest.mark.parametrize("seed", ["-1", "100000000", "9" * 30])
+def test_a_seed_that_no_person_has_is_one_line(seed, capsys):
+    with pytest.raises(SystemExit):
+        main(["--output", "nowhere", "--people", "1", "--seed", seed])
+    assert "--seed" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_too_few_people_to_tell_the_speed(capsys):

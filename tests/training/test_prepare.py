@@ -78,7 +78,7 @@ def test_pairs_agree_with_the_files_and_with_rendered_figures(figures, output, t
     store = PreparedStore(output, SIZE)
     rows = np.arange(store.people)
     pairs = store.pairs(rows, 0 * rows, 0 * rows + 1)
-    listed = [line.split(",") for line in (figures / "train_pairs.txt").read_text().split()]
+    listed = [line.split(",") for line in (figures / "train_pairs.txt").read_text().split()[1:]]
     for k, (source, target) in enumerate(listed):
         for image, name in ((pairs.source[k], source), (pairs.target[k], target)):
             assert torch.equal(image, torch.from_numpy(np.array(Image.open(figures / "img" / name))).permute(2, 0, 1) / 127.5 - 1)
@@ -120,7 +120,7 @@ def test_nested_folders_flat_names_and_no_masks(root, output):
         (root / "pose" / f"{old.stem}.txt").rename((root / "pose" / new).with_suffix(".txt"))
     for path in (root / "masks.json", root / "train.lst", root / "test.lst", root / "test_pairs.txt"):
         path.unlink()
-    (root / "train_pairs.txt").write_text(f"{flat[0]},{flat[1]}\n{names[1]},{names[0]}\n")
+    (root / "train_pairs.txt").write_text(f"from,to\n{flat[0]},{flat[1]}\n{names[1]},{names[0]}\n")
     assert run(root, output).broken == {} and set(entries(output)) == {*names, *flat}
     store = PreparedStore(output, SIZE)
     assert torch.equal(store[0].source, store[1].target) and not torch.equal(store[0].source, store[0].target)
@@ -139,6 +139,24 @@ def test_a_square_picture_is_the_frame_around_the_canvas(root, output):
     (root / "masks.json").unlink()
     run(root, output)
     assert torch.equal(PreparedStore(output, SIZE)[0].source, whole)
+
+
+def test_masks_of_a_copy_with_another_size_and_polygons(root, output):
+    """COCO's own sizes count: a mask made on a copy half as large covers the same part of the photo."""
+    (name, *_), document = (root / "train.lst").read_text().split(), json.loads((root / "masks.json").read_text())
+    target = next(line.split(",")[1] for line in (root / "train_pairs.txt").read_text().splitlines()[1:] if line.startswith(name))
+    image = next(image for image in document["images"] if image["file_name"] == target)
+    image |= {"height": 32, "width": 22, "file_name": f"img/{target}"}
+    document["annotations"] = [{"image_id": image["id"], "segmentation": [[0, 0, 11, 0, 11, 32, 0, 32]]}]
+    (root / "masks.json").write_text(json.dumps(document))
+    assert run(root, output).broken == {}
+    store = PreparedStore(output, SIZE)
+    mask = store[store.rows.index((name, target))].mask[0, 0]
+    assert (mask[:, :21] == 1).all() and (mask[:, 23:] == 0).all()
+    store.close()
+    image |= {"height": 32, "width": 32}
+    (root / "masks.json").write_text(json.dumps(document))
+    assert "its mask is 32x32, the image 44x64" in run(root, output).broken[target]
 
 
 # -- going on, and what is broken ----------------------------------------------------------------------------------------
@@ -338,7 +356,6 @@ def spoil_environment(root):
         (remove("train_pairs.txt", "test_pairs.txt"), "train_pairs.txt: no pairs"),
         (write("train_pairs.txt", "a.png,b.png\na.png b.png\n"), "train_pairs.txt, line 2: expected 'source,target'"),
         (write("masks.json", "{}"), "masks.json: not COCO annotations"),
-        (lambda root: [path.unlink() for path in (root / "img").iterdir()], "none of the 6 listed images"),
         (lambda root: (root.parent / "prepared").write_text(""), "choose another --output"),
         (spoil_environment, "not a usable LMDB"),
     ],

@@ -23,7 +23,7 @@ from training.deepfashion.store import PreparedStore
 from training.figures.dataset import write_dataset
 from training.figures.render import TEST_SEED
 from training.publish.export import export
-from training.settings import LossWeights, Settings, Stage, load_settings
+from training.settings import LossWeights, Settings, SettingsError, Stage, load_settings
 from training.trainer import Trainer
 from training.validation import chain, validate
 
@@ -167,13 +167,35 @@ def test_the_smallest_configuration_halves_the_validation_loss(tmp_path):
     assert said[1] < said[0] / 2, done.stdout
 
 
-@pytest.mark.parametrize("name", ["base_figures", "fashion_256", "fashion_512", "tiny_figures"])
+@pytest.mark.parametrize("name", ["base_figures", "carrier_fashion", "fashion_256", "fashion_512", "tiny_figures"])
 def test_bundled_configurations_read(name):
     settings = load_settings(f"training/configs/{name}.yaml")
     assert settings.stages and all(stage.samples > 0 for stage in settings.stages)
     if name.startswith("fashion"):
         stage = settings.stages[0]
-        assert stage.batch * stage.accumulate * 4 == 32 and settings.data and stage.weights.perceptual == 2
+        assert stage.batch * stage.accumulate * 4 == 96 and settings.data and stage.weights.perceptual == 2
+        assert stage.rollout == "chains" and settings.carrier
+        published = load_settings(f"training/configs/{name}.yaml", ["stages.0.samples=7"], ["published"])
+        (stage,) = published.stages
+        assert (stage.rollout, stage.symmetric, stage.samples, published.carrier) == ("published", True, 7, "")
+        assert stage.batch * stage.accumulate * 4 == 32 and stage.weights == settings.stages[0].weights
+        assert load_settings(f"training/configs/{name}.yaml", options=["window"]).stages[0].rollout == "window"
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("{}", "has no option 'x'; it has none"),
+        ("options: {published: [a=1]}", "has no option 'x'; it has published"),
+        ("options: [a=1]", "options: expected a list of KEY=VALUE"),
+        ("options: {x: seed=1}", "options: expected a list of KEY=VALUE"),
+        ("options: {x: [seed]}", "expected key=value"),
+    ],
+)
+def test_options_that_are_none_are_named(text, message, tmp_path):
+    (tmp_path / "run.yaml").write_text(text)
+    with pytest.raises(SettingsError, match=message):
+        load_settings(tmp_path / "run.yaml", options=["x"])
 
 
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(settings, tmp_path, capsys):

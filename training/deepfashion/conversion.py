@@ -19,10 +19,15 @@ ENCODINGS: dict[str, dict[str, Any]] = {
     "jpeg": {"kind": "JPEG", "quality": 95, "subsampling": 0},
 }
 
+SAME_ASPECT = 0.02  # relative difference: a copy's sides are rounded
+
 
 @dataclass(frozen=True)
 class Job:
-    """An image to convert: its files, the sizes (H, W) of its entries, their encoding and stamp, and COCO masks if there are any."""
+    """An image to convert: its files, the sizes (H, W) of its entries, their encoding and stamp, and COCO masks if there are any.
+
+    ``annotation``: the rows of a pose file, used if the pose file does not exist.
+    """
 
     name: str
     image: Path
@@ -31,6 +36,7 @@ class Job:
     encoding: str
     stamp: bytes
     masks: tuple[dict[str, Any], ...] = ()
+    annotation: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,7 @@ class Conversion:
 def convert(job: Job) -> Conversion:
     """Convert one image; runs in worker processes. A missing or broken file gives a reason, never an exception."""
     try:
-        text, picture = _pose_text(job.pose), decode(_read(job.image), str(job.image))
+        text, picture = _pose_text(job), decode(_read(job.image), str(job.image))
         poses = {size: Pose.from_text(text, size, str(job.pose)) for size in job.sizes}
         mask = _person(job.masks, picture.size, job.image)
     except (ImageError, PoseError) as error:
@@ -65,26 +71,32 @@ def _read(path: Path) -> bytes:
         raise ImageError(f"{path}: {error.strerror or 'cannot be read'}") from None
 
 
-def _pose_text(path: Path) -> str:
+def _pose_text(job: Job) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return job.pose.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise PoseError(f"{path}: there is no pose file") from None
+        if job.annotation:
+            return job.annotation
+        raise PoseError(f"{job.pose}: there is no pose file") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise PoseError(f"{path}: cannot be read as a pose text file ({getattr(error, 'strerror', None) or 'not text'})") from None
+        raise PoseError(f"{job.pose}: cannot be read as a pose text file ({getattr(error, 'strerror', None) or 'not text'})") from None
 
 
 def _person(masks: tuple[dict[str, Any], ...], size: tuple[int, int], image: Path) -> Image.Image | None:
-    """The union of all masks as one grey picture, 255 on the person. ``size`` is (W, H) of the photo."""
+    """The union of all masks as one grey picture, 255 on the person. ``size`` is (W, H) of the photo.
+
+    Masks may have been made on a smaller or larger copy of the photo, of the same aspect.
+    """
     if not masks:
         return None
     try:
         covered = np.stack([coco_mask.decode(dict(rle)) for rle in masks]).any(axis=0)
     except Exception as error:  # the decoder passes on any error of its C code
         raise ImageError(f"{image}: its mask cannot be read ({type(error).__name__})") from None
-    if covered.shape != (size[1], size[0]):
+    if abs(covered.shape[1] * size[1] / (covered.shape[0] * size[0]) - 1) > SAME_ASPECT:
         raise ImageError(f"{image}: its mask is {covered.shape[1]}x{covered.shape[0]}, the image {size[0]}x{size[1]}")
-    return Image.fromarray(covered.astype(np.uint8) * 255)
+    mask = Image.fromarray(covered.astype(np.uint8) * 255)
+    return mask if mask.size == size else mask.resize(size, Image.Resampling.NEAREST)
 
 
 def _fitted(picture: Image.Image, size: tuple[int, int], filtering: Image.Resampling) -> Image.Image:

@@ -3,7 +3,8 @@
     python -m training prepare --root data/deepfashion --sizes 256x176 512x352 --output data/prepared
 
 Writes OUTPUT/HEIGHTxWIDTH (one environment per size, with the pair lists) and OUTPUT/report.json, which names every missing or
-broken file. Run it again after an interruption, or after repairing files: it converts only what is missing or has changed.
+broken file and says in which order each pair list has source and target. Run it again after an interruption, or after repairing files:
+it converts only what is missing or has changed.
 """
 
 from __future__ import annotations
@@ -29,17 +30,23 @@ from nted_step.command_line import INTERRUPTED, parse_size, report_error
 from nted_step.files import write_json
 from nted_step.hardware import available_cores
 from training.deepfashion.conversion import ENCODINGS, Conversion, Job, convert
-from training.deepfashion.folder import Layout, LayoutError, name_problem, read_layout
+from training.deepfashion.folder import Layout, name_problem, read_layout
+from training.deepfashion.pair_lists import ORDERS, LayoutError
 from training.deepfashion.records import MAX_KEY, size_folder
 from training.deepfashion.writer import Writer
 
 IMAGES_PER_WORKER = 64  # with fewer, another process is not worth starting
+UNUSABLE = 1  # exit status: the files were read, and nothing of them can be trained on
 NAMES_SHOWN = 20  # broken files named on the terminal; report.json names all
 Size = tuple[int, int]
 
 
 class PrepareError(ValueError):
     """A preparation that cannot continue; the message is one line with the remedy."""
+
+
+class NothingUsableError(PrepareError):
+    """A preparation without one complete pair."""
 
 
 @dataclass
@@ -50,6 +57,7 @@ class Report:
         images: number of listed images. kept: entries of an earlier run. made: images converted by this run.
         broken: name -> why it was left out.
         pairs: part -> number of listed pairs, and of those with both images.
+        lists: part -> its pair list's file, number of rows, order, and what tells the order.
     """
 
     images: int
@@ -57,6 +65,7 @@ class Report:
     made: int = 0
     broken: dict[str, str] = field(default_factory=dict)
     pairs: dict[str, dict[str, int]] = field(default_factory=dict)
+    lists: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
         """The contents of report.json."""
@@ -66,6 +75,7 @@ class Report:
             "kept": self.kept,
             "made": self.made,
             "pairs": self.pairs,
+            "pair_lists": self.lists,
             "broken_count": len(broken),
             "broken": broken,
         }
@@ -75,6 +85,7 @@ class Report:
         usable = self.images - len(self.broken)
         lines = [f"{usable} of {self.images} images are in {output} ({self.made} new, {self.kept} from earlier runs)"]
         lines += [f"{part}: {count['usable']} of {count['listed']} pairs are complete" for part, count in self.pairs.items()]
+        lines += [f"{one['file']}: {one['order']} ({one['evidence']})" for one in self.lists.values() if one["rows"]]
         if self.broken:
             lines.append(f"{len(self.broken)} images were left out:")
             lines += [f"  {name}: {reason}" for name, reason in sorted(self.broken.items())[:NAMES_SHOWN]]
@@ -83,20 +94,23 @@ class Report:
 
 
 def prepare(
-    root: Path, sizes: Sequence[Size], output: Path, encoding: str = "png", workers: int | None = None, progress: bool = True
-) -> Report:
+    root: Path, sizes: Sequence[Size], output: Path, encoding: str = "png", workers: int | None = None, progress: bool = True,
+    order: str | None = None,
+) -> Report:  # fmt: skip
     """Convert every listed image that has no up-to-date entry, and write the report.
 
     Args:
         root: folder in the in-shop layout. sizes: canvases (H, W). output: folder of the prepared set.
         encoding: "png", without loss, or "jpeg", a few times smaller.
         workers: number of processes; by default one per core, or fewer for few images.
+        order: of the pair lists, "source-first" or "target-first", where they do not tell it.
 
     Raises:
-        LayoutError, PrepareError: one line that names the file and the remedy.
+        LayoutError, PrepareError: one line that names the file and the remedy. NothingUsableError, after the report is written, when
+            no pair has both its images.
     """
-    layout = read_layout(root)
-    report = Report(len(layout.names))
+    layout = read_layout(root, order)
+    report = Report(len(layout.names), lists={part: listed.facts() for part, listed in layout.lists.items()})
     with ExitStack() as stack:
         writers = {size: stack.enter_context(_writer(output, size)) for size in sizes}
         jobs = list(_jobs(layout, writers, encoding, report, progress))
@@ -109,12 +123,16 @@ def prepare(
         for writer in writers.values():
             writer.finish(layout.pairs, report.broken)
     write_json(output / "report.json", report.document())
-    if len(report.broken) == report.images:
-        first = next(iter(report.broken.values()))
-        raise PrepareError(
-            f"{root}: none of the {report.images} listed images can be used, see {output / 'report.json'}; the first: {first}"
-        )
+    _require_pairs(report, root, output)
     return report
+
+
+def _require_pairs(report: Report, root: Path, output: Path) -> None:
+    if any(count["usable"] for count in report.pairs.values()):
+        return
+    first = next(iter(report.broken.values()))
+    what = f"none of the {report.images} listed images" if len(report.broken) == report.images else "none of the listed pairs"
+    raise NothingUsableError(f"{root}: {what} can be used, see {output / 'report.json'}; the first broken image: {first}")
 
 
 def _writer(output: Path, size: Size) -> Writer:
@@ -135,18 +153,18 @@ def _jobs(layout: Layout, writers: dict[Size, Writer], encoding: str, report: Re
         if image is None:
             report.broken[name] = problem or f"{layout.images / name}: there is no such image"
             continue
-        pose, masks = layout.pose_file(name, image), tuple(layout.masks.get(name, ()))
-        stamp = _stamp(image, pose, masks, encoding)
+        pose, masks, annotation = layout.pose_file(name, image), tuple(layout.masks.get(name, ())), layout.annotation(name)
+        stamp = _stamp(image, pose, masks, encoding, annotation)
         sizes = tuple(size for size, writer in writers.items() if writer.stamp(name) != stamp)
         if sizes:
-            yield Job(name, image, pose, sizes, encoding, stamp, masks)
+            yield Job(name, image, pose, sizes, encoding, stamp, masks, annotation)
         else:
             report.kept += 1
 
 
-def _stamp(image: Path, pose: Path, masks: tuple[dict[str, Any], ...], encoding: str) -> bytes:
+def _stamp(image: Path, pose: Path, masks: tuple[dict[str, Any], ...], encoding: str, annotation: str) -> bytes:
     """16 bytes that change with the files, so that a changed file is converted again."""
-    parts: list[Any] = [ENCODINGS[encoding], masks]
+    parts: list[Any] = [ENCODINGS[encoding], masks, *([annotation] if annotation else [])]
     for path in (image, pose):
         try:
             status = path.stat()
@@ -207,10 +225,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--sizes", required=True, type=parse_size, nargs="+", metavar="HEIGHTxWIDTH", help="canvases, e.g. 256x176 512x352")
     parser.add_argument("--output", required=True, type=Path, help="folder to write to")
     parser.add_argument("--format", choices=sorted(ENCODINGS), default="png", help="png is lossless, jpeg is smaller (default: png)")
+    parser.add_argument("--order", choices=ORDERS, help="of the names in a row of the pair lists, where these do not tell it")
     parser.add_argument("--workers", type=_workers, help="processes (default: one per core)")
     options = parser.parse_args(arguments)
     try:
-        report = prepare(options.root, list(dict.fromkeys(options.sizes)), options.output, options.format, options.workers)
+        report = prepare(
+            options.root, list(dict.fromkeys(options.sizes)), options.output, options.format, options.workers, order=options.order
+        )
+    except NothingUsableError as error:
+        return report_error(error, UNUSABLE)
     except (LayoutError, PrepareError) as error:
         return report_error(error)
     except (lmdb.Error, OSError) as error:

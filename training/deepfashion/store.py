@@ -128,6 +128,13 @@ class PreparedStore(PeopleStore):
         """Names of the images in the pairs, each once, in order."""
         return list(dict.fromkeys(name for row in self.rows for name in row))
 
+    def has(self, name: str) -> bool:
+        """Whether there is an entry of this name. Raises PreparedError for an environment that cannot be read."""
+        try:
+            return read_entry(self.folder, name) is not None
+        except lmdb.Error as error:
+            raise PreparedError(f"{self.folder}: cannot be read ({error}); remove that folder and {AGAIN}") from None
+
     def images(self, names: Sequence[str]) -> Tensor:
         """Images by name: N x 3 x h x w in [-1, 1]. Raises PreparedError like :meth:`pairs`."""
         return torch.stack([self._read(name).image for name in names])

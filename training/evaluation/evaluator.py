@@ -13,25 +13,20 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from nted_step.carrier import Carrier
-from nted_step.carrying import carry_person
-from nted_step.execution import Execution
 from nted_step.files import write_file, write_json
-from nted_step.optimisation import optimise
 from nted_step.schedule import ladder
 from nted_step.weights import Weights
-from training.carrier_losses import place_error, predict
+from training.carrier_losses import place_error
 from training.data.pairs import Pairs, concatenate
+from training.evaluation.image_folder import ImageFolder, last_step
 from training.evaluation.metrics import SSIM_SETTINGS, Protocol, to_bytes
 from training.evaluation.networks import open_networks
-from training.evaluation.report import COPY, WARP, draw, plot, render_html
+from training.evaluation.report import COPY, IMAGES, WARP, draw, plot, render_html
+from training.evaluation.sampling import Sampler
 from training.evaluation.scoring import Scorer
 from training.evaluation.test_sets import IndexedPairs, TestSet
-from training.validation import SHOWN, chain, save_sheet
+from training.validation import SHOWN, save_sheet
 
-# Pairs sampled at a time. On a CPU it is one: with two, some tensors are so large (32 MB and more) that the allocator requests them
-# from the system and returns them each time, and the fresh pages took much of the time.
-CPU_BATCH, GPU_BATCH = 1, 8
 LIBRARIES = ("torch", "torchvision", "scikit-image", "torchmetrics", "torch-fidelity", "efficientnet-lite-pytorch")
 
 
@@ -67,16 +62,14 @@ def evaluate(
 
     Raises ValueError if the pairs do not have the model's size.
     """
-    execution = optimise(weights.build(), device, dtype)
-    carrier = weights.carrier.build().to(device, memory_format=torch.channels_last) if weights.carrier else None
-    config = weights.config
+    sampler, config = Sampler(weights, device, dtype), weights.config
     size = tuple(test.pairs.select(torch.tensor([0])).target.shape[-2:])
     if size != config.size:
         raise ValueError(f"the pairs are {size}, the model is {config.size}; no image is resized to be scored")
     measured = [config.steps] if only_last else list(range(1, config.steps + 1))
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as space:
-        sampled = sample_all(execution, carrier, test.pairs, measured, device, Path(space))
+        sampled = sample_all(sampler, test.pairs, measured, Path(space))
         scorer = Scorer(sampled.target, sampled.mask, protocol, open_networks(device), test.reference, test.classes)
         baselines = {COPY: scorer.score(sampled.source)}
         if test.warped is not None:
@@ -101,27 +94,19 @@ def evaluate(
     return report
 
 
-@torch.no_grad()
-def sample_all(
-    execution: Execution, carrier: Carrier | None, pairs: IndexedPairs, measured: list[int], device: torch.device, space: Path
-) -> Samples:
+def sample_all(sampler: Sampler, pairs: IndexedPairs, measured: list[int], space: Path) -> Samples:
     """Sample all pairs, with a progress bar. The images are in files in ``space``, because they may not fit into memory."""
-    height, width = execution.generator.config.size
-
-    def allocate(name: str, channels: int = 3) -> Tensor:
-        count = len(pairs) * channels * height * width
-        return torch.from_file(str(space / name), shared=True, size=count, dtype=torch.uint8).view(-1, channels, height, width)
-
-    source, target, mask, steps = allocate("source"), allocate("target"), allocate("mask", 1), {k: allocate(f"step{k}") for k in measured}
+    count, size = len(pairs), sampler.config.size
+    steps = {k: _file_tensor(space / f"step{k}", count, 3, size) for k in measured}
+    source, target, mask = (
+        _file_tensor(space / name, count, channels, size) for name, channels in (("source", 3), ("target", 3), ("mask", 1))
+    )
     shown, shown_steps, errors = None, [], []
-    for index in tqdm(torch.arange(len(pairs)).split(CPU_BATCH if device.type == "cpu" else GPU_BATCH), desc="sampling", unit="batch"):
+    for index in tqdm(torch.arange(count).split(sampler.batch), desc="sampling", unit="batch"):
         batch = pairs.select(index)
-        carried = None
-        if carrier:
-            places = predict(carrier, batch.source.to(device), batch.map(lambda value: value.to(device)))
-            carried = carry_person(places, batch.source.to(device))
-            errors += [] if batch.place is None else [place_error(places.place.cpu(), batch)]
-        outputs = chain(execution, batch, device, carried=carried)
+        outputs, places = sampler.sample(batch)
+        if places is not None and batch.place is not None:
+            errors.append(place_error(places.place.cpu(), batch))
         source[index], target[index], mask[index] = to_bytes(batch.source), to_bytes(batch.target), (batch.mask >= 0.5).to(torch.uint8)
         for k, images in steps.items():
             images[index] = to_bytes(outputs[k])
@@ -130,6 +115,48 @@ def sample_all(
         elif len(shown) < SHOWN:
             shown, shown_steps = concatenate([shown, batch]), [torch.cat(pair) for pair in zip(shown_steps, outputs, strict=True)]
     return Samples(source, target, mask, steps, shown, shown_steps, torch.cat(errors) if errors else None)
+
+
+def _file_tensor(path: Path, count: int, channels: int, size: tuple[int, int]) -> Tensor:
+    """count x channels x H x W uint8, kept in a file."""
+    height, width = size
+    elements = count * channels * height * width
+    return torch.from_file(str(path), shared=True, size=elements, dtype=torch.uint8).view(-1, channels, height, width)
+
+
+def evaluate_images(
+    images: ImageFolder, origin: str, test: TestSet, protocol: Protocol, device: torch.device, folder: Path
+) -> dict[str, Any]:
+    """Measure images that were made beforehand, by whatever method; writes ``metrics.json`` and ``sheet.png`` into ``folder``.
+
+    ``images`` are of the pairs of ``test``, in their order. Returns the contents of ``metrics.json``. Raises ValueError for an image of
+    another size.
+    """
+    size = tuple(test.facts["size"])
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as space:
+        names = (("source", 3), ("target", 3), ("mask", 1), ("image", 3))
+        source, target, mask, image = (_file_tensor(Path(space, name), len(images), channels, size) for name, channels in names)
+        for number in tqdm(range(len(images)), desc="reading", unit="image"):
+            batch = test.pairs.select(torch.tensor([number]))
+            image[number] = images.image(number, size)
+            source[number], target[number] = to_bytes(batch.source)[0], to_bytes(batch.target)[0]
+            mask[number] = (batch.mask >= 0.5).to(torch.uint8)[0]
+        scorer = Scorer(target, mask, protocol, open_networks(device), test.reference, test.classes)
+        report = {
+            "images": origin,
+            "figures": test.facts,
+            "counts": {"pairs": len(images), "fid_generated": scorer.fid_images, "fid_reference": scorer.fid_reference},
+            "sha256 of the pixels": {"source": _digest(source), "target": _digest(target), "images": _digest(image)},
+            "settings": settings(protocol) | {"fid_reference": test.reference_described},
+            "not available": scorer.missing,
+            COPY: scorer.score(source),
+            "steps": {IMAGES: {"size": list(size)} | scorer.score(image)},
+        }
+        shown = test.pairs.select(torch.arange(min(SHOWN, len(images))))
+        save_sheet(folder / "sheet.png", shown, last_step(shown, image[:SHOWN]))
+    write_json(folder / "metrics.json", report)
+    return report
 
 
 def settings(protocol: Protocol) -> dict[str, Any]:

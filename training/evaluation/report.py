@@ -15,6 +15,7 @@ from PIL import Image
 from nted_step.image import encode_image
 
 COPY, WARP = "copying the source", "warping its limbs"
+IMAGES = "the images"  # row of images that were made beforehand
 # Key of a row -> title, decimals, whether higher is better (None: nearer to 1 is better).
 COLUMNS = {
     "masked_psnr": ("masked PSNR", 2, True),
@@ -32,7 +33,7 @@ COLUMNS = {
     "fid": ("FID", 2, False),
     "clean_fid": ("clean-FID", 2, False),
 }
-ALWAYS = ("masked_psnr", "psnr", "ssim")  # in the text table even if they are missing
+ALWAYS = ("psnr", "ssim")  # in the text table even if they are missing
 ARROWS = {True: " ↑", False: " ↓", None: " → 1"}
 BETTER = {True: "higher is better", False: "lower is better", None: "nearer to 1 is better"}
 LINE, BASELINES = "#1f5fbf", {COPY: ("#666666", "--"), WARP: ("#a05a00", ":")}
@@ -72,11 +73,18 @@ def format_table(report: dict[str, Any]) -> str:
         cells = "".join(f"{cell(row, key):>{widths[key]}}" for key in keys)
         lines.append(f"{name:20}{'x'.join(map(str, row.get('size', []))):>12}{cells}")
     lines += [f"{COLUMNS[key][0]} is not available: {reason}" for key, reason in report.get("not available", {}).items()]
-    gain = list(report["steps"].values())[-1]["masked_psnr"] - report[COPY]["masked_psnr"]
     if places := report.get("place error"):
         lines.append(f"the carrier's places are {places['mean']:.2f} pixels off on average, {places['median']:.2f} in the median")
-    lines.append(f"the last step is {gain:+.2f} dB from copying, over person pixels of {report['figures']['count']} people")
+    lines.append(_gain(report))
     return "\n".join(lines)
+
+
+def _gain(report: dict[str, Any]) -> str:
+    """How much better than copying: over person pixels where the data has masks, else over whole images."""
+    name, last = list(report["steps"].items())[-1]
+    key, where = ("masked_psnr", "person pixels") if "masked_psnr" in measured(report) else ("psnr", "all pixels")
+    subject = "the images are" if name == IMAGES else "the last step is"
+    return f"{subject} {last[key] - report[COPY][key]:+.2f} dB from copying, over {where} of {report['figures']['count']} people"
 
 
 def cell(row: dict[str, Any], key: str) -> str:

@@ -69,7 +69,7 @@ class Scorer:
         if classes is None:
             self.missing |= dict.fromkeys(("face_psnr", "colour"), "the data has no class maps")
         if mask.all():  # as in a prepared set without masks
-            self.missing |= dict.fromkeys(("sharp", "el0"), "the data has no person masks")
+            self.missing |= dict.fromkeys(("masked_psnr", "sharp", "el0"), "the data has no person masks")
         self.faces = None if classes is None else _large_faces(classes)
         self.fid_images = whole_batches(len(truth), protocol.fid_batch)
         self.fid_reference = self.fid_images if reference is None else whole_batches(reference.count, protocol.fid_batch)
@@ -83,7 +83,7 @@ class Scorer:
         batches = list(zip(image.split(BATCH), truth.split(BATCH), self.mask.split(BATCH), strict=True))
         row: Row = {
             "psnr": torch.cat([psnr(images, true) for images, true, _ in batches]).mean().item(),
-            "masked_psnr": torch.cat([psnr(*batch) for batch in batches]).mean().item(),
+            "masked_psnr": self._or_missing("masked_psnr", lambda: torch.cat([psnr(*batch) for batch in batches]).mean().item()),
             "ssim": self._or_missing("ssim", lambda: ssim(image, truth, SSIM_SETTINGS).mean().item()),
         }
         for name, settings in self.protocol.ssim_settings().items():

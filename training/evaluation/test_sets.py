@@ -59,6 +59,11 @@ class PreparedPairs:
     def __init__(self, store: PreparedStore, count: int):
         self.store, self.count = store, count
 
+    @property
+    def rows(self) -> list[tuple[str, str]]:
+        """(source, target) names."""
+        return self.store.rows[: self.count]
+
     def __len__(self) -> int:
         return self.count
 

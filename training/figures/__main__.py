@@ -1,4 +1,7 @@
-"""Render people in the layout of a DeepFashion in-shop folder: ``python -m training figures --output DIR --people N --poses M``."""
+"""Render people in the layout of a DeepFashion in-shop folder: ``python -m training figures --output DIR --people N --poses M``.
+
+People to test on, whom no run trains on, are rendered as well, so that the set has both lists.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import time
 
 from nted_step.command_line import parse_size
 from training.figures.dataset import write_dataset
-from training.figures.render import TEST_SEED
+from training.figures.render import SEEDS, TEST_SEED
 from training.figures.workers import render_groups
 
 WARM_GROUPS = 3  # not counted: processes start, and build the body's templates once
@@ -19,6 +22,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--output", help="folder to write the data set to")
     parser.add_argument("--people", type=int, default=100)
+    parser.add_argument("--test-people", type=int, help="people to test on besides (default: a tenth of --people, at least 1)")
     parser.add_argument("--poses", type=int, default=5, help="images of each person")
     parser.add_argument("--seed", type=int, default=0, help=f"seed of the first person; {TEST_SEED} and up are test people")
     parser.add_argument("--size", type=parse_size, default=(256, 176), help="HEIGHTxWIDTH")
@@ -40,11 +44,21 @@ def benchmark(people: int, poses: int, seed: int, size: tuple[int, int], device:
     return done / (time.perf_counter() - start)
 
 
+def seeds(first: int, people: int, test_people: int | None) -> list[int]:
+    """Seeds of a set: ``people`` from ``first`` on, and test people unless these are test people already."""
+    if test_people is None:
+        test_people = 0 if first + people > TEST_SEED else max(1, people // 10)
+    trained = range(first, first + people)
+    return [*trained, *(seed for seed in range(TEST_SEED, TEST_SEED + test_people) if seed not in trained)]
+
+
 def main(argv: list[str] | None = None) -> None:
     parser = _parser()
     options = parser.parse_args(argv)
-    if options.people < 1 or options.poses < 1 or options.seed < 0:
-        parser.error("--people and --poses must be at least 1, --seed at least 0")
+    if options.people < 1 or options.poses < 1 or options.seed < 0 or (options.test_people or 0) < 0:
+        parser.error("--people and --poses must be at least 1, --seed and --test-people at least 0")
+    if options.seed + options.people > SEEDS:
+        parser.error(f"--seed {options.seed}: a person's seed is below {SEEDS:,}")
     if options.benchmark:
         try:
             print(f"{benchmark(options.people, options.poses, options.seed, options.size, options.device):.1f} images/s")
@@ -53,7 +67,7 @@ def main(argv: list[str] | None = None) -> None:
         return
     if not options.output:
         parser.error("--output is needed")
-    write_dataset(options.output, range(options.seed, options.seed + options.people), options.poses, options.size, options.device)
+    write_dataset(options.output, seeds(options.seed, options.people, options.test_people), options.poses, options.size, options.device)
 
 
 if __name__ == "__main__":

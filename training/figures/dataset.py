@@ -1,8 +1,8 @@
 """Writes rendered figures in the layout of a DeepFashion in-shop folder.
 
 ``img/NAME.png``; ``pose/NAME.txt``, 18 rows ``x y`` on a frame 256 wide and high, ``-1 -1`` for a hidden joint; ``train_pairs.txt`` and
-``test_pairs.txt``, rows ``source,target``; ``train.lst`` and ``test.lst``, names; and ``masks.json``, in the format of COCO with
-run-length-encoded masks.
+``test_pairs.txt``, the header ``from,to`` and rows ``source,target``; ``train.lst`` and ``test.lst``, names; and ``masks.json``, in the
+format of COCO with run-length-encoded masks.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from nted_step.image import encode_image
 from nted_step.pose import BASE_SIZE, FRAME_OFFSET
 from training.figures.render import TEST_SEED, FigureBatch
 from training.figures.workers import render_groups
+
+PAIR_HEADER = "from,to\n"
 
 
 def image_name(seed: int, pose: int) -> str:
@@ -103,7 +105,7 @@ class _Writer:
         test = sorted(seed for seed in self.names if seed >= TEST_SEED)
         for part, seeds in (("train", train), ("test", test)):
             listing = "".join(f"{name}\n" for seed in seeds for name in self.names[seed])
-            paired = "".join(f"{source},{target}\n" for seed in seeds for source, target in pairs(self.names[seed]))
+            paired = PAIR_HEADER + "".join(f"{source},{target}\n" for seed in seeds for source, target in pairs(self.names[seed]))
             write_file(self.output / f"{part}.lst", listing.encode())
             write_file(self.output / f"{part}_pairs.txt", paired.encode())
         categories = [{"id": label, "name": name, "supercategory": "fashion"} for name, label in LABELS.items()]

@@ -26,6 +26,7 @@ from training.figures.shading import background, contact, shade
 from training.figures.views import View, make_view, pose_of, project_joints
 
 TEST_SEED = 9_000_000  # people from here on are never trained on
+SEEDS = 100_000_000  # a person's seed is below it: it has eight digits in the names of files
 ACCELERATOR_CHUNK = 32  # images per pass
 FIGURES_KEPT = 256
 CONTACT_TINT = (0.72, 0.80, 0.84)  # how much of red, green and blue the darkening takes
