@@ -12,8 +12,8 @@ import gradio as gr
 from nted_step.pose import Pose, PoseError
 from pose_editor import formats
 from pose_editor.editor import PoseEditor
-from pose_editor.pose_transfer import transferred
 from pose_editor.picker import PhotoPicker
+from pose_editor.pose_transfer import transferred
 from pose_editor.studio.decoding import load_photo
 from pose_editor.studio.photo_reader import off_window
 from pose_editor.studio.presentation import notice
