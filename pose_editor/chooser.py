@@ -36,7 +36,9 @@ class PersonChooser(Widget):
     def __init__(
         self, value: dict[str, Any] | None = None, *, photo: str | None = None, boxes: list[list[float]] | None = None, **arguments: Any
     ) -> None:
-        super().__init__("chooser", ("chooser.js",), value=value or {"person": 0}, photo=photo, boxes=boxes or [], **arguments)
+        super().__init__(
+            "chooser", ("chooser.js",), ("dialog.css",), value=value or {"person": 0}, photo=photo, boxes=boxes or [], **arguments
+        )
 
     @classmethod
     def asking(cls, given: People) -> PersonChooser:

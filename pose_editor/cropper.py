@@ -28,7 +28,9 @@ class Cropper(Widget):
         self, value: dict[str, Any] | None = None, *, photo: str | None = None, canvas: tuple[int, int] = BASE_SIZE, **arguments: Any
     ) -> None:
         value = value or {"window": [0, 0, 1]}
-        super().__init__("cropper", ("cropper.js",), value=value, photo=photo, canvas=list(canvas), least=MIN_SHARE, **arguments)
+        super().__init__(
+            "cropper", ("cropper.js",), ("dialog.css",), value=value, photo=photo, canvas=list(canvas), least=MIN_SHARE, **arguments
+        )
 
     def preprocess(self, payload: Any) -> tuple[float, float, float]:
         """The window, checked."""

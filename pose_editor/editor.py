@@ -56,6 +56,7 @@ class PoseEditor(Widget):
         super().__init__(
             "editor",
             ("geometry.js", "editor.js", "pointer.js", "keys.js", "panels.js", "taking.js"),
+            ("stage.css", "dialog.css"),
             value=value,
             photo=photo,
             rest=value if rest is None else _to_editor_value(rest),

@@ -19,16 +19,18 @@ HOME = 'const home = element.closest(".desk") ?? document;'
 class Widget(HTMLComponent):
     """A component whose template, style and scripts are the files NAME.html, NAME.css and ``scripts``, in that order, of ``static``/NAME.
 
-    The scripts run as one. In ``home`` they find the part of the page that they share with other components.
+    ``styles`` are files of ``static``/shared, which several components have. The scripts run as one. In ``home`` they find the part of
+    the page that they share with other components.
     """
 
     static = STATIC
 
-    def __init__(self, name: str, scripts: tuple[str, ...], **arguments: Any) -> None:
+    def __init__(self, name: str, scripts: tuple[str, ...], styles: tuple[str, ...] = (), **arguments: Any) -> None:
         self._folder = self.static / name
+        shared = [(STATIC / "shared" / style).read_text(encoding="utf-8") for style in styles]
         super().__init__(
             html_template=self._read(f"{name}.html"),
-            css_template=self._read(f"{name}.css"),
+            css_template="\n".join([*shared, self._read(f"{name}.css")]),
             js_on_load="\n".join([HOME, *(self._read(script) for script in scripts)]),
             apply_default_css=False,
             **arguments,
