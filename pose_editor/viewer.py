@@ -45,7 +45,8 @@ class StepViewer(Widget):
         sizes = [list(size) for size in sizes or [[1, 1]]]
         scripts = ("viewer.js", "viewer_tools.js")
         super().__init__(
-            "viewer", scripts, ("stage.css",), value=value, sizes=sizes, source=source, against=against, inset=inset, front=front, levels=levels or [],
+            "viewer", scripts, ("stage.css",),
+            value=value, sizes=sizes, source=source, against=against, inset=inset, front=front, levels=levels or [],
             traced=traced, zoomed=zoomed, **arguments,
         )  # fmt: skip
 

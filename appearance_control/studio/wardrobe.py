@@ -77,7 +77,8 @@ class Wardrobe(Widget):
         self.names = {*(person["name"] for person in people or []), *later}
         self.size = tuple(canvas)
         super().__init__(
-            "wardrobe", ("wardrobe.js", "painter.js"), ("dialog.css",), value=value or {"garments": [], "into": 0}, people=people or [], found=found or [],
+            "wardrobe", ("wardrobe.js", "painter.js"), ("dialog.css",),
+            value=value or {"garments": [], "into": 0}, people=people or [], found=found or [],
             put=put, canvas=list(canvas), common=COMMON_PARTS, others=OTHER_PARTS, most=MAX_GARMENTS, **arguments,
         )  # fmt: skip
 

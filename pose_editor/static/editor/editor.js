@@ -49,7 +49,11 @@ function build() {
   const photo = make("image", { class: "pe-photo", x: 0, y: 0, width, height, preserveAspectRatio: "none" }, svg);
   const limbs = figure.limbs.map((_, index) => make("line", { class: "pe-limb", stroke: figure.colours[index] }, svg));
   const dots = figure.joints.map((name, index) => {
-    const group = make("g", { class: "pe-joint", tabindex: index ? -1 : 0, role: "button", "data-joint": index, "aria-roledescription": "joint" }, svg);
+    const group = make(
+      "g",
+      { class: "pe-joint", tabindex: index ? -1 : 0, role: "button", "data-joint": index, "aria-roledescription": "joint" },
+      svg,
+    );
     make("circle", { class: "pe-hit" }, group);
     make("circle", { class: "pe-ring" }, group);
     make("circle", { class: "pe-dot", fill: figure.colours[index] }, group);
@@ -118,7 +122,10 @@ function draw() {
     if (several) group.setAttribute("aria-pressed", selected.has(index));
     else group.removeAttribute("aria-pressed");
     group.classList.toggle("pe-near", index === near || (drag?.kind === "joint" && drag.joint === index));
-    group.setAttribute("aria-label", `${figure.joints[index]}, ${visible ? `x ${Math.round(x)}, y ${Math.round(y)}` : "hidden"}${index === held ? ", held" : ""}`);
+    group.setAttribute(
+      "aria-label",
+      `${figure.joints[index]}, ${visible ? `x ${Math.round(x)}, y ${Math.round(y)}` : "hidden"}${index === held ? ", held" : ""}`,
+    );
   });
   drawFrame();
   drawTip();
