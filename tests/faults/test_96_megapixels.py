@@ -1,4 +1,4 @@
-"""3. 96 megapixels: a clear error, and no more memory than the file needs. A phone's JPEG of 48 is read, smaller than it is."""
+"""96 megapixels: a clear error, and no more memory than the file needs. A phone's JPEG of 48 is read, smaller than it is."""
 
 import zlib
 

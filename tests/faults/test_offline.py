@@ -1,4 +1,4 @@
-"""17. Offline with cached Hub weights: starts. Without: one line with the remedy, and no hang."""
+"""Offline with cached Hub weights: starts. Without: one line with the remedy, and no hang."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""23. A loss that is not a number: all ranks stop with a code that is not zero, and the last good checkpoint is kept."""
+"""A loss that is not a number: all ranks stop with a code that is not zero, and the last good checkpoint is kept."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""11. ``/etc/passwd`` as a path, ``file=`` with traversal, another visitor's file: refused."""
+"""``/etc/passwd`` as a path, ``file=`` with traversal, another visitor's file: refused."""
 
 import contextlib
 

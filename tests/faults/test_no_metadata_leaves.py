@@ -1,4 +1,4 @@
-"""7. What is saved carries no EXIF, no place, nothing else of the photo's own metadata, and not its name."""
+"""What is saved carries no EXIF, no place, nothing else of the photo's own metadata, and not its name."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""14. An exception in mid-sampling: a message, and the next run works. Stop: the worker is free at the next step."""
+"""An exception in mid-sampling: a message, and the next run works. Stop: the worker is free at the next step."""
 
 import contextlib
 import threading

@@ -1,4 +1,4 @@
-"""18. A pickle offered as weights: never unpickled. A canary would be a file written by loading it."""
+"""A pickle offered as weights: never unpickled. A canary would be a file written by loading it."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""21. Two gloo ranks, one killed under ``--max-restarts=1``: both resume."""
+"""Two gloo ranks, one killed under ``--max-restarts=1``: both resume."""
 
 import pytest
 import torch

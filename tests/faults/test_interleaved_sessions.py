@@ -1,4 +1,4 @@
-"""13. Two sessions at once with different photos and seeds: each sees what it would see alone, to the last bit."""
+"""Two sessions at once with different photos and seeds: each sees what it would see alone, to the last bit."""
 
 import contextlib
 from concurrent.futures import ThreadPoolExecutor

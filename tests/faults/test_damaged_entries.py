@@ -1,4 +1,4 @@
-"""22. An LMDB in which a key is missing or a value is damaged: the error names the key and the remedy."""
+"""An LMDB in which a key is missing or a value is damaged: the error names the key and the remedy."""
 
 import lmdb
 import pytest

@@ -1,4 +1,4 @@
-"""12. Ten more runs than the queue holds: those are refused as busy, the accepted ones finish. And nobody fills it alone."""
+"""Ten more runs than the queue holds: those are refused as busy, the accepted ones finish. And nobody fills it alone."""
 
 import contextlib
 

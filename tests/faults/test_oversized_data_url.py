@@ -1,4 +1,4 @@
-"""2. An oversized ``data:`` payload through the API: refused before its picture is decoded."""
+"""An oversized ``data:`` payload through the API: refused before its picture is decoded."""
 
 import base64
 import io
@@ -8,7 +8,7 @@ from PIL import Image
 
 from nted_step.image import MAX_BYTES
 from pose_editor import formats
-from tests.faults.test_03_96_megapixels import PNG_96_MEGAPIXELS
+from tests.faults.test_96_megapixels import PNG_96_MEGAPIXELS
 from tests.running import Refused
 
 MOST_MORE = 200 * 2**20  # bytes of memory for carrying a request; the decoded picture alone would be 288 MB

@@ -1,4 +1,4 @@
-"""10. Joints off the canvas: an error in the core; the editor keeps them on it (tests/e2e/test_editor.py drags one over the edge)."""
+"""Joints off the canvas: an error in the core; the editor keeps them on it (tests/e2e/test_editor.py drags one over the edge)."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""19. A process killed while it saves, at 20 random moments: the newest checkpoint always loads, whole."""
+"""A process killed while it saves, at 20 random moments: the newest checkpoint always loads, whole."""
 
 import multiprocessing
 import random

@@ -1,4 +1,4 @@
-"""5. A JPEG cut short, 0 bytes, 1x1 and 1x10000 pixels: each is an error that names it."""
+"""A JPEG cut short, 0 bytes, 1x1 and 1x10000 pixels: each is an error that names it."""
 
 import pytest
 

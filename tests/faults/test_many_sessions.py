@@ -1,4 +1,4 @@
-"""15. 400 sessions with a run each: memory levels off, and temporary files stay under their cap."""
+"""400 sessions with a run each: memory levels off, and temporary files stay under their cap."""
 
 import contextlib
 import os

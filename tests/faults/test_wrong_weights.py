@@ -1,4 +1,4 @@
-"""16. Weights with a flipped byte, cut short, of a wrong shape, without a tensor; an unknown preset: refused by name."""
+"""Weights with a flipped byte, cut short, of a wrong shape, without a tensor; an unknown preset: refused by name."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""9. A pose without a visible joint, or without a limb: a message, and no sampling."""
+"""A pose without a visible joint, or without a limb: a message, and no sampling."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""25. A garment that is not found in a photo: a message, finite coefficients, and the person unchanged."""
+"""A garment that is not found in a photo: a message, finite coefficients, and the person unchanged."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""6. RGBA, palette, 16 bits, CMYK, turned by EXIF: the right way up, and RGB."""
+"""RGBA, palette, 16 bits, CMYK, turned by EXIF: the right way up, and RGB."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""4. TIFF, SVG and EPS that are called .png: refused by what they are."""
+"""TIFF, SVG and EPS that are called .png: refused by what they are."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""1. An upload over the limit: 413, and the next request works."""
+"""An upload over the limit: 413, and the next request works."""
 
 import contextlib
 

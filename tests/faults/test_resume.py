@@ -1,4 +1,4 @@
-"""20. Interrupted and resumed equals uninterrupted: weights, average, optimizers, random numbers, order of the data."""
+"""Interrupted and resumed equals uninterrupted: weights, average, optimizers, random numbers, order of the data."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""24. No room on the disk while saving: an error, and the old checkpoint and weights stay as they were."""
+"""No room on the disk while saving: an error, and the old checkpoint and weights stay as they were."""
 
 import multiprocessing
 import resource

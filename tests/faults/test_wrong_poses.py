@@ -1,4 +1,4 @@
-"""8. A pose of 17 points, NaN, strings, 1e9, a megabyte of brackets: refused, and the session goes on as it was."""
+"""A pose of 17 points, NaN, strings, 1e9, a megabyte of brackets: refused, and the session goes on as it was."""
 
 import pytest
 
