@@ -3,6 +3,7 @@
 import gradio as gr
 import pytest
 
+from pose_editor.gradio_workarounds import LAUNCH_OPTIONS
 from tests.attack import __main__ as attack
 from tests.attack import routes
 from tests.attack.report import Attack, Seen, carry_out
@@ -29,7 +30,7 @@ def plain():
     with gr.Blocks() as page:
         gr.Textbox()
     port = free_port()
-    page.launch(server_port=port, prevent_thread_lock=True, quiet=True)
+    page.launch(server_port=port, prevent_thread_lock=True, quiet=True, ssr_mode=False, **LAUNCH_OPTIONS)
     yield f"http://127.0.0.1:{port}/"
     page.close(verbose=False)
 
