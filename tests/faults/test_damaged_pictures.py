@@ -28,7 +28,8 @@ def test_through_the_package(kind):
 def test_through_the_page(visitor, joints, works):
     for kind in ("nothing", "a JPEG cut short", "1x1", "1x10000"):
         data, message = DAMAGED[kind]
-        assert f"me.png: {message}" in visitor.give(data, "me.png")[2] or message in visitor.give(data, "me.png")[2]
-        with pytest.raises(Refused, match=message):
+        said = visitor.give(data, "me.png")[2]
+        assert said.startswith('<p class="notice error"') and ">Me.png: " in said and message in said, kind
+        with pytest.raises(Refused, match=f"^Me.png: .*{message}"):
             visitor.generate(visitor.upload(data, "me.png"), joints)
     works()
