@@ -78,6 +78,12 @@ def test_a_header_that_the_decoder_reads_otherwise_is_refused(before):
         decode(with_segments(before))
 
 
+@pytest.mark.parametrize("first", [frame(16, 16), frame(*drawn().size)])
+def test_a_second_size_is_refused_before_the_decoder_sees_it(first):
+    with pytest.raises(ValueError, match="out of order"):
+        read_header(with_segments(first))
+
+
 def test_the_frame_tells_the_size_whatever_metadata_says():
     hidden = with_segments(segment(0xFE, frame(16, 16)), segment(0xE3, frame(4000, 4000)), b"junk", b"\xff\xff\xff", segment(0xDC, b"\0\1"))
     header = read_header(hidden)
