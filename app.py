@@ -67,9 +67,9 @@ def build(studio: Studio, panel: WeightsChoice | None = None, parser: Path = PAR
             Tour(elem_id="tour")
             message = gr.HTML("", elem_id="notice")
         with gr.Tabs(elem_id="tabs") as tabs:
-            with gr.Tab("Pose", id="pose"):
+            with gr.Tab("Pose", id="pose") as pose_tab:
                 parts = layout.pose_tab(studio, message, PHOTO_SECONDS)
-                opening = layout.wire(studio, upload, parts)
+                opening = layout.wire(studio, upload, parts, pose_tab)
             with gr.Tab("Garments", id="garments") as tab:
                 garment_events, garment_session, changes = garment_tab.add(studio, tabs, tab, parts, upload, parser, PHOTO_SECONDS)
         description = gr.HTML(html.escape(describe_weights(studio.pipeline)), elem_id="about")
@@ -77,7 +77,7 @@ def build(studio: Studio, panel: WeightsChoice | None = None, parser: Path = PAR
         layout.update_kept_photos(kept_photos, [parts.session, garment_session], [*opening, *changes])
         if panel:
             weights_panel.add(panel, description, parts.viewer, page)
-        garment_api.add(garment_events, *api.add(studio))
+        garment_api.add(garment_events, *api.add(studio, upload.reader))
     return page.queue(max_size=WAITING, api_open=False)
 
 

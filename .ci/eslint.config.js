@@ -11,7 +11,7 @@ const STATIC = ["pose_editor/static", "appearance_control/static"];
 const COMPONENT = ["element", "home", "props", "server", "trigger", "watch"]; // what gr.HTML and pose_editor/widget.py give a script
 const BROWSER = [
   ...["crypto", "document", "history", "localStorage", "location", "matchMedia", "navigator", "performance", "window"],
-  ...["CustomEvent", "Event", "FileReader", "Image", "TextDecoder", "Option", "ResizeObserver", "URLSearchParams"],
+  ...["CustomEvent", "DataTransfer", "Event", "FileReader", "Image", "TextDecoder", "Option", "ResizeObserver", "URLSearchParams"],
   ...["cancelAnimationFrame", "clearInterval", "clearTimeout", "requestAnimationFrame", "setInterval", "setTimeout"],
 ];
 const LANGUAGE = { ecmaVersion: 2022, sourceType: "script", parserOptions: { ecmaFeatures: { globalReturn: true } } };

@@ -104,9 +104,19 @@ def load_photo(source: str | Path | bytes, size: tuple[int, int] = (256, 176), f
     Raises:
         ImageError: one line that names the picture and what is wrong.
     """
-    check_fit(fit)
+    return load_photos(source, [(size, fit)], name)[0]
+
+
+def load_photos(source: str | Path | bytes, wanted: Sequence[tuple[tuple[int, int], Fit]], name: str | None = None) -> list[FittedPhoto]:
+    """As :func:`load_photo`, onto several canvases, each with its own size (H, W) and fit; the photo is decoded once. Raises ImageError."""
+    for _, fit in wanted:
+        check_fit(fit)
     name = name or ("the picture" if isinstance(source, bytes) else str(source))
     photo = _flat(*_load(_read(source, name), name))
+    return [_fitted(photo, size, fit, name) for size, fit in wanted]
+
+
+def _fitted(photo: Image.Image, size: tuple[int, int], fit: Fit, name: str) -> FittedPhoto:
     box = fit_box((photo.height, photo.width), size, fit)
     if min(box[2], photo.width) - max(box[0], 0) < 1 or min(box[3], photo.height) - max(box[1], 0) < 1:
         raise ImageError(f"{name}: that window shows nothing of the photo")

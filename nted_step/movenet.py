@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 SIDE = 256  # pixels of the square that the network sees
 CELLS = 64  # of its output, along each side
+PEAK = 2  # cells around a person's centre in which no other is looked for
 KEYPOINTS = (
     "nose", "left eye", "right eye", "left ear", "right ear", "left shoulder", "right shoulder", "left elbow", "right elbow",
     "left wrist", "right wrist", "left hip", "right hip", "left knee", "right knee", "left ankle", "right ankle",
@@ -123,15 +124,18 @@ class MoveNet(nn.Module):
             x = smooth(F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False) + laterals.pop())
         return {name: head(x) for name, head in self.heads.items()}
 
-    def decode(self, maps: dict[str, Tensor]) -> Tensor:
+    def decode(self, maps: dict[str, Tensor], centres: Tensor | None = None) -> Tensor:
         """The published post-processing: :meth:`maps` -> what :meth:`forward` returns.
 
         The person is the one at the highest centre, weighed down away from the middle. From there every joint is guessed, and of a joint's
         heatmap the highest place wins, weighed down away from its guess.
+
+        Args:
+            centres: N cells, row * 64 + column, where the persons are instead; see :meth:`centres`.
         """
         count, joints = len(maps["center"]), len(KEYPOINTS)
         people = torch.arange(count, device=maps["center"].device)
-        best = (maps["center"][:, 0].sigmoid() * self.prior).flatten(1).argmax(1)
+        best = self.main_centre(maps) if centres is None else centres
         row, column = best // CELLS, best % CELLS
         guess = maps["regress"][people, :, row, column].view(count, joints, 2) + torch.stack([row, column], 1)[:, None]
         cells = torch.arange(CELLS, device=guess.device, dtype=guess.dtype)
@@ -144,3 +148,18 @@ class MoveNet(nn.Module):
         offset = maps["offset"].view(count, joints, 2, CELLS, CELLS)[people[:, None], which, :, row, column]
         x, y = (column + offset[..., 1]) / CELLS, (row + offset[..., 0]) / CELLS
         return torch.stack([x, y, scores[people[:, None], which, row, column]], 2)
+
+    def main_centre(self, maps: dict[str, Tensor]) -> Tensor:
+        """The cell, row * 64 + column, of the person whom the published network finds: N whole numbers."""
+        return (maps["center"][:, 0].sigmoid() * self.prior).flatten(1).argmax(1)
+
+    @staticmethod
+    def centres(maps: dict[str, Tensor], least: float) -> Tensor:
+        """The cells, row * 64 + column, where a person is centred in one picture, whose maps are 1 x C x 64 x 64.
+
+        Those are the peaks of the map of centres from a score of ``least`` on, the highest first.
+        """
+        scores = maps["center"].sigmoid()
+        peaks = (F.max_pool2d(scores, 2 * PEAK + 1, stride=1, padding=PEAK) == scores) & (scores >= least)
+        cells = peaks.flatten().nonzero()[:, 0]
+        return cells[scores.flatten()[cells].argsort(descending=True)]

@@ -1,11 +1,11 @@
-"""The pose of the person in a photo, found by MoveNet SinglePose Thunder, whose weights are in the box.
+"""The poses of the people in a photo, found by MoveNet SinglePose Thunder, whose weights are in the box.
 
 found = PoseDetector.from_pretrained().find(load_photo("person.jpg").image)
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,12 @@ BEYOND = 1 / 64  # of the photo's longer side, a cell of the network: how far ou
 # The second look, as in TensorFlow Hub's MoveNet tutorial: a square around the hips' middle.
 REGION_SCORE = 0.2  # of joints that decide where it lies
 TORSO_REACH, BODY_REACH = 1.9, 1.2  # half its side, in the farthest distance of a torso's joint, and of any joint
+# MoveNet returns one person, but its map of centres has a peak for each. Of single people no second peak has more than .09; of rows of
+# people the least has .5.
+CENTRE_SCORE = 0.3
+MOST_PEOPLE = 6  # each takes a look of their own
+SAME_PERSON = 0.15  # of the larger one's height: joints that are closer on average are of one person
+
 TORSO = tuple(KEYPOINTS.index(name) for name in ("left shoulder", "right shoulder", "left hip", "right hip"))
 
 Square = tuple[int, int, int]
@@ -59,7 +65,7 @@ class Detection:
 
 
 class PoseDetector:
-    """Finds the pose of one person in a photo.
+    """Finds the poses of people in a photo.
 
     Args:
         network: with its weights; it is moved to ``device`` and put into evaluation mode.
@@ -76,7 +82,7 @@ class PoseDetector:
         return cls(load_network(folder), device)
 
     def find(self, photo: Tensor, size: tuple[int, int] | None = None) -> Detection | None:
-        """The pose in a photo, or None when nobody is found.
+        """The pose in a photo, of the person nearest to its middle, or None when nobody is found.
 
         Args:
             photo: 3 x H x W in [-1, 1], upright, of any size.
@@ -86,17 +92,29 @@ class PoseDetector:
         return found_in(self.keypoints(photo), seen, size or seen)
 
     @torch.inference_mode()
+    def find_all(self, photo: Tensor, size: tuple[int, int] | None = None) -> list[Detection]:
+        """Everybody in a photo, at most ``MOST_PEOPLE``, from left to right; arguments of :meth:`find`.
+
+        Each person is looked for where the network's map of centres has a peak, and then once more in a square around them.
+        """
+        seen: tuple[int, int] = (photo.shape[1], photo.shape[2])
+        photo = photo.detach().to(self.device, torch.float32)
+        whole = whole_square(*seen)
+        maps = self.network.maps(cut_square(photo[None], whole))
+        cells = dict.fromkeys([*self.network.main_centre(maps).tolist(), *self.network.centres(maps, CENTRE_SCORE).tolist()])
+        guesses = [self.network.decode(maps, torch.tensor([cell], device=self.device)) for cell in list(cells)[:MOST_PEOPLE]]
+        looks = [self._look_around(photo, _to_photo(guess, whole)[0]) for guess in guesses]
+        people = [found for points in looks if (found := found_in(points, seen, size or seen))]
+        return sorted(without_repeats(people), key=lambda person: person.pose.xy[person.pose.visible, 0].mean())
+
+    @torch.inference_mode()
     def keypoints(self, photo: Tensor) -> np.ndarray:
         """17 x 3 float32 of a photo 3 x H x W in [-1, 1]: x and y in its pixels, the score in [0, 1]; see ``movenet.KEYPOINTS``.
 
         The person is looked for in the whole photo, and then once more in a square around them where that is smaller.
         """
         photo = photo.detach().to(self.device, torch.float32)
-        height, width = photo.shape[1:]
-        whole = whole_square(height, width)
-        points = self._look(photo, whole)
-        square = person_square(points, height, width)
-        return points if square is None else self._look(photo, square)
+        return self._look_around(photo, self._look(photo, whole_square(*photo.shape[1:])))
 
     @torch.inference_mode()
     def whole(self, photos: Tensor) -> np.ndarray:
@@ -104,6 +122,11 @@ class PoseDetector:
         photos = photos.detach().to(self.device, torch.float32)
         square = whole_square(*photos.shape[-2:])
         return _to_photo(self.network(cut_square(photos, square)), square)
+
+    def _look_around(self, photo: Tensor, points: np.ndarray) -> np.ndarray:
+        """Once more in a square around the person found, where that is smaller than the photo."""
+        square = person_square(points, *photo.shape[1:])
+        return points if square is None else self._look(photo, square)
 
     def _look(self, photo: Tensor, square: Square) -> np.ndarray:
         points: np.ndarray = _to_photo(self.network(cut_square(photo[None], square)), square)[0]
@@ -178,6 +201,24 @@ def found_in(points: np.ndarray, seen: tuple[int, int], size: tuple[int, int]) -
     except PoseError:
         return None
     return Detection(pose, score, rows[:, 2].astype(np.float32))
+
+
+def without_repeats(people: Sequence[Detection]) -> list[Detection]:
+    """The same people, of those found more than once only the surest."""
+    kept: list[Detection] = []
+    for person in sorted(people, key=lambda each: -each.score):
+        if not any(_is_same(person.pose, other.pose) for other in kept):
+            kept.append(person)
+    return kept
+
+
+def _is_same(a: Pose, b: Pose) -> bool:
+    """Whether two poses on one canvas are of the same person: joints seen in both lie on each other."""
+    both = a.visible & b.visible
+    if not both.any():
+        return False
+    height = max(float(np.ptp(pose.xy[pose.visible], axis=0).max()) for pose in (a, b))
+    return float(np.hypot(*(a.xy - b.xy)[both].T).mean()) < SAME_PERSON * height
 
 
 def visible_keypoints(points: np.ndarray, seen: tuple[int, int]) -> np.ndarray:

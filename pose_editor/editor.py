@@ -35,6 +35,8 @@ class PoseEditor(Widget):
             update as it is, so a listener that returns ``PoseEditor(rest=...)`` gives ``formats.to_value(pose)``.)
         known: the pose in the photo, in the form of ``rest``, or None where it is not known. It is not drawn, but is remembered
             by the browser with a photo of the visitor's own.
+        own: of a visitor's own photo ``{"photo": url, "fit": ...}``, the whole of it and how it is fitted, which the browser remembers.
+        taken: ``{"people": [joints, ...], "n"}`` or ``{"error": line, "n"}``: who was found in a photo whose pose is to be taken.
         canvas: (H, W) in pixels.
     """
 
@@ -45,17 +47,21 @@ class PoseEditor(Widget):
         photo: str | None = None,
         rest: Pose | dict[str, Any] | None = None,
         known: Pose | dict[str, Any] | None = None,
+        own: dict[str, Any] | None = None,
+        taken: dict[str, Any] | None = None,
         canvas: tuple[int, int] = BASE_SIZE,
         **arguments: Any,
     ) -> None:
         value = _to_editor_value(presets.standing(canvas) if value is None else value)
         super().__init__(
             "editor",
-            ("geometry.js", "editor.js", "pointer.js", "keys.js", "panels.js"),
+            ("geometry.js", "editor.js", "pointer.js", "keys.js", "panels.js", "taking.js"),
             value=value,
             photo=photo,
             rest=value if rest is None else _to_editor_value(rest),
             known=None if known is None else _to_editor_value(known),
+            own=own,
+            taken=taken,
             canvas=list(canvas),
             figure=FIGURE,
             server_functions=server_functions.for_canvas(canvas),

@@ -11,20 +11,31 @@ from pose_editor.widget import Widget
 class PhotoPicker(Widget):
     """A radio group of pictures; the value is the name of the chosen one, or None.
 
-    Events: ``select`` when a person chooses; ``too_large`` when a photo file of more than ``most`` bytes is chosen in an upload button
-    nearby (in an element of class ``photos``), with its ``name`` and ``size`` in the event's data.
+    A photo that is dropped on the page or pasted while the picker is on screen goes to the upload button beside it, in the same element of
+    class ``photos``, as if it had been chosen there.
+
+    Events: ``select`` when a person chooses; ``too_large`` when a photo file of more than ``most`` bytes is given to an upload button
+    of the same part of the page, with its ``name`` and ``size`` in the event's data.
 
     Args:
         choices: dicts of ``name``, ``title`` and ``picture`` (a URL).
         most: bytes that a photo file may have.
         later: names that choices may get later.
+        invitation: what the page says while a file is dragged over it.
     """
 
     def __init__(
-        self, choices: list[dict[str, str]], value: str | None = None, most: int = 0, later: Sequence[str] = (), **arguments: Any
+        self,
+        choices: list[dict[str, str]] | None = None,
+        value: str | None = None,
+        most: int = 0,
+        later: Sequence[str] = (),
+        invitation: str = "Drop the photo anywhere.",
+        **arguments: Any,
     ) -> None:
+        choices = choices or []
         self.names = [*(choice["name"] for choice in choices), *later]
-        super().__init__("picker", ("picker.js",), value=value, choices=choices, most=most, **arguments)
+        super().__init__("picker", ("picker.js", "giving.js"), value=value, choices=choices, most=most, invitation=invitation, **arguments)
 
     def preprocess(self, payload: Any) -> str | None:
         """The chosen name. A name that was not offered is refused."""

@@ -156,27 +156,27 @@ def apply(directions: Directions, pose: Pose, size: tuple[int, int]) -> Pose:
             angle = math.radians(degrees)
             bone = np.hypot(*bone) * factor * np.array([math.sin(angle), math.cos(angle)])
         new[joint] = new[parent] + bone
-    return Pose(_inside(new, pose.visible, size), pose.visible)
+    return Pose(inside(new, pose.visible, size), pose.visible)
 
 
 def posed(name: str, pose: Pose, size: tuple[int, int]) -> Pose:
     """The pose in a preset: limbs turned, feet back on the ground, invisible joints hidden. Raises KeyError for an unknown name."""
     turned = apply(PRESETS[name], pose, size)
     seen = turned.visible & ~np.isin(JOINTS, HIDDEN.get(name, ()))
-    return Pose(_grounded(turned.xy, pose, size), seen)
+    return Pose(grounded(turned.xy, pose, size, pose.visible), seen)
 
 
-def _grounded(xy: np.ndarray, before: Pose, size: tuple[int, int]) -> np.ndarray:
-    """The points moved up or down together, until the lower foot stands as low as it did before."""
-    seen = before.visible
-    if not seen[FEET].all():
+def grounded(xy: np.ndarray, before: Pose, size: tuple[int, int], seen: np.ndarray) -> np.ndarray:
+    """The points 18 x 2 moved up or down together, until the lower foot stands as low as in the pose ``before``; those ``seen`` (18 bool)
+    stay on the canvas (H, W)."""
+    if not (before.visible & seen)[FEET].all():
         return xy
     down = before.xy[FEET, 1].max() - xy[FEET, 1].max()
     down = np.clip(down, -xy[seen, 1].min(), size[0] - xy[seen, 1].max())
     return xy + np.array((0, down))
 
 
-def _inside(xy: np.ndarray, visible: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def inside(xy: np.ndarray, visible: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """The points with the visible ones on the canvas: scaled down together if too large, then moved no further than needed."""
     canvas = np.array((size[1], size[0]), float)
     low, high = xy[visible].min(0), xy[visible].max(0)

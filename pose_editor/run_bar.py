@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from nted_step.image import Fit, check_fit
 from nted_step.pose_formats import is_number
 from pose_editor import formats
 from pose_editor.interpolation import MAX_FRAMES
@@ -13,12 +14,12 @@ MAX_SEED = 2**32 - 1
 KINDS = ("result", "large", "cutout", "step", "strip", "gif", "webp", "mp4", "zip", "film-gif", "film-mp4")
 MAX_STEPS = 1000
 FILM_POSES = 12  # unless another number is asked for
-MAX_PHOTO = 2_000_000  # characters of a canvas-sized photo that the browser remembered
+MAX_PHOTO = 4_000_000  # characters of a photo that the browser remembered
 
 
 class RunBar(Widget):
     """Seed, saving and sharing. The value is ``{"seed": n}``, with ``"save": {"kind", "step", "frames"}`` or ``"restore": {"person",
-    "photo", "photo_pose", "joints", "seed", "step"}``.
+    "photo", "fit", "photo_pose", "joints", "seed", "step"}``.
 
     Events: ``save`` when a file is wanted, ``film`` when it is a film, which takes long, ``restore`` when the browser
     remembered a state or a link was opened. A new seed makes the pose editor send its pose again.
@@ -74,7 +75,16 @@ def _check_restore(kept: Any) -> dict[str, Any]:
     pose = kept.get("photo_pose")
     photo_pose = None if pose is None else formats.check_value({"joints": pose})["joints"]
     step = _whole(kept.get("step"), "step", MAX_STEPS)
-    return {"person": person, "photo": photo, "photo_pose": photo_pose, "joints": joints, "step": step}
+    return {"person": person, "photo": photo, "fit": _fit(kept.get("fit")), "photo_pose": photo_pose, "joints": joints, "step": step}
+
+
+def _fit(fit: Any) -> Fit:
+    """How the remembered photo is fitted; earlier versions kept it as it was fitted, and did not say."""
+    if fit is None or isinstance(fit, str):
+        return check_fit(fit or "auto")
+    if not isinstance(fit, list) or len(fit) != 3 or not all(is_number(number) for number in fit):
+        raise ValueError("a window is three numbers: left, top and share")
+    return check_fit((float(fit[0]), float(fit[1]), float(fit[2])))
 
 
 def _whole(number: Any, name: str, most: int) -> int:

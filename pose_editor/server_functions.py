@@ -17,7 +17,7 @@ from PIL import Image
 from nted_step.image import encode_image
 from nted_step.pose import Pose, PoseError, draw_figure
 from nted_step.pose_formats import is_number
-from pose_editor import formats, presets
+from pose_editor import formats, pose_transfer, presets
 
 Answer = dict[str, Any]
 MAX_CANVAS = 4096
@@ -65,9 +65,16 @@ def preset_pose(request: Any) -> Answer:
     return {"joints": _joints(presets.posed(request["name"], pose, _canvas(request["canvas"])))}
 
 
+@report_errors
+def transfer_pose(request: Any) -> Answer:
+    """``{found, joints, canvas}`` -> ``{joints}``: the person in the pose ``found`` of another."""
+    found, body = (formats.from_value({"joints": request[key]}) for key in ("found", "joints"))
+    return {"joints": _joints(pose_transfer.transferred(found, body, _canvas(request["canvas"])))}
+
+
 def for_canvas(canvas: tuple[int, int]) -> list[Callable[[Any], Answer]]:
     """The functions of a page whose pictures are all on one canvas (H, W). Whatever other canvas is asked for is refused."""
-    return [_only_on(canvas, function) for function in (read_pose, write_pose, preset_pose)]
+    return [_only_on(canvas, function) for function in (read_pose, write_pose, preset_pose, transfer_pose)]
 
 
 def _only_on(canvas: tuple[int, int], function: Callable[[Any], Answer]) -> Callable[[Any], Answer]:

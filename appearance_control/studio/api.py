@@ -18,7 +18,6 @@ from nted_step.person import Person
 from pose_editor import formats
 from pose_editor.editor import PoseEditor
 from pose_editor.studio.api import JOINTS, report_errors
-from pose_editor.studio.decoding import load_photo
 from pose_editor.studio.validation import require_integer
 
 DESCRIPTION = f"The wearer in garments of other people: {MAX_GARMENTS} photos at most, and for each the part that is taken of it. {JOINTS}"
@@ -28,7 +27,7 @@ class SwapEndpoint:
     """Swaps with the studio and the parser that also serve the page."""
 
     def __init__(self, events: GarmentEvents) -> None:
-        self.studio, self.parser_loader = events.studio, events.parser_loader
+        self.studio, self.parser_loader, self.reader = events.studio, events.parser_loader, events.reader
 
     def swap(
         self,
@@ -62,8 +61,7 @@ class SwapEndpoint:
         return to_pil(last.image)
 
     def _person(self, photo: str | None, pose: dict[str, Any] | None) -> Person:
-        fitted = load_photo(photo or b"", self.studio.canvas, name=Path(photo or "photo").name)
-        return self.studio.pipeline.encode(fitted.image, formats.from_value(formats.check_value(pose)) if pose else None)
+        return self.studio.pipeline.encode(*self.reader.for_program(photo, pose))
 
 
 def add(events: GarmentEvents, pose: PoseEditor, seed: gr.Number) -> None:

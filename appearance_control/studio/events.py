@@ -25,10 +25,11 @@ from pose_editor import formats
 from pose_editor.editor import PoseEditor
 from pose_editor.picker import PhotoPicker
 from pose_editor.studio.events import PoseEvents
+from pose_editor.studio.photo_reader import PhotoReader
 from pose_editor.studio.presentation import data_url, notice
 from pose_editor.studio.run_frames import RunFrames
 from pose_editor.studio.save_events import SaveEvents
-from pose_editor.studio.session import Result, Session, Subject
+from pose_editor.studio.session import PhotoFile, Result, Session, Subject
 from pose_editor.studio.studio import Studio
 from pose_editor.viewer import StepViewer
 from pose_editor.widget import sentence
@@ -45,8 +46,9 @@ class GarmentEvents:
     alone, between two steps.
     """
 
-    def __init__(self, studio: Studio, parser_loader: ParserLoader) -> None:
+    def __init__(self, studio: Studio, parser_loader: ParserLoader, reader: PhotoReader | None = None) -> None:
         self.studio, self.parser_loader = studio, parser_loader
+        self.reader = reader or PhotoReader(studio)
 
     @staticmethod
     def outputs(
@@ -62,23 +64,6 @@ class GarmentEvents:
 
     # --- people -----------------------------------------------------------------------------------------------------
 
-    def subject(self, name: str | None, session: SwapSession) -> Subject:
-        """An example, or one of the visitor's photos."""
-        if name in self.studio.examples:
-            return self.studio.examples[name]
-        if name not in session.photos:
-            raise gr.Error("Photos are kept for an hour, and these have been deleted. Please choose somebody.", print_exception=False)
-        subject = session.photos[name] = self.studio.with_current_weights(session.photos[name], session.cache)
-        session.photos.move_to_end(name)
-        return subject
-
-    def people(self, session: SwapSession) -> list[dict[str, str]]:
-        """Everybody who can be the wearer or give a garment."""
-        return [
-            {"name": name, "title": subject.title, "picture": subject.picture}
-            for name, subject in [*self.studio.examples.items(), *sorted(session.photos.items())]
-        ]
-
     def wear(
         self, name: str | None, wardrobe: WardrobeValue, settings: dict[str, Any], session: SwapSession, pose: Pose | None = None
     ) -> Iterator:
@@ -86,41 +71,70 @@ class GarmentEvents:
         if not name:
             yield self.outputs()
             return
-        subject, edit = self.subject(name, session), session.edit + 1
+        subject, edit = self.studio.subject(name, session), session.edit + 1
+        session.shown = name if name in session.photos else session.shown
         value = formats.to_value(pose or subject.pose, edit)
         editor = PoseEditor(value=value, photo=subject.picture, rest=formats.to_value(subject.pose))
         yield self.outputs(editor=editor)
         yield from self.render(value, name, wardrobe, settings, session)
 
     def photo_of_wearer(self, path: str | None, wardrobe: WardrobeValue, settings: dict[str, Any], session: SwapSession) -> Iterator:
+        """A photo came for the wearer. Of several people in it, :meth:`chosen_person` is told whom."""
         yield self.outputs()
         try:
-            subject = self._upload(path, session)
+            subject = self._read(path, session, None)
         except ImageError as error:
             yield self.outputs(message=notice(sentence(error), "error"))
             return
-        yield from self._wear_new(subject, wardrobe, settings, session)
+        if subject:
+            yield from self._wear_new(subject, wardrobe, settings, session)
 
     def _wear_new(
         self, subject: Subject, wardrobe: WardrobeValue, settings: dict[str, Any], session: SwapSession, pose: Pose | None = None
     ) -> Iterator:
         name = session.add_photo(subject)
-        people = self.people(session)
-        yield self.outputs(picker=PhotoPicker(choices=people, value=name), wardrobe=Wardrobe(people=people))
+        people = self.studio.people(session)
+        message = notice(subject.given.problem) if subject.given and subject.given.problem else ""
+        yield self.outputs(picker=PhotoPicker(choices=people, value=name), wardrobe=Wardrobe(people=people), message=message)
         yield from self.wear(name, wardrobe, settings, session, pose)
 
     def photo_of_garment(self, path: str | None, wardrobe: WardrobeValue, session: SwapSession) -> tuple[Any, ...]:
         """A photo for the row that asked for one. The page answers by sending its pose again."""
         try:
-            name = session.add_photo(self._upload(path, session))
+            subject = self._read(path, session, wardrobe.row)
         except ImageError as error:
             return self.outputs(message=notice(sentence(error), "error"))
-        people = self.people(session)
-        put = {"into": wardrobe.row, "person": name, "n": session.photo_count}
+        return self._put(subject, wardrobe.row, session) if subject else self.outputs()
+
+    def _put(self, subject: Subject, row: int, session: SwapSession) -> tuple[Any, ...]:
+        name = session.add_photo(subject)
+        people = self.studio.people(session)
+        put = {"into": row, "person": name, "n": session.photo_count}
         return self.outputs(picker=PhotoPicker(choices=people), wardrobe=Wardrobe(people=people, put=put))
 
-    def _upload(self, path: str | None, session: SwapSession) -> Subject:
-        return self.studio.upload(path or b"", Path(path or "the photo").name, session.cache)
+    def _read(self, path: str | None, session: SwapSession, row: int | None) -> Subject | None:
+        """Who is in a photo; None when there are several, of whom the visitor is asked. Raises ImageError."""
+        given = self.reader.read(PhotoFile(path or b"", Path(path or "the photo").name))
+        if len(given.people) < 2:
+            return self.reader.subject(given, session.cache)
+        session.asked, session.asked_row = given, row
+        return None
+
+    def chosen_person(self, person: int, wardrobe: WardrobeValue, settings: dict[str, Any], session: SwapSession) -> Iterator:
+        """The visitor said whom of several people in a photo is meant."""
+        yield self.outputs()
+        given, session.asked = session.asked, None
+        if not given or person >= len(given.people):
+            return
+        try:
+            subject = self.reader.subject(given, session.cache, person)
+        except ImageError as error:
+            yield self.outputs(message=notice(sentence(error), "error"))
+            return
+        if session.asked_row is None:
+            yield from self._wear_new(subject, wardrobe, settings, session)
+        else:
+            yield self._put(subject, session.asked_row, session)
 
     # --- between the tabs -------------------------------------------------------------------------------------------
 
@@ -135,12 +149,13 @@ class GarmentEvents:
     ) -> Iterator:
         """The pose tab's person becomes the wearer, in the pose shown there."""
         yield self.outputs()
-        subject, pose = self.studio.subject(chosen, pose_session), formats.from_value(value)
-        if chosen:
-            yield self.outputs(picker=chosen)
-            yield from self.wear(chosen, wardrobe, settings, session, pose)
-        else:
-            yield from self._wear_new(subject, wardrobe, settings, session, pose)
+        self.studio.subject(chosen, pose_session)  # refuses one that has expired
+        pose = formats.from_value(value)
+        session.share_photos(pose_session)
+        name = chosen or pose_session.shown
+        people = self.studio.people(session)
+        yield self.outputs(picker=PhotoPicker(choices=people, value=name), wardrobe=Wardrobe(people=people))
+        yield from self.wear(name, wardrobe, settings, session, pose)
 
     def send(self, session: SwapSession, pose_session: Session, settings: dict[str, Any]) -> Iterator:
         """The result becomes the pose tab's person. Yields that tab's outputs, the tabs, and this tab's message."""
@@ -149,22 +164,31 @@ class GarmentEvents:
             return
         run, studio = session.last.run, self.studio
         person = pose_session.cache.encode(studio.pipeline, to_tensor(run.images[-1]), run.pose)
-        pose_session.upload = Subject("Dressed", data_url(run.images[-1]), run.pose, person, studio.pipeline, run.crop)
-        pose_session.file, pose_session.fit, pose_session.opened = None, "auto", 0
+        dressed = Subject("Dressed", data_url(run.images[-1]), run.pose, person, studio.pipeline, run.crop)
+        pose_session.shown = pose_session.add_photo(dressed)
+        picker = PoseEvents(studio).picked(pose_session.shown, pose_session)
         message = notice("This is the result from the garment tab, as a photo to be posed.")
         tabs = gr.Tabs(selected="pose")
-        for outputs in PoseEvents(studio).open(pose_session.upload, None, message, pose_session, seed=settings["seed"]):
+        for outputs in PoseEvents(studio).open(dressed, picker, message, pose_session, seed=settings["seed"]):
             yield (*outputs, tabs, gr.skip())
             tabs = gr.skip()
 
     # --- the swap ---------------------------------------------------------------------------------------------------
 
     def enter(
-        self, value: dict[str, Any], wearer: str | None, wardrobe: WardrobeValue, settings: dict[str, Any], session: SwapSession
+        self,
+        value: dict[str, Any],
+        wearer: str | None,
+        pose_session: Session,
+        wardrobe: WardrobeValue,
+        settings: dict[str, Any],
+        session: SwapSession,
     ) -> Iterator:
-        """The tab is opened: only then is its first result made."""
+        """The tab is opened: the photos given in the other one are here, too, and only now is the first result made."""
+        session.share_photos(pose_session)
+        people = self.studio.people(session)
+        yield self.outputs(picker=PhotoPicker(choices=people), wardrobe=Wardrobe(people=people))
         if session.edit or session.last:
-            yield self.outputs()
             return
         yield from self.render(value, wearer, wardrobe, settings, session)
 
@@ -173,7 +197,7 @@ class GarmentEvents:
     ) -> Any:
         """While a joint is dragged: the newest plan in the new pose. Never raises, as that would end the drag."""
         try:
-            subject, pose, seed = self.subject(wearer, session), formats.from_value(value), settings["seed"]
+            subject, pose, seed = self.studio.subject(wearer, session), formats.from_value(value), settings["seed"]
             dressed = session.planned.dressed(subject, wardrobe.garments, seed) if session.planned else None
             return self.studio.preview_value(dressed or subject.person, pose, session, value["edit"], seed, in_photo=subject.in_photo)
         except (PoseError, gr.Error):
@@ -191,7 +215,7 @@ class GarmentEvents:
         """A change is finished: all steps with the newest plan at once, then with a plan for this very pose if it differs."""
         edit = value["edit"]
         try:
-            subject, pose = self.subject(wearer, session), formats.from_value(value).require_drawable(self.studio.canvas)
+            subject, pose = self.studio.subject(wearer, session), formats.from_value(value).require_drawable(self.studio.canvas)
         except PoseError as error:
             yield self.outputs(viewer={"edit": edit, "kind": "refused", "says": sentence(error)})
             return
@@ -201,7 +225,7 @@ class GarmentEvents:
             return
         parser = self.parser_loader.load()
         choices, message = _usable(wardrobe.garments, parser)
-        givers = tuple(self.subject(choice.person, session) for choice in choices)
+        givers = tuple(self.studio.subject(choice.person, session) for choice in choices)
         request = SwapRequest(subject, choices, givers, pose, settings["seed"], edit, run)
         yield from self._render_swap(request, session, parser, message) if choices else self._render_plain(request, session, message)
 

@@ -10,19 +10,22 @@ import gradio as gr
 
 from appearance_control.studio.events import GarmentEvents
 from appearance_control.studio.parse_cache import ParserLoader
-from appearance_control.studio.session import PHOTO_NAMES, SwapSession
+from appearance_control.studio.session import SwapSession
 from appearance_control.studio.wardrobe import Wardrobe
 from nted_step.image import MAX_BYTES
+from pose_editor.chooser import PersonChooser
 from pose_editor.editor import PoseEditor
 from pose_editor.picker import PhotoPicker
 from pose_editor.run_bar import Download, RunBar
-from pose_editor.studio.layout import AT_ONCE, PREVIEW, RUN, SAVE, Parts
+from pose_editor.studio.layout import AT_ONCE, PREVIEW, RUN, SAVE, SEARCH, Parts, pose_photo_button
 from pose_editor.studio.photo_upload import PhotoUpload
 from pose_editor.studio.save_events import SaveEvents
+from pose_editor.studio.session import PHOTO_NAMES
 from pose_editor.studio.studio import Studio
 from pose_editor.viewer import StepViewer
 
 CSS = (Path(__file__).parent / "studio.css").read_text(encoding="utf-8")
+DROP = "Drop the photo on a garment to take it from there, or anywhere else to dress the person in it."
 GIVER = 2  # index of the example whose garment is shown first; the wearer is the first example
 
 
@@ -38,6 +41,8 @@ class GarmentComponents:
     garment_photo: gr.UploadButton
     message: gr.HTML
     editor: PoseEditor
+    chooser: PersonChooser
+    pose_photo: gr.UploadButton
     viewer: StepViewer
     bar: RunBar
     download: Download
@@ -56,13 +61,13 @@ def add(
         parser: folder of the parser's weights, which may be missing.
         idle: seconds after which a visitor's state is deleted.
     """
-    events = GarmentEvents(studio, ParserLoader(parser, studio.pipeline.device.type))
+    events = GarmentEvents(studio, ParserLoader(parser, studio.pipeline.device.type), own.reader)
     components = _build(events, idle)
     return events, components.session, _wire(events, components, tabs, tab, pose, own)
 
 
 def _build(events: GarmentEvents, idle: int) -> GarmentComponents:
-    studio, people = events.studio, events.people(SwapSession())
+    studio, people = events.studio, events.studio.people(SwapSession())
     wearer, giver = people[0], people[min(GIVER, len(people) - 1)]
     rest = studio.examples[wearer["name"]].pose
     with gr.Column(elem_classes="desk", elem_id="garments"):
@@ -71,18 +76,19 @@ def _build(events: GarmentEvents, idle: int) -> GarmentComponents:
             with gr.Column(elem_id="dressing"):
                 gr.HTML("<b>Wearer</b> <span>· stays who they are</span>", elem_classes="part-title")
                 with gr.Row(elem_id="wearers", elem_classes="photos"):
-                    picker = PhotoPicker(people, wearer["name"], MAX_BYTES, PHOTO_NAMES)
-                    wearer_photo = gr.UploadButton("Your photo", file_types=["image"], elem_id="wearer-photo")
+                    picker = PhotoPicker(people, wearer["name"], MAX_BYTES, PHOTO_NAMES, DROP)
+                    wearer_photo = gr.UploadButton("Your photo", elem_id="wearer-photo")
                     from_pose = gr.Button("From Pose", elem_id="from-pose")
                 gr.HTML("<b>Garments</b> <span>· from other people</span>", elem_classes="part-title")
                 garments = [{"person": giver["name"], "part": "upper", "strength": 1, "mask": ""}]
                 wardrobe = Wardrobe(people, {"garments": garments, "into": 0}, canvas=studio.canvas, later=PHOTO_NAMES)
                 with gr.Row(elem_id="garment-photo", elem_classes="photos"):  # hidden: a garment's own button presses it
-                    garment_photo = gr.UploadButton("Photo of a garment", file_types=["image"])
+                    garment_photo = gr.UploadButton("Photo of a garment")
                 message = gr.HTML("", elem_id="garment-says")
             with gr.Column(elem_classes=["part", "d-source"]):
                 gr.HTML("<b>Pose</b> <span>· drag the dots</span>", elem_classes="part-title")
                 editor = PoseEditor(rest, photo=wearer["picture"], rest=rest, canvas=studio.canvas, elem_classes="d-editor")
+                pose_photo = pose_photo_button()
             with gr.Column(elem_classes=["part", "d-result"]):
                 gr.HTML("<b>Result</b> <span>· from coarse to fine in 20 steps</span>", elem_classes="part-title")
                 sizes = [list(size) for size in studio.pipeline.ladder]
@@ -92,15 +98,17 @@ def _build(events: GarmentEvents, idle: int) -> GarmentComponents:
             to_pose = gr.Button("To Pose tab", elem_id="to-pose")
         with gr.Accordion("What is recognised", open=False, elem_id="recognised", visible=events.parser_loader.available):
             recognised = gr.HTML("<p>Nothing yet.</p>")
+        chooser = PersonChooser(elem_classes="d-chooser")
     return GarmentComponents(
-        session, picker, wearer_photo, from_pose, wardrobe, garment_photo, message, editor, viewer, bar, download, to_pose, recognised
-    )
+        session, picker, wearer_photo, from_pose, wardrobe, garment_photo, message, editor, chooser, pose_photo, viewer, bar, download,
+        to_pose, recognised,
+    )  # fmt: skip
 
 
 def _wire(events: GarmentEvents, tab: GarmentComponents, tabs: gr.Tabs, shown: gr.Tab, pose: Parts, own: PhotoUpload) -> list[Any]:
     outputs = [tab.editor, tab.picker, tab.wardrobe, tab.viewer, tab.message, tab.recognised]
     state = [tab.wardrobe, tab.bar, tab.session]
-    shown.select(events.enter, [tab.editor, tab.picker, *state], outputs, **RUN)
+    shown.select(events.enter, [tab.editor, tab.picker, pose.session, *state], outputs, **RUN)
     tab.editor.drag(events.preview, [tab.editor, tab.picker, *state], tab.viewer, **PREVIEW)
     released = tab.editor.release(events.render, [tab.editor, tab.picker, *state], outputs, **RUN)
     tab.editor.release(events.released, [tab.editor, tab.session], None, **AT_ONCE)
@@ -109,6 +117,10 @@ def _wire(events: GarmentEvents, tab: GarmentComponents, tabs: gr.Tabs, shown: g
     tab.picker.too_large(own.too_large, None, tab.message, **AT_ONCE)
     wearer_given = tab.wearer_photo.upload(events.photo_of_wearer, [tab.wearer_photo, *state], outputs, **RUN)
     garment_given = tab.garment_photo.upload(events.photo_of_garment, [tab.garment_photo, tab.wardrobe, tab.session], outputs, **RUN)
+    chosen = tab.chooser.choose(events.chosen_person, [tab.chooser, *state], outputs, **RUN)
+    for given in (wearer_given, garment_given):
+        given.then(own.ask, [tab.session], tab.chooser, **AT_ONCE)
+    tab.pose_photo.upload(own.take_pose, [tab.pose_photo], tab.editor, **SEARCH)
     tab.viewer.stop(events.stop, [tab.session], None, **AT_ONCE)
     tab.viewer.zoom(SaveEvents(events.studio).zoomed, [tab.session], tab.viewer, **PREVIEW)
     tab.bar.save(events.save, [tab.editor, tab.picker, tab.session, tab.bar], tab.download, **SAVE)
@@ -116,4 +128,4 @@ def _wire(events: GarmentEvents, tab: GarmentComponents, tabs: gr.Tabs, shown: g
     opened: list[Any] = [pose.editor, pose.picker, pose.message, pose.viewer]
     sent = tab.to_pose.click(events.send, [tab.session, pose.session, pose.bar], [*opened, tabs, tab.message], **RUN)
     sent.then(own.tools, [pose.picker, pose.session], [pose.fit, pose.crop, pose.find, pose.settle], **AT_ONCE)
-    return [wearer_given, garment_given, fetched, sent, released]
+    return [wearer_given, garment_given, chosen, fetched, sent, released]

@@ -18,15 +18,15 @@ from nted_step.sampler import StepOutput
 from pose_editor import formats
 from pose_editor.editor import PoseEditor
 from pose_editor.studio import export
-from pose_editor.studio.decoding import load_photo
 from pose_editor.studio.layout import FILM_LANE
+from pose_editor.studio.photo_reader import PhotoReader
 from pose_editor.studio.save_events import SaveEvents
 from pose_editor.studio.studio import Studio
 from pose_editor.studio.trace_events import TraceEvents
 from pose_editor.studio.validation import require_integer, require_number
 from pose_editor.widget import sentence
 
-JOINTS = "Joints are in canvas pixels, OpenPose order; source_pose is the pose in the photo, without which its own pixels are not carried."
+JOINTS = "Joints are in canvas pixels, OpenPose order; source_pose is the pose in the photo, which is detected where it is not given."
 
 
 def report_errors(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -45,14 +45,15 @@ def report_errors(function: Callable[..., Any]) -> Callable[..., Any]:
 class Endpoints:
     """What programs can ask for; it is done by the studio that also serves the page."""
 
-    def __init__(self, studio: Studio, cache: str) -> None:
+    def __init__(self, studio: Studio, reader: PhotoReader, cache: str) -> None:
+        self.reader = reader
         self.studio, self.saving, self.tracing = studio, SaveEvents(studio), TraceEvents(studio)
         self.cache = cache  # folder for files, which the page clears from time to time
 
     def _person(self, photo: str | None, source_pose: dict[str, Any] | None) -> Person:
-        fitted = load_photo(photo or b"", self.studio.canvas, name=Path(photo or "photo").name)
-        pose = formats.from_value(formats.check_value(source_pose)) if source_pose else None
-        return self.studio.runner.run(self.studio.pipeline.encode, fitted.image, pose)
+        """Whose pose is found where none is given, and stays unknown where nobody is found."""
+        fitted, pose = self.reader.for_program(photo, source_pose)
+        return self.studio.runner.run(self.studio.pipeline.encode, fitted, pose)
 
     def _outputs(
         self, photo: str, pose: dict[str, Any], seed: float, steps: float, source_pose: dict[str, Any] | None
@@ -120,7 +121,7 @@ class Endpoints:
         return self.tracing.trace(person, posed, before, require_integer(level, "level"), *at)[:2]
 
 
-def add(studio: Studio) -> tuple[PoseEditor, gr.Number]:
+def add(studio: Studio, reader: PhotoReader) -> tuple[PoseEditor, gr.Number]:
     """Add the endpoints to the page that is being built. Hidden components define their types; those of the pose and the seed are
     returned for further endpoints."""
     run: dict[str, Any] = {"concurrency_id": "run", "concurrency_limit": 1}
@@ -128,11 +129,11 @@ def add(studio: Studio) -> tuple[PoseEditor, gr.Number]:
         photo = gr.File(label="photo", file_types=["image"], type="filepath")
         pose, first = PoseEditor(canvas=studio.canvas, label="pose"), PoseEditor(canvas=studio.canvas, label="first_pose")
         seed, steps = gr.Number(0, label="seed"), gr.Number(studio.pipeline.config.steps, label="steps")
-        source_pose = gr.JSON(None, label="source_pose")  # the pose in the photo; without it the photo's own pixels are not carried
+        source_pose = gr.JSON(None, label="source_pose")  # the pose in the photo
         result, gallery = gr.Image(label="result", type="pil", format="png"), gr.Gallery(label="steps", type="pil", format="png")
         frames = gr.Number(12, label="frames")
         kind, film = gr.Radio(["gif", "mp4"], value="gif", label="kind"), gr.File(label="film")
-        endpoints = Endpoints(studio, film.GRADIO_CACHE)
+        endpoints = Endpoints(studio, reader, film.GRADIO_CACHE)
         gr.Button().click(
             report_errors(endpoints.generate), [photo, pose, seed, steps, source_pose], result, api_name="generate", **run,
             api_description=f"Re-pose the person in a photo. {JOINTS}",

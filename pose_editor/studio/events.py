@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
@@ -11,8 +12,11 @@ import gradio as gr
 from nted_step.pose import Pose, PoseError
 from pose_editor import formats
 from pose_editor.editor import PoseEditor
+from pose_editor.picker import PhotoPicker
+from pose_editor.studio.decoding import load_photo
+from pose_editor.studio.photo_reader import off_window
 from pose_editor.studio.presentation import notice
-from pose_editor.studio.session import Session, Subject
+from pose_editor.studio.session import PhotoFile, PhotoPeople, Session, Subject
 from pose_editor.studio.studio import Studio
 from pose_editor.viewer import StepViewer
 from pose_editor.widget import sentence
@@ -58,14 +62,15 @@ class PoseEvents:
             yield {"edit": edit, "kind": "refused", "says": sentence(error)}
 
     def open_example(self, chosen: str | None, session: Session, settings: dict[str, Any]) -> Iterator[Outputs]:
-        """Another example was chosen: the photo with its own pose, then the steps."""
+        """Somebody else was chosen: the photo with its own pose, then the steps."""
         if not chosen:
             yield self.changes()
             return
-        opened = self.open(self.studio.subject(chosen, session), chosen, "", session, seed=settings["seed"])
-        editor, _, *others = next(opened)
-        yield editor, gr.skip(), *others  # the picker shows it already, and by now perhaps another one
-        yield from opened
+        subject = self.studio.subject(chosen, session)
+        if chosen in session.photos:
+            session.shown = chosen
+        hint = self.unknown_pose_notice() if subject.person.pose is None else ""
+        yield from self.open(subject, gr.skip(), hint, session, seed=settings["seed"])  # the picker shows it already, or another by now
 
     def restore(self, settings: dict[str, Any], session: Session) -> Iterator[Outputs]:
         """Person, pose, seed and step that the visitor's browser remembered, or that came with a link."""
@@ -79,8 +84,9 @@ class PoseEvents:
         except (ValueError, KeyError):
             yield self.changes(message=notice("This link or saved state cannot be read, so the page starts from scratch.", "error"))
             return
-        hint = self.unknown_pose_notice() if subject is session.upload and subject.person.pose is None else ""
-        opened = self.open(subject, saved["person"], hint, session, pose, settings["seed"])
+        hint = self.unknown_pose_notice() if subject.person.pose is None else ""
+        picker = saved["person"] or self.picked(session.shown, session)
+        opened = self.open(subject, picker, hint, session, pose, settings["seed"])
         yield next(opened)
         for *same, frames in opened:
             yield *same, frames | {"at": saved["step"]}
@@ -92,14 +98,27 @@ class PoseEvents:
         head, _, data = (saved["photo"] or "").partition(",")
         if not head.startswith("data:image/webp;base64"):
             raise ValueError("no photo was saved")
-        session.upload = studio.upload(base64.b64decode(data), "Your photo", session.cache)
+        file = PhotoFile(base64.b64decode(data), "Your photo")
+        subject = studio.upload(file.source, file.name, session.cache, saved["fit"])
+        whole = load_photo(file.source, studio.large, "pad", file.name).content()
+        subject = replace(subject, given=PhotoPeople(file, saved["photo"], whole))
         if saved["photo_pose"] is not None:
             pose = formats.from_value({"joints": saved["photo_pose"]}).require_drawable(studio.canvas)
-            session.upload = studio.posed(session.upload, pose)
-        return session.upload
+            whole_pose = off_window(pose, subject.window, studio.large, studio.canvas, None)
+            subject = replace(studio.posed(subject, pose), whole_pose=whole_pose)
+        session.shown = session.add_photo(subject)
+        return subject
+
+    def picked(self, name: str | None, session: Session) -> PhotoPicker:
+        """The picker with the visitor's photos as they are now, and one of them chosen."""
+        return PhotoPicker(choices=self.studio.people(session), value=name)
+
+    def show_photos(self, session: Session) -> PhotoPicker:
+        """The tab is opened again: the photos that were given meanwhile are there, too."""
+        return PhotoPicker(choices=self.studio.people(session))
 
     def open(
-        self, subject: Subject, chosen: str | None, message: str, session: Session, pose: Pose | None = None, seed: int = 0
+        self, subject: Subject, picker: Any, message: str, session: Session, pose: Pose | None = None, seed: int = 0
     ) -> Iterator[Outputs]:
         """Everything about a new person, then the viewer alone as the steps come."""
         edit = session.edit + 1
@@ -109,15 +128,16 @@ class PoseEvents:
             photo=subject.picture,
             rest=formats.to_value(subject.pose),
             known=None if known is None else formats.to_value(known),
+            own=None if subject.given is None else {"photo": subject.given.picture, "fit": subject.fit},
         )
-        yield editor, chosen, message, StepViewer(source=subject.picture)
+        yield editor, picker, message, StepViewer(source=subject.picture)
         for frames in self.studio.frames(subject, pose, session, edit, seed):
             yield self.changes(viewer=frames)
 
     @staticmethod
     def changes(message: Any = None, viewer: Any = None) -> Outputs:
         """Outputs of which at most the notice and the viewer change."""
-        return gr.skip(), gr.skip(), message or gr.skip(), viewer or gr.skip()
+        return gr.skip(), gr.skip(), gr.skip() if message is None else message, viewer or gr.skip()
 
     def unknown_pose_notice(self) -> str:
         """What to do first with a photo whose pose is not known."""

@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from nted_step.image import MAX_BYTES
+from pose_editor.chooser import PersonChooser
 from pose_editor.cropper import Cropper
 from pose_editor.editor import PoseEditor
 from pose_editor.gradio_workarounds import start_time_to_live
@@ -18,7 +19,7 @@ from pose_editor.serving import lent_gpu
 from pose_editor.studio.person_cache import kept_photos_notice
 from pose_editor.studio.photo_upload import FITS, PhotoUpload
 from pose_editor.studio.save_events import SaveEvents
-from pose_editor.studio.session import Session
+from pose_editor.studio.session import PHOTO_NAMES, Session
 from pose_editor.studio.studio import Studio
 from pose_editor.studio.trace_events import TraceEvents
 from pose_editor.viewer import StepViewer
@@ -33,6 +34,8 @@ THEME = gr.themes.Base(primary_hue="indigo", neutral_hue="zinc", font=FONT, font
 
 CSS = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
 PRIVACY = "Uploads: deleted within an hour, never logged."
+ADVICE = "Best: one person, whole body, plain background."
+DROP = "Drop the photo anywhere, and pose the person in it."
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,9 @@ class Parts:
     find: gr.Button
     settle: gr.Button
     cropper: Cropper
+    chooser: PersonChooser
     editor: PoseEditor
+    pose_photo: gr.UploadButton
     viewer: StepViewer
     message: gr.HTML
     bar: RunBar
@@ -62,7 +67,7 @@ FILM_LANE: dict[str, Any] = {"concurrency_id": "film", "concurrency_limit": 1}  
 FILM = QUIET | {"trigger_mode": "multiple"} | FILM_LANE
 AT_ONCE = QUIET | {"queue": False, "trigger_mode": "multiple"}
 WINDOW = QUIET | {"concurrency_id": "window", "concurrency_limit": 2}  # the whole photo is decoded for it
-SEARCH = QUIET | {"concurrency_id": "search", "concurrency_limit": 1}  # beside the runs, which must not wait for it
+SEARCH = QUIET | {"concurrency_id": "search", "concurrency_limit": 1}  # for people in a photo; beside the runs, which need not wait for it
 
 
 def pose_tab(studio: Studio, message: gr.HTML, photo_seconds: float) -> Parts:
@@ -73,8 +78,9 @@ def pose_tab(studio: Studio, message: gr.HTML, photo_seconds: float) -> Parts:
         session = gr.State(Session(), time_to_live=photo_seconds)
         with gr.Row(elem_classes="d-studio"):
             with gr.Column(elem_id="people", elem_classes="photos"):
-                picker = PhotoPicker(choices, name, MAX_BYTES, elem_id="picker")
-                photo = gr.UploadButton("Your photo", file_types=["image"], elem_id="upload")
+                gr.HTML(f"<p>{ADVICE}</p>", elem_id="advice")
+                photo = gr.UploadButton("Your photo", elem_id="upload")
+                picker = PhotoPicker(choices, name, MAX_BYTES, PHOTO_NAMES, DROP, elem_id="picker")
                 gr.HTML(f"<p>{PRIVACY}</p>", elem_id="privacy")
             with gr.Column(elem_classes=["part", "d-source"], elem_id="source"):
                 gr.HTML("<b>Photo and pose</b> <span>· drag the dots</span>", elem_classes="part-title")
@@ -85,6 +91,7 @@ def pose_tab(studio: Studio, message: gr.HTML, photo_seconds: float) -> Parts:
                     settle = gr.Button("Joints fit", visible=False, elem_id="settle")
                 rest = subject.pose
                 editor = PoseEditor(studio.opened_pose, photo=subject.picture, rest=rest, canvas=studio.canvas, elem_classes="d-editor")
+                pose_photo = pose_photo_button()
             with gr.Column(elem_classes=["part", "d-result"]):
                 gr.HTML("<b>Result</b> <span>· from coarse to fine in 20 steps</span>", elem_classes="part-title")
                 sizes = [list(size) for size in studio.pipeline.ladder]
@@ -92,11 +99,18 @@ def pose_tab(studio: Studio, message: gr.HTML, photo_seconds: float) -> Parts:
                 bar = RunBar(elem_classes="d-run")
                 download = Download(elem_classes="d-download")
         cropper = Cropper(canvas=studio.canvas, elem_id="cropper")
-    return Parts(session, picker, photo, fit, crop, find, settle, cropper, editor, viewer, message, bar, download)
+        chooser = PersonChooser(elem_classes="d-chooser")
+    return Parts(session, picker, photo, fit, crop, find, settle, cropper, chooser, editor, pose_photo, viewer, message, bar, download)
 
 
-def wire(studio: Studio, upload: PhotoUpload, on: Parts) -> list[Any]:
-    """Connect the components to what they do. Returns the events that bring a visitor's photo.
+def pose_photo_button() -> gr.UploadButton:
+    """Hidden: where the editor of the same part of the page puts a photo whose pose is taken."""
+    with gr.Row(elem_classes=["photos", "pose-photo"]):
+        return gr.UploadButton("Pose of another photo")
+
+
+def wire(studio: Studio, upload: PhotoUpload, on: Parts, tab: gr.Tab) -> list[Any]:
+    """Connect the components of the ``tab`` to what they do. Returns the events that bring a visitor's photo.
 
     Only the newest pose of a visitor is worked on; see :class:`pose_editor.studio.model_runner.ModelRunner`.
     """
@@ -113,6 +127,8 @@ def wire(studio: Studio, upload: PhotoUpload, on: Parts) -> list[Any]:
     on.viewer.zoom(saving.zoomed, [on.session], on.viewer, **PREVIEW)
     on.bar.save(saving.save, wanted, on.download, **SAVE)
     on.bar.film(saving.save_film, wanted, on.download, **FILM)
+    tab.select(events.show_photos, [on.session], on.picker, **AT_ONCE)
+    on.pose_photo.upload(upload.take_pose, [on.pose_photo], on.editor, **SEARCH)
     chosen = on.picker.select(events.open_example, [on.picker, on.session, on.bar], opened, **RUN)
     restored = on.bar.restore(events.restore, [on.bar, on.session], opened, **RUN)
     uploaded = on.photo.upload(upload.given, [on.photo, on.session, on.bar], opened, **RUN)
@@ -126,19 +142,21 @@ def _wire_upload(upload: PhotoUpload, on: Parts, opened: list[Any], uploaded: An
     tools = {"fn": upload.tools, "inputs": [on.picker, on.session], "outputs": [on.fit, on.crop, on.find, on.settle]} | AT_ONCE
     openings = [
         uploaded,
+        on.chooser.choose(upload.choose, [on.chooser, *given], opened, **RUN),
         on.fit.input(upload.refit, [on.fit, *given], opened, **RUN),
         on.cropper.crop(upload.crop, [on.cropper, *given], opened, **RUN),
+        on.find.click(upload.find, [on.picker, *given], opened, **RUN),
+        on.settle.click(upload.settle, [on.editor, on.picker, *given], opened, **RUN),
+        *others,  # again for the person just chosen, in case answers overtook each other
     ]
     for opening in openings:
-        opening.then(**tools).then(upload.find_at_once, given, opened, **SEARCH).then(**tools)
+        opening.then(**tools)
+    for asking in (openings[0], openings[4]):
+        asking.then(upload.ask, [on.session], on.chooser, **AT_ONCE)
     on.picker.too_large(upload.too_large, None, on.message, **AT_ONCE)
     on.picker.select(**tools)
-    for opening in others:
-        opening.then(**tools)  # again for the person just chosen, in case answers overtook each other
     on.crop.click(upload.choose_window, [on.session], on.cropper, **WINDOW)
-    on.settle.click(upload.settle, [on.editor, on.picker, *given], opened, **RUN).then(**tools)
-    on.find.click(upload.find, [on.picker, *given], opened, **SEARCH).then(**tools)
-    return openings
+    return openings[:4]
 
 
 def update_kept_photos(notice: gr.HTML, states: list[gr.State], events: list[Any]) -> None:

@@ -20,7 +20,7 @@ from nted_step.pose import Pose, load_pose_text
 from nted_step.sampler import StepOutput
 from pose_editor import formats, presets
 from pose_editor.studio import memory
-from pose_editor.studio.decoding import load_photo
+from pose_editor.studio.decoding import load_photo, load_photos
 from pose_editor.studio.model_runner import ModelRunner
 from pose_editor.studio.person_cache import PersonCache
 from pose_editor.studio.presentation import data_url, describe_weights, frame
@@ -73,16 +73,14 @@ class Studio:
     def _example(self, entry: dict[str, str]) -> Subject:
         path = self.folder / entry.get("photo", f"{entry['name']}.png")
         photo, pose = load_photo(path, self.canvas), load_pose_text(self.folder / f"{entry['name']}.txt", self.canvas)
-        large = self._load_large(path) if "photo" in entry else None
+        large = _levels(load_photo(path, self.large)) if "photo" in entry and self.pipeline.carrier else None
         subject = self._subject(entry["title"], photo, pose, self.pipeline.encode(photo.image, pose, large))
         return replace(subject, in_photo="photo" in entry)
 
-    def _load_large(self, source: str | Path | bytes, name: str | None = None, fit: Fit = "auto") -> Tensor | None:
-        """The fitted photo with LARGE times the pixels, 3 x h x w uint8; None for a model that carries none of them."""
-        if not self.pipeline.carrier:
-            return None
-        height, width = self.canvas
-        return torch.from_numpy(to_uint8(load_photo(source, (LARGE * height, LARGE * width), fit, name).image)).permute(2, 0, 1)
+    @property
+    def large(self) -> tuple[int, int]:
+        """(H, W) of photos with LARGE times the pixels."""
+        return LARGE * self.canvas[0], LARGE * self.canvas[1]
 
     def _subject(self, title: str, photo: FittedPhoto, pose: Pose, person: Person) -> Subject:
         return Subject(title, data_url(to_pil(photo.image)), pose, person, self.pipeline, photo.content(), photo.window())
@@ -92,23 +90,33 @@ class Studio:
 
         Raises ImageError.
         """
-        photo, large = load_photo(source, self.canvas, fit, name), self._load_large(source, name, fit)
+        wanted = [(size, fit) for size in ([self.canvas, self.large] if self.pipeline.carrier else [self.canvas])]
+        photo, *more = load_photos(source, wanted, name)
+        large = _levels(more[0]) if more else None
         pose, person = presets.standing(self.canvas, photo.content()), cache.encode(self.pipeline, photo.image, None, large)
-        return replace(self._subject("Your photo", photo, pose, person), in_photo=True)  # saved files do not contain the photo's file name
+        subject = self._subject("Your photo", photo, pose, person)  # saved files do not contain the photo's file name
+        return replace(subject, in_photo=True, fit=fit)
 
     @staticmethod
     def posed(subject: Subject, pose: Pose) -> Subject:
         """The same photo, now known to show this pose."""
         return replace(subject, pose=pose, person=subject.person.posed(pose))
 
+    def people(self, session: Session) -> list[dict[str, str]]:
+        """Everybody to choose from: the examples and the visitor's own photos, each as ``name``, ``title`` and ``picture``."""
+        everybody = [*self.examples.items(), *sorted(session.photos.items())]
+        return [{"name": name, "title": subject.title, "picture": subject.picture} for name, subject in everybody]
+
     def subject(self, chosen: str | None, session: Session) -> Subject:
-        """The person on the visitor's page: the chosen example, or else the uploaded photo."""
-        if chosen:
+        """An example or one of the visitor's photos by its name; without one, the photo that was posed last."""
+        if chosen in self.examples:
             return self.examples[chosen]
-        if session.upload is None:
+        name = chosen or session.shown
+        if name not in session.photos:
             raise gr.Error("Photos are kept for an hour, and this one has expired. Please choose it again.", print_exception=False)
-        session.upload = self.with_current_weights(session.upload, session.cache)
-        return session.upload
+        subject = session.photos[name] = self.with_current_weights(session.photos[name], session.cache)
+        session.photos.move_to_end(name)
+        return subject
 
     def with_current_weights(self, subject: Subject, cache: PersonCache) -> Subject:
         """The same photo for the weights in use, which may have changed since it was encoded."""
@@ -175,6 +183,11 @@ class Studio:
             "steps": self.pipeline.config.steps,
             "joints": joints,
         }
+
+
+def _levels(photo: FittedPhoto) -> Tensor:
+    """3 x H x W uint8."""
+    return torch.from_numpy(to_uint8(photo.image)).permute(2, 0, 1)
 
 
 def _read_examples(folder: Path) -> list[dict[str, str]]:

@@ -77,6 +77,7 @@ def quick_url(starting: Server, noise: Path) -> str:
 def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """The page in this process finds nobody, so that a visitor has to say which pose a photo shows."""
     monkeypatch.setattr(PoseDetector, "find", lambda *_: None)
+    monkeypatch.setattr(PoseDetector, "find_all", lambda *_: [])
 
 
 @pytest.fixture(scope="session")

@@ -52,6 +52,32 @@ def tab_to(page, selector: str, most: int = 80) -> None:
     raise AssertionError(f"Tab does not reach {selector}")
 
 
+# --- photos -------------------------------------------------------------------------------------------------------
+
+
+def carry_file(page, path, x: float, y: float, *kinds: str) -> None:
+    """Drag a file from the desktop over a place of the page, as the browser is told of it by the operating system.
+
+    ``kinds`` are out of "dragEnter", "dragOver", "drop" and "dragCancel", all but the last by default.
+    """
+    mouse = page.context.new_cdp_session(page)
+    for kind in kinds or ("dragEnter", "dragOver", "drop"):
+        data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+        mouse.send("Input.dispatchDragEvent", {"type": kind, "x": x, "y": y, "data": data})
+    mouse.detach()
+
+
+def paste_picture(page, png: bytes) -> None:
+    """Copy a picture, and press Ctrl+V."""
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.evaluate(
+        """async bytes => navigator.clipboard.write(
+            [new ClipboardItem({ 'image/png': new Blob([new Uint8Array(bytes)], { type: 'image/png' }) })])""",
+        list(png),
+    )
+    page.keyboard.press("Control+v")
+
+
 # --- the result ---------------------------------------------------------------------------------------------------
 
 

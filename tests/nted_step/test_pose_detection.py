@@ -214,6 +214,44 @@ def test_half_a_person(detector: PoseDetector) -> None:
     assert found is not None and not found.pose.visible[[9, 10, 12, 13]].any()
 
 
+ROWS = {
+    "alone": [("denim-jacket", 450, 0, 800)],
+    "two": [("denim-jacket", 50, 0, 800), ("navy-top", 640, 0, 800)],
+    "three": [("denim-jacket", 0, 200, 600), ("navy-top", 400, 200, 600), ("grey-t-shirt", 800, 200, 600)],
+    "four": [(name, 300 * k, 380, 420) for k, name in enumerate(("denim-jacket", "navy-top", "grey-t-shirt", "long-hair"))],
+    "near and far": [("long-hair", 50, 0, 800), ("navy-top", 800, 400, 400)],
+}  # name, left, top and height of example photographs in a picture of 1200x800
+
+
+def row_of_people(people: list[tuple[str, int, int, int]]) -> Image.Image:
+    picture = Image.new("RGB", (1200, 800), (205, 214, 222))
+    for name, left, top, height in people:
+        photo = Image.open(EXAMPLES / f"{name}.jpg")
+        picture.paste(photo.resize((round(photo.width * height / photo.height), height)), (left, top))
+    return picture
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_everybody_in_a_row_is_found_once_and_where_they_are(detector: PoseDetector, row: str) -> None:
+    found = detector.find_all(to_tensor(row_of_people(ROWS[row])))
+    assert len(found) == len(ROWS[row])
+    for person, (name, left, top, height) in zip(found, ROWS[row], strict=True):  # from left to right
+        true = load_pose_text(EXAMPLES / f"{name}.txt")
+        both = person.pose.visible & true.visible
+        away = np.linalg.norm(person.pose.xy - true.xy * (height / SIZE[0]) - [left, top], axis=1)[both]
+        assert both.sum() >= 12 and np.median(away) < 0.015 * height
+
+
+def test_everybody_on_a_canvas(detector: PoseDetector) -> None:
+    photo = to_tensor(row_of_people(ROWS["two"]))
+    large, small = detector.find_all(photo), detector.find_all(photo, (200, 300))
+    assert [np.abs(a.pose.xy / 4 - b.pose.xy)[a.pose.visible].max() < 0.01 for a, b in zip(large, small, strict=True)] == [True, True]
+
+
+def test_nobody_at_all(detector: PoseDetector) -> None:
+    assert detector.find_all(torch.ones(3, *SIZE)) == []
+
+
 # -- weights ---------------------------------------------------------------------------------------------------------------
 
 

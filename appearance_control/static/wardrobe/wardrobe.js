@@ -4,6 +4,7 @@
 const list = element.querySelector(".wa-rows");
 const add = element.querySelector(".wa-add");
 const NAMES = { upper: "upper body", lower: "lower body" };
+const PHOTO_INPUT = "#garment-photo [type=file]";
 let rows = copy(props.value.garments);
 let putBefore = props.put;
 
@@ -34,6 +35,13 @@ function rowOf(row, index) {
   const card = put("div", "wa-row");
   card.setAttribute("role", "group");
   card.setAttribute("aria-label", `Garment ${index + 1}`);
+  card.addEventListener("dragover", () => card.classList.add("wa-over"));
+  for (const end of ["dragleave", "drop"]) card.addEventListener(end, () => card.classList.remove("wa-over"));
+  card.addEventListener("photo-dropped", (event) => {
+    event.preventDefault(); // it is not for the wearer
+    askFor(index);
+    home.dispatchEvent(new CustomEvent("photo-for", { detail: { file: event.detail, input: PHOTO_INPUT } }));
+  });
   card.append(lookOf(row, index), headOf(row, index), partOf(row, index), strengthOf(row, index));
   return card;
 }
@@ -90,8 +98,8 @@ function headOf(row, index) {
     title: "A photo of somebody in the garment",
   });
   photo.addEventListener("click", () => {
-    props.value = { garments: copy(rows), into: index };
-    home.querySelector("#garment-photo [type=file]").click();
+    askFor(index);
+    home.querySelector(PHOTO_INPUT).click();
   });
   const remove = put("button", "wa-remove", { type: "button", textContent: "×", title: "Without this garment" });
   remove.setAttribute("aria-label", `Remove garment ${index + 1}`);
@@ -104,6 +112,11 @@ function headOf(row, index) {
   people.append(photo);
   head.append(people, remove);
   return head;
+}
+
+/** The next photo is for this garment. */
+function askFor(index) {
+  props.value = { garments: copy(rows), into: index };
 }
 
 const focusPerson = (index, place) => list.children[index].querySelectorAll("[role=radio]")[place].focus();

@@ -73,16 +73,20 @@ async function readText(text) {
   if (answer.error) return say(answer.error, true);
   const notes = answer.notes.map((note) => note[0].toUpperCase() + note.slice(1) + ".").join(" ");
   if (answer.people.length === 1) usePose(answer.people[0]);
-  else {
-    const people = answer.people.map((rows, index) => ({ name: `person ${index + 1}`, joints: rows, size: canvas }));
-    fillThumbs("people", people, (person) => {
-      usePose(person.joints);
+  else
+    choosePerson(answer.people, (rows) => {
+      usePose(rows);
       open("tools");
       say(notes);
     });
-    open("people");
-  }
   say(notes);
+}
+
+/** Which of several poses is meant. */
+function choosePerson(people, choose) {
+  const items = people.map((rows, index) => ({ name: `person ${index + 1}`, joints: rows, size: canvas }));
+  fillThumbs("people", items, (person) => choose(person.joints));
+  open("people");
 }
 
 function readFile(file) {
@@ -184,6 +188,8 @@ document.addEventListener("paste", (event) => {
   else if (text.includes("keypoints") || /^[[{\d-]/.test(text.trim())) readText(text);
 });
 
+home.addEventListener("pose-file", ({ detail }) => detail && readFile(detail)); // dropped on the page
+
 // --- from Python -----------------------------------------------------------------------------------------------
 
 /** Take over what Python set: another photo, another pose, another canvas. */
@@ -214,11 +220,12 @@ function adopt() {
   say("");
   resize();
   draw();
+  if (props.own) home.dispatchEvent(new Event("own-photo"));
 }
 
 // The run bar gathers what it keeps from the parts of the page.
 home.addEventListener("keeping", ({ detail }) => {
-  detail.photo_pose = props.known?.joints ?? null;
+  Object.assign(detail, { photo: props.own?.photo, fit: props.own?.fit, photo_pose: props.known?.joints ?? null });
 });
 
 watch(["value", "photo", "rest", "canvas"], adopt);

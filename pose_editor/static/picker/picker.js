@@ -58,19 +58,6 @@ root.addEventListener("keydown", (event) => {
   choose(next.dataset.name);
 });
 
-// A photo that the server would refuse is not sent to it: the page says so where it says what is wrong with other photos.
-home.addEventListener(
-  "change",
-  (event) => {
-    const file = event.target.matches?.(".photos [type=file]") && event.target.files[0];
-    if (!file || !props.most || file.size <= props.most) return;
-    event.stopImmediatePropagation();
-    event.target.value = "";
-    trigger("too_large", { name: file.name, size: file.size });
-  },
-  true,
-);
-
 build();
 mark();
 watch("choices", () => {

@@ -73,21 +73,21 @@ home.addEventListener("download-said", ({ detail }) => say(detail, 20000));
 
 /** Everything that makes the present result, read from the parts of the page. */
 function state() {
-  const chosen = home.querySelector('.pp-item[aria-checked="true"]'),
+  const chosen = home.querySelector('.pp-item[aria-checked="true"]')?.dataset.name,
     viewer = home.querySelector(".sv-root");
   const joints = [...home.querySelectorAll("[data-joint]")].map((joint) => {
     const dot = joint.querySelector(".pe-dot");
     return [+dot.getAttribute("cx"), +dot.getAttribute("cy"), !joint.classList.contains("pe-hidden")];
   });
-  return { person: chosen?.dataset.name ?? null, joints, seed: seed.valueAsNumber || 0, step: +(viewer?.dataset.step ?? 20) };
+  const person = chosen && !chosen.startsWith("@") ? chosen : null; // own photos have no name elsewhere
+  return { person, joints, seed: seed.valueAsNumber || 0, step: +(viewer?.dataset.step ?? 20) };
 }
 
 function keep() {
   if (!touched || !props.keeps) return;
   const now = state();
   if (!now.person) {
-    now.photo = home.querySelector(".pe-photo")?.getAttribute("href");
-    home.dispatchEvent(new CustomEvent("keeping", { detail: now })); // the editor adds photo_pose, if anybody said which it is
+    home.dispatchEvent(new CustomEvent("keeping", { detail: now })); // the editor adds the photo, its fit, and its pose where it is known
   }
   try {
     localStorage.setItem(KEPT, JSON.stringify(now));
@@ -132,9 +132,10 @@ function readKept() {
   }
 }
 
-home.addEventListener("pose-release", () => {
-  touched = true;
-});
+for (const event of ["pose-release", "own-photo"])
+  home.addEventListener(event, () => {
+    touched = true;
+  });
 window.addEventListener("pagehide", keep);
 document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "hidden") keep();

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from appearance_control.studio.session import SwapSession
 from nted_step.pipeline import NTEDStepPipeline
 from nted_step.pose import Pose
 from pose_editor import formats
+from pose_editor.studio.photo_reader import PhotoReader
 from pose_editor.studio.studio import Studio
 from tests.appearance_control.conftest import TINY_PARSER
 
@@ -41,16 +43,21 @@ def parser_folder(tmp_path_factory):
     return save_parser(tmp_path_factory.mktemp("parser"), build_network(TINY_PARSER), TINY_PARSER, {}, torch.float32)
 
 
+def empty_streets(studio: Studio) -> PhotoReader:
+    """Reads photos, and finds nobody in them."""
+    return PhotoReader(studio, SimpleNamespace(find_all=lambda photo: []))
+
+
 @pytest.fixture
 def events(studio: Studio, tmp_path) -> GarmentEvents:
     """Without a parser."""
-    return GarmentEvents(studio, ParserLoader(tmp_path / "none"))
+    return GarmentEvents(studio, ParserLoader(tmp_path / "none"), empty_streets(studio))
 
 
 @pytest.fixture
 def events_with_parser(studio: Studio, parser_folder) -> GarmentEvents:
     """With a parser, of random weights."""
-    return GarmentEvents(studio, ParserLoader(parser_folder))
+    return GarmentEvents(studio, ParserLoader(parser_folder), empty_streets(studio))
 
 
 @pytest.fixture

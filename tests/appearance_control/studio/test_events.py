@@ -1,5 +1,8 @@
 """What a visitor of the garment tab gets to see, without a browser."""
 
+from types import SimpleNamespace
+
+import gradio as gr
 import numpy as np
 import pytest
 import torch
@@ -10,11 +13,12 @@ from appearance_control.studio.api import SwapEndpoint
 from appearance_control.studio.events import NO_PARSER
 from appearance_control.studio.parse_cache import MAX_PICTURES, ParseCache
 from appearance_control.studio.recognised import ParsedPhoto, recognised_html
-from appearance_control.studio.session import PHOTO_NAMES
 from appearance_control.studio.wardrobe import GarmentChoice, WardrobeValue
 from nted_step.pose import Pose
 from pose_editor import formats
-from pose_editor.studio.session import Session
+from pose_editor.studio.events import PoseEvents
+from pose_editor.studio.photo_upload import PhotoUpload
+from pose_editor.studio.session import PHOTO_NAMES, Session
 from tests.appearance_control.studio.conftest import SIZE
 
 OUTPUTS = ("editor", "picker", "wardrobe", "viewer", "message", "recognised")
@@ -143,12 +147,11 @@ def test_the_result_goes_to_the_other_tab_and_back(events, session, standing):
     assert "no result" in next(events.send(session, pose_session, {"seed": 0}))[-1] and pose_session.upload is None
     run(events, session, moved(standing, 2), painted())
     first, *_ = events.send(session, pose_session, {"seed": 0})
-    assert len(first) == 6 and pose_session.upload.pose == moved(standing, 2) and pose_session.file is None
+    assert len(first) == 6 and pose_session.upload.pose == moved(standing, 2) and pose_session.upload.given is None
     opened = by_output(events.fetch(formats.to_value(standing, 5), None, pose_session, wardrobe(), {"seed": 0}, session))
     assert session.photos["@1"].picture == pose_session.upload.picture and results(opened)
-    assert by_output(events.fetch(formats.to_value(standing, 5), "bob", pose_session, wardrobe(), {"seed": 0}, session))["picker"] == [
-        "bob"
-    ]
+    fetched = by_output(events.fetch(formats.to_value(standing, 5), "bob", pose_session, wardrobe(), {"seed": 0}, session))["picker"]
+    assert [picker.value for picker in fetched] == ["bob"]
 
 
 def test_photos_are_bounded_and_wrong_ones_refused(events, session, studio, tmp_path):
@@ -190,3 +193,37 @@ def test_the_endpoint_refuses_in_one_line(events, events_with_parser, studio, st
     ):
         with pytest.raises(ValueError, match=says):
             SwapEndpoint(which).swap(photo, garments, parts, pose, 0)
+
+
+def several(events, standing) -> None:
+    """Two people in every photo, on the whole photo's canvas: one as they stand, one further to the right."""
+    large = standing.scaled((64, 44), (256, 176))
+    events.reader.estimator = SimpleNamespace(find_all=lambda photo: [large, moved(large, 20)])
+
+
+def test_of_several_people_the_visitor_is_asked_whom(events, session, studio, standing):
+    several(events, standing)
+    path = str(studio.folder / "bob.png")
+    asked = by_output(events.photo_of_wearer(path, wardrobe(), {"seed": 0}, session))
+    assert not session.photos and not results(asked) and len(session.asked.people) == 2 and session.asked_row is None
+    worn = by_output(events.chosen_person(1, wardrobe(), {"seed": 0}, session))
+    assert session.asked is None and results(worn) and session.photos["@1"].person.pose is not None
+    assert worn["editor"][-1].props["photo"] == session.photos["@1"].picture
+
+    assert all(each == gr.skip() for each in events.photo_of_garment(path, wardrobe(row=2), session)) and session.asked_row == 2
+    put = by_output(events.chosen_person(0, wardrobe(), {"seed": 0}, session))["wardrobe"][-1].props["put"]
+    assert put == {"into": 2, "person": "@2", "n": 2}
+    assert session.photos["@2"].window != session.photos["@1"].window, "each is in the middle of their own window"
+    assert not results(by_output(events.chosen_person(0, wardrobe(), {"seed": 0}, session))), "nobody is asked about any more"
+
+
+def test_photos_are_in_both_tabs(events, session, studio, standing):
+    pose_session = Session()
+    list(PhotoUpload(PoseEvents(studio), events.reader).given(str(studio.folder / "bob.png"), pose_session, {"seed": 0}))
+    entered = by_output(events.enter(formats.to_value(standing, 1), "ann", pose_session, wardrobe(), {"seed": 0}, session))
+    for choices in (entered["picker"][0].props["choices"], entered["wardrobe"][0].props["people"]):
+        assert [each["name"] for each in choices] == ["ann", "bob", "@1"]
+    list(events.photo_of_wearer(str(studio.folder / "ann.png"), wardrobe(), {"seed": 0}, session))
+    shown = PoseEvents(studio).show_photos(pose_session).props["choices"]
+    assert [each["name"] for each in shown] == ["ann", "bob", "@1", "@2"]
+    assert results(by_output(events.render(formats.to_value(standing, 9), "@1", wardrobe(), {"seed": 0}, session)))

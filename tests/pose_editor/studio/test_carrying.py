@@ -22,7 +22,9 @@ from pose_editor import formats, presets, run_bar
 from pose_editor.studio import export
 from pose_editor.studio.api import Endpoints
 from pose_editor.studio.events import PoseEvents
+from pose_editor.studio.photo_reader import PhotoReader
 from pose_editor.studio.photo_upload import PhotoUpload
+from pose_editor.studio.pose_detector import EstimatorError
 from pose_editor.studio.save_events import SaveEvents
 from pose_editor.studio.session import Session
 from pose_editor.studio.studio import LARGE, Studio
@@ -57,7 +59,8 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def own(studio: Studio) -> PhotoUpload:
-    return PhotoUpload(PoseEvents(studio), SimpleNamespace(find=lambda *_: pytest.fail("nobody asked for the pose to be found")))
+    """Nobody is found in any photo."""
+    return PhotoUpload(PoseEvents(studio), PhotoReader(studio, SimpleNamespace(find_all=lambda photo: [])))
 
 
 @pytest.fixture
@@ -98,10 +101,12 @@ def test_joints_of_nothing_are_not_settled(own: PhotoUpload, session: Session) -
     assert len(list(own.settle(formats.to_value(POSE), "brown-coat", session, SETTINGS))) == 1 and session.upload is before
 
 
-def test_another_window_of_the_photo_asks_for_its_pose_again(own: PhotoUpload, session: Session) -> None:
+def test_another_window_of_the_photo_keeps_its_pose(own: PhotoUpload, session: Session) -> None:
     list(own.settle(formats.to_value(POSE), None, session, SETTINGS))
-    answers = list(own.refit("Whole", session, SETTINGS))
-    assert session.upload.person.pose is None and "Joints fit" in said(answers[1]) and answers[1][0].props["known"] is None
+    answers = list(own.crop((0.03, 0.03, 0.94), session, SETTINGS))
+    expected = (POSE.xy / (SIZE[1], SIZE[0]) - 0.03) / 0.94 * (SIZE[1], SIZE[0])
+    assert session.upload.person.pose == session.upload.pose and session.upload.pose.xy == pytest.approx(expected, abs=0.1)
+    assert answers[1][0].props["known"] == formats.to_value(session.upload.pose)
 
 
 def test_what_was_kept_brings_the_photos_pose_back(studio: Studio, session: Session, photo: str) -> None:
@@ -119,6 +124,29 @@ def test_what_was_kept_brings_the_photos_pose_back(studio: Studio, session: Sess
             and tuple(again.upload.person.source.shape[-2:]) == fitted.image.shape[-2:]
         )
     assert again.upload.pose == POSE and off(again.last.run.images[-1], photo) < 12
+
+
+def test_the_crop_is_remembered(studio: Studio, own: PhotoUpload, session: Session) -> None:
+    list(own.settle(formats.to_value(POSE), None, session, SETTINGS))
+    window = (0.03, 0.05, 0.9)
+    editor = list(own.crop(window, session, SETTINGS))[1][0]
+    joints = editor.value["joints"]
+    kept = {"person": None, **editor.props["own"], "photo_pose": editor.props["known"]["joints"], "joints": joints, "step": 4}
+    again = Session()
+    list(PoseEvents(studio).restore(run_bar.check({"seed": 0, "restore": json.loads(json.dumps(kept))}), again))
+    subject = again.upload
+    assert subject.fit == window and subject.window == pytest.approx(window, abs=1e-6)
+    assert subject.person.large is not None and subject.person.large.shape[-2:] == studio.large, "in its own detail"
+    list(own.refit("Whole", again, SETTINGS))
+    whole = again.upload
+    assert whole.window == pytest.approx((0, 0, 1)) and whole.pose.xy == pytest.approx(POSE.xy, abs=0.1), "and can be changed"
+
+
+@pytest.mark.parametrize("fit", ["none", [0, 0], [0, 0, 9], {"a": 1}, ["0", 0, 1]])
+def test_a_crop_that_is_none_is_refused(fit: object) -> None:
+    kept = {"person": None, "photo": None, "joints": formats.to_value(POSE)["joints"], "step": 3, "fit": fit}
+    with pytest.raises(ValueError, match=r"fit|window"):
+        run_bar.check({"seed": 0, "restore": kept})
 
 
 def saved(studio: Studio, session: Session, kind: str) -> dict:
@@ -185,7 +213,24 @@ def test_the_background_of_a_photograph_is_traced_to_itself() -> None:
 
 @pytest.fixture
 def programs(studio: Studio, tmp_path: Path) -> Endpoints:
-    return Endpoints(studio, str(tmp_path))
+    return Endpoints(studio, PhotoReader(studio), str(tmp_path))
+
+
+def test_programs_need_not_say_the_photos_pose(studio: Studio, tmp_path: Path, photo: str) -> None:
+    """It is found as on the page; and stays unknown, as it is there, where nobody is."""
+    looked_at: list[tuple] = []
+
+    def find(picture, size):
+        looked_at.append((tuple(picture.shape), size))
+        if len(looked_at) > 1:
+            raise EstimatorError("nobody")
+        return POSE
+
+    programs = Endpoints(studio, PhotoReader(studio, SimpleNamespace(find=find)), str(tmp_path))
+    pose = formats.to_value(POSE)
+    assert off(programs.generate(photo, pose, 0, 4), photo) < 12 and looked_at == [((3, *studio.large), SIZE)]
+    assert off(programs.generate(photo, pose, 0, 4), photo) > 40 and len(looked_at) == 2
+    assert off(programs.generate(photo, pose, 0, 4, {"joints": pose["joints"]}), photo) < 12 and len(looked_at) == 2, "it was told"
 
 
 def test_programs_say_the_photos_pose(programs: Endpoints, photo: str) -> None:

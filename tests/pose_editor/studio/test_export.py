@@ -95,7 +95,7 @@ def test_wrong_settings_are_refused(value: object) -> None:
 
 @pytest.mark.parametrize("owners", [[], ["", "bob"], [1], "ann", [""] * 5000])
 def test_the_mix_of_people_that_earlier_versions_kept_is_ignored(owners: object) -> None:
-    kept = {"person": "ann", "photo": None, "photo_pose": None, "joints": [[1, 2, True]] * 18, "step": 3}
+    kept = {"person": "ann", "photo": None, "fit": "auto", "photo_pose": None, "joints": [[1, 2, True]] * 18, "step": 3}
     plain = run_bar.check({"seed": 0, "restore": kept})
     assert run_bar.check({"seed": 0, "restore": kept | {"owners": owners}}) == plain and plain["restore"].keys() == kept.keys()
 
