@@ -15,6 +15,9 @@ import torch
 from PIL import Image, ImageCms, UnidentifiedImageError
 from torch import Tensor
 
+from nted_step.jpeg_header import START, read_header
+from nted_step.orientation import orientation
+
 MAX_BYTES = 20 * 2**20
 MAX_PIXELS = 40_000_000  # that are decoded
 MAX_JPEG_PIXELS = 65_000_000  # of a JPEG that is decoded row by row, at a half or less in both directions where it is large
@@ -211,12 +214,16 @@ def _load(data: bytes, name: str) -> tuple[Image.Image, Image.Transpose | None]:
         raise ImageError(f"{name}: the file is empty; save or send it again")
     kind = _other_kind(data)
     try:
-        with Image.open(io.BytesIO(_without_long_text(data)), formats=FORMATS) as image:
-            _check_size(image.size, name, MAX_JPEG_PIXELS if _is_streamed(data) else MAX_PIXELS)
+        header = read_header(data) if data.startswith(START) else None
+        with Image.open(io.BytesIO(header.reduced if header else _without_long_text(data)), formats=FORMATS) as image:
+            if header and (image.size, len(image.getbands())) != (header.size, header.components):
+                raise ValueError("its header tells two sizes")
+            _check_size(image.size, name, MAX_JPEG_PIXELS if header and header.streamed else MAX_PIXELS)
             image.draft("RGB", (KEPT_SIDE, KEPT_SIDE))  # lets the JPEG decoder skip detail that fitting would discard
             _check_size(image.size, name)
             image.load()
-            return image, _turn(image)
+            exif, xmp = (header.exif, header.xmp) if header else _metadata(image)
+            return image, _TURNS.get(orientation(exif, xmp))
     except ImageError:
         raise
     except UnidentifiedImageError:
@@ -268,27 +275,6 @@ def _other_kind(data: bytes) -> str | None:
     return next((kind for kind, at, start in _STARTS if data.startswith(start, at)), None)
 
 
-def _is_streamed(data: bytes) -> bool:
-    """Whether it is a JPEG that is decoded row by row: not progressive, all colours in one scan.
-
-    Of any other JPEG the decoder holds all coefficients, up to 8 bytes a pixel.
-    """
-    at, components = 2, b"\0"
-    while data.startswith(b"\xff\xd8") and data[at : at + 1] == b"\xff" and at + 4 <= len(data):
-        marker = data[at + 1]
-        if marker == 0xFF:  # a fill byte
-            at += 1
-            continue
-        if marker in (0xC0, 0xC1):
-            components = data[at + 9 : at + 10]
-        elif 0xC2 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            return False
-        elif marker == 0xDA:
-            return data[at + 4 : at + 5] == components
-        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return False
-
-
 def _without_long_text(data: bytes) -> bytes:
     """A PNG without what Pillow refuses a whole picture for: text, or a colour profile, that is too long unpacked."""
     if not data.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -319,11 +305,13 @@ _TURNS = {
 }  # fmt: skip
 
 
-def _turn(image: Image.Image) -> Image.Transpose | None:
-    """What makes the picture upright, by its EXIF; damaged EXIF says nothing."""
-    with contextlib.suppress(Exception):  # Pillow raises many kinds
-        return _TURNS.get(image.getexif().get(0x0112, 1))
-    return None
+def _metadata(image: Image.Image) -> tuple[bytes, bytes]:
+    """(EXIF, XMP) of a PNG or WebP, as they stand in the file."""
+    exif, xmp = image.info.get("exif"), image.info.get("xmp") or image.info.get("XML:com.adobe.xmp")
+    if exif is None:
+        with contextlib.suppress(ValueError):  # as ImageMagick puts it into a text
+            exif = bytes.fromhex("".join(str(image.info.get("Raw profile type exif", "")).split("\n")[3:]))
+    return exif or b"", xmp.encode() if isinstance(xmp, str) else xmp or b""
 
 
 def _flat(image: Image.Image, turn: Image.Transpose | None) -> Image.Image:

@@ -285,7 +285,7 @@ def main(arguments: list[str] | None = None) -> int:
         found = measure(options.url.rstrip("/") + "/", options, None)
     else:
         with tempfile.TemporaryDirectory() as folder:
-            environment = os.environ | {"HF_HUB_OFFLINE": "1", "GRADIO_TEMP_DIR": folder, "MALLOC_ARENA_MAX": "2"}
+            environment = os.environ | {"HF_HUB_OFFLINE": "1", "GRADIO_TEMP_DIR": folder}
             server = Server(options.weights, "--temp-mib", str(TEMP_MIB), environment=environment)
             try:
                 assert server.first_line

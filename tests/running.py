@@ -105,10 +105,14 @@ class Refused(Exception):
 
 
 class Visitor:
-    """A session of the page. Events are asked for by the names of the functions that answer them."""
+    """A session of the page. Events are asked for by the names of the functions that answer them.
 
-    def __init__(self, url: str, timeout: float = 120) -> None:
-        self.http = httpx.Client(base_url=url, timeout=timeout, trust_env=False)
+    Args:
+        address: of this computer, that the visitor comes from.
+    """
+
+    def __init__(self, url: str, timeout: float = 120, address: str | None = None) -> None:
+        self.http = httpx.Client(base_url=url, timeout=timeout, trust_env=False, transport=httpx.HTTPTransport(local_address=address))
         self.session = uuid.uuid4().hex
         self.edit = 0
 

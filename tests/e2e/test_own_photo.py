@@ -84,7 +84,8 @@ def test_a_photograph_is_dropped_and_its_clothes_follow_the_wrist(open_page, pho
     given = decoded(page.locator("#source .pe-photo").first.get_attribute("href"))
     settled = decoded(picture(page))
     at = edit(page)
-    drag(page, LEFT_WRIST, 30, -90, moves=8)
+    stage = page.locator("#source .pe-stage").bounding_box()
+    drag(page, LEFT_WRIST, 0.08 * stage["width"], -0.16 * stage["height"], moves=8)
     wait_done(page, after=at)
     posed, placed = decoded(picture(page)), found(page)
     chest, thigh = (placed[2] + placed[5]) / 2 + (0, 14), (placed[8] + placed[9]) / 2

@@ -227,7 +227,7 @@ def test_own_photo_and_photos_that_cannot_be_used(open_quick, tmp_path: Path) ->
     page.set_input_files("#people input[type=file]", tmp_path / "own.png")
     wait_done(page, after=before[1])
     assert page.locator(".notice.error").count() == 0
-    assert page.locator('.pp-item[aria-checked="true"]').count() == 0
+    assert page.locator('.pp-item[aria-checked="true"]').get_attribute("title") == "Your photo"
 
 
 def test_a_wrong_pose_is_refused_and_the_page_goes_on(open_quick) -> None:

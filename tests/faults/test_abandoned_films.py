@@ -59,12 +59,15 @@ def test_a_program_that_closes_its_connection(here, joints, caplog, slow_poses):
 def test_a_visitor_who_closes_the_page(here, standing, caplog, slow_poses):
     with contextlib.closing(Visitor(here)) as visitor, caplog.at_level(logging.INFO, logger=request_log.LOG.name):
         settings = {"seed": 0, "save": {"kind": "film-gif", "step": 1, "frames": POSES}}
-        visitor.ask("save_film", visitor.value(standing), "striped-dress", None, settings)
+        event = visitor.ask("save_film", visitor.value(standing), "striped-dress", None, settings)
         hear(visitor, "process_generating")
-    time.sleep(3)
-    made = len(slow_poses)
-    time.sleep(1)
-    assert len(slow_poses) == made < POSES
+        time.sleep(3)
+        made = len(slow_poses)
+        time.sleep(1)
+        assert len(slow_poses) == made < POSES
+        with contextlib.closing(Visitor(here)) as other:
+            other.release(standing, "striped-dress")
+        assert outcome(caplog, event) == "left"
 
 
 def test_films_that_nobody_ever_asks_about(here, joints, caplog, slow_poses, monkeypatch):

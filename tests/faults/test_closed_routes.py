@@ -44,6 +44,12 @@ def test_writing(visitor, temporary, route):
     assert visitor.http.post("login", data={"username": "a", "password": "b"}).status_code == 404
 
 
+def test_the_list_alone():
+    assert not any(is_open("GET", f"/{route}") for route in READ)
+    assert not any(is_open(method, f"/gradio_api/{route}") for method in ("GET", "POST", "PUT") for route in WRITTEN)
+    assert is_open("POST", "/gradio_api/upload") and is_open("GET", "/config") and not is_open("PUT", "/gradio_api/upload")
+
+
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE", "PROPFIND"])
 def test_other_methods(visitor, method):
     assert visitor.http.request(method, "config").status_code == 404

@@ -13,7 +13,7 @@ import uvicorn
 
 from app import FILES
 from pose_editor.serving import connections, request_limits
-from pose_editor.serving.request_limits import MAX_BODIES, MAX_BODIES_OF_ONE, RequestLimits
+from pose_editor.serving.request_limits import BODY_BYTES, MAX_BODIES, MAX_BODIES_OF_ONE, UPLOAD_BYTES, RequestLimits
 from tests import asynchronous
 from tests.faults.conftest import photo
 from tests.running import LOG_LINE, free_port
@@ -93,6 +93,21 @@ async def ask(limits: RequestLimits, pieces: list[float], **options: str) -> int
 
     await limits(scope(content_length="1000", **options), receive, send)
     return sent[0]["status"]
+
+
+@pytest.mark.parametrize("path", ["/gradio_api/upload", "/gradio_api/queue/join"])
+def test_an_announced_length_is_refused_before_anything_is_read(path):
+    sent, most = [], UPLOAD_BYTES if path.endswith("upload") else BODY_BYTES
+
+    async def receive() -> dict:
+        pytest.fail("it was read")
+
+    async def send(message: dict) -> None:
+        sent.append(message)
+
+    limits = RequestLimits(read_all)
+    asynchronous.run(limits(scope(content_length=str(most + 1)) | {"path": path}, receive, send))
+    assert sent[0]["status"] == 413 and not limits.arriving
 
 
 def test_a_body_that_stalls_or_takes_too_long(monkeypatch):

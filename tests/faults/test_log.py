@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import re
-import time
 
 import pytest
 
@@ -75,37 +74,3 @@ def test_previews_are_told_with_verbose_only(here, standing, caplog):
             visitor.release(standing, "striped-dress")
         assert f"(visitor {visitor.session[:4]}, 1 answers)" in caplog.text and " preview queued " in caplog.text
         assert re.search(r"render queued .* done \(visitor \w{4}, [2-9] answers\)", caplog.text)
-
-
-def test_a_run_that_nobody_waited_for(here, joints, caplog):
-    """Whoever closes the page in the middle of a run is told as one who left."""
-    with contextlib.closing(Visitor(here)) as visitor, caplog.at_level(logging.INFO, logger=request_log.LOG.name):
-        event = visitor.ask(
-            "save_film",
-            visitor.value(_pose(joints)),
-            "striped-dress",
-            None,
-            {"seed": 0, "save": {"kind": "film-gif", "step": 1, "frames": 60}},
-        )
-        with contextlib.closing(visitor.messages()) as messages:
-            for message in messages:
-                if message["msg"] == "process_generating":
-                    break
-        visitor.http.post(
-            "gradio_api/cancel", json={"session_hash": visitor.session, "fn_index": visitor.events["save_film"]["id"], "event_id": event}
-        )
-        visitor.close()
-    with contextlib.closing(Visitor(here)) as other:
-        for _ in range(100):
-            other.generate(other.upload(photo()), joints)
-            outcomes = [each["outcome"] for each in lines(caplog.text) if each["id"] == event[:8]]
-            if outcomes:
-                break
-            time.sleep(0.1)
-    assert len(outcomes) == 1 and outcomes[0] in ("left", "done")
-
-
-def _pose(joints: dict):
-    from pose_editor import formats
-
-    return formats.from_value(joints)

@@ -43,7 +43,7 @@ def test_fractions_of_iterations(visitor, joints, steps, works):
     works()
 
 
-@pytest.mark.parametrize("number", [float("inf"), float("nan"), -1, 2**70, None, "x" * 1000, {}, "a\nb"])
+@pytest.mark.parametrize("number", [float("inf"), float("nan"), 2.5, -1, 2**70, None, "x" * 1000, {}, "a\nb"])
 def test_one_short_line(number):
     with pytest.raises(ValueError, match=r"^n must be a whole number, not [^\n]{0,60}$"):
         require_integer(number, "n")

@@ -8,6 +8,7 @@ import time
 import httpx
 import pytest
 
+from tests.faults.conftest import photo
 from tests.running import Refused, Server, Visitor, free_port
 
 ASKED = ["/etc", "/proc/self", "some-user/some-weights", "some-user/some-weights@main", "../../..", "~/weights", "C:\\weights"]
@@ -75,7 +76,7 @@ def check_no_panel(url: str) -> None:
 
 
 @pytest.mark.parametrize("name", ASKED)
-def test_nor_another_way_in(public, name):
+def test_nor_another_way_in(public, name, joints):
     """Neither by a name, by a number beside the events there are, nor as the input of one that is there."""
     with contextlib.closing(Visitor(public)) as visitor:
         for route in ("call/use", "run/use", "api/use", "call/load", "run/predict"):
@@ -90,8 +91,9 @@ def test_nor_another_way_in(public, name):
             "gradio_api/component_server", json={"data": [name], "component_id": 0, "fn_name": "load", "session_hash": visitor.session}
         )
         assert answer.status_code >= 400
+        assert visitor.generate(visitor.upload(photo()), joints), "with a photo of one's own it works"
         with pytest.raises(Refused):
-            visitor.generate({"path": name, "meta": {"_type": "gradio.FileData"}}, {"joints": []})
+            visitor.generate({"path": name, "meta": {"_type": "gradio.FileData"}}, joints)
 
 
 @pytest.mark.parametrize("headers", ELSEWHERE)

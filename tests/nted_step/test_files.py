@@ -1,6 +1,7 @@
 """Nothing is half-written."""
 
 import json
+import os
 
 import pytest
 
@@ -12,6 +13,32 @@ def test_a_file_is_replaced_whole(tmp_path):
     write_json(path, {"a": 1})
     write_file(path, b"2")
     assert json.loads(path.read_text()) == 2 and [each.name for each in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_who_reads_the_old_file_goes_on_reading_it(tmp_path):
+    path = tmp_path / "a.txt"
+    write_file(path, b"old" * 100_000)
+    with open(path, "rb", buffering=0) as old:
+        write_file(path, b"new")
+        assert old.read() == b"old" * 100_000 and path.read_bytes() == b"new"
+
+
+def test_it_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    """So that after a loss of power there is the old file or the new one, and not an empty one."""
+    path, done, flush, rename = tmp_path / "a.txt", [], os.fsync, os.replace
+
+    def fsync(descriptor):
+        done.append(("flushed", os.fstat(descriptor).st_size))
+        flush(descriptor)
+
+    def replace(old, new):
+        done.append(("renamed", new.name))
+        rename(old, new)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "replace", replace)
+    write_file(path, b"data")
+    assert done == [("flushed", 4), ("renamed", "a.txt")]
 
 
 def test_a_failure_leaves_the_old_file_and_nothing_beside_it(tmp_path):
