@@ -99,7 +99,7 @@ class Places:
 
 @dataclass(frozen=True)
 class PhotoFeatures:
-    """A photo as the carrier encodes it: the image at its grid, features at 128, 64, 32 and 16 rows, decoded features at 128, 64 and 32 rows,
+    """A photo as the carrier encodes it: the image at its grid, features at 128, 64, 32 and 16 rows, decoded ones at 128, 64 and 32 rows,
     the person's mask, and the joints."""
 
     image: Tensor
@@ -194,7 +194,7 @@ class Decoder(nn.Module):
         self.narrow = nn.ModuleList(nn.Conv2d(coarse, fine, 1) for fine, coarse in itertools.pairwise(widths))
         self.mix = nn.ModuleList(conv_block(width, width) for width in widths[:3])
 
-    def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
+    def decode(self, features: Sequence[Tensor]) -> list[Tensor]:
         """Finest first."""
         decoded = [features[3]]
         for feature, narrow, mix in reversed(list(zip(features[:3], self.narrow, self.mix, strict=True))):
@@ -213,7 +213,7 @@ class MaskDecoder(Decoder):
         self.head = nn.Conv2d(widths[0], 1, 3, padding=1)
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
-        return self.head(super().forward(features)[0]).float()
+        return self.head(self.decode(features)[0]).float()
 
 
 class Refinement(nn.Module):
@@ -284,7 +284,7 @@ class Carrier(nn.Module):
         """Encode a photo and the pose in it, once for all target poses; arguments as of :meth:`forward`."""
         photo = _to_grid(source)
         features = self.photo_encoder(torch.cat([photo, _to_grid(skeleton)], dim=1).to(self.coarse_positions.dtype))
-        return PhotoFeatures(photo, tuple(features), tuple(self.place_decoder(features)), self.mask_decoder(features), joints)
+        return PhotoFeatures(photo, tuple(features), tuple(self.place_decoder.decode(features)), self.mask_decoder(features), joints)
 
     def find(self, photo: PhotoFeatures, skeleton: Tensor, joints: Tensor) -> Places:
         """Predict where in the photo each point of a target pose is."""
