@@ -22,6 +22,7 @@ from nted_step.classes import LABEL_COUNT
 from nted_step.limbs import SEGMENTS, cell_centres, limb_places
 
 GRID_HEIGHT = 128
+HALF_REFINEMENTS = 2
 DIRECT_REACH, FINE_REACH = 0.3, 0.05  # of half the canvas, per unit of the heads' outputs
 
 
@@ -98,10 +99,12 @@ class Places:
 
 @dataclass(frozen=True)
 class PhotoFeatures:
-    """A photo as the carrier encodes it: the image at its grid, features at 128, 64, 32 and 16 rows, the person's mask, and the joints."""
+    """A photo as the carrier encodes it: the image at its grid, features at 128, 64, 32 and 16 rows, decoded ones at 128, 64 and 32 rows,
+    the person's mask, and the joints."""
 
     image: Tensor
     features: tuple[Tensor, ...]
+    decoded: tuple[Tensor, ...]
     mask: Tensor
     joints: Tensor
 
@@ -183,23 +186,52 @@ class Pyramid(nn.Module):
         return features
 
 
-class MaskDecoder(nn.Module):
+class Decoder(nn.Module):
+    """Features of a photo at 128, 64, 32 and 16 rows -> features at 128, 64 and 32 rows that know what surrounds them."""
+
+    def __init__(self, widths: tuple[int, int, int, int]):
+        super().__init__()
+        self.narrow = nn.ModuleList(nn.Conv2d(coarse, fine, 1) for fine, coarse in itertools.pairwise(widths))
+        self.mix = nn.ModuleList(conv_block(width, width) for width in widths[:3])
+
+    def decode(self, features: Sequence[Tensor]) -> list[Tensor]:
+        """Finest first."""
+        decoded = [features[3]]
+        for feature, narrow, mix in reversed(list(zip(features[:3], self.narrow, self.mix, strict=True))):
+            decoded.append(mix(_double(narrow(decoded[-1])) + feature))
+        return decoded[:0:-1]
+
+
+class MaskDecoder(Decoder):
     """Features of a photo at 128, 64, 32 and 16 rows -> logits of the person's mask, B x 1 x h x w float32 at 128 rows.
 
     From coarse to fine, so that pale clothes before a pale background are recognised by what surrounds them.
     """
 
     def __init__(self, widths: tuple[int, int, int, int]):
-        super().__init__()
-        self.narrow = nn.ModuleList(nn.Conv2d(coarse, fine, 1) for fine, coarse in itertools.pairwise(widths))
-        self.mix = nn.ModuleList(conv_block(width, width) for width in widths[:3])
+        super().__init__(widths)
         self.head = nn.Conv2d(widths[0], 1, 3, padding=1)
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
-        x = features[3]
-        for feature, narrow, mix in reversed(list(zip(features[:3], self.narrow, self.mix, strict=True))):
-            x = mix(_double(narrow(x)) + feature)
-        return self.head(x).float()
+        return self.head(self.decode(features)[0]).float()
+
+
+class Refinement(nn.Module):
+    """Corrects features of the target by what the photo shows at the places found so far; it begins by correcting nothing."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.look = nn.Conv2d(width + 2, width, 1)
+        self.mix = nn.Sequential(nn.GroupNorm(8, width), nn.SiLU(), conv_block(width, width))
+        self.out = nn.Conv2d(width, width, 3, padding=1)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.get_parameter("bias"))
+
+    def forward(self, target: Tensor, photo: Tensor, place: Tensor) -> Tensor:
+        """Features of the target and of the photo, B x C x h x w, and the place of each cell so far, B x 2 x h x w."""
+        moved = (place - cell_centres((place.shape[2], place.shape[3]), place.device)).to(photo.dtype)
+        found = torch.cat([_sample(photo, place), moved], dim=1)
+        return target + self.out(self.mix(target + self.look(found)))
 
 
 class Carrier(nn.Module):
@@ -223,10 +255,13 @@ class Carrier(nn.Module):
         self.half_head = nn.Conv2d(second, outputs, 3, padding=1)
         self.half_mixture = nn.Conv2d(second, 1 + len(SEGMENTS), 3, padding=1)
         self.mask_decoder = MaskDecoder(config.widths)
+        self.place_decoder = Decoder(config.widths)
+        self.half_refinements = nn.ModuleList(Refinement(second) for _ in range(HALF_REFINEMENTS))
         self.fine_half, self.fine_pose = nn.Conv2d(second, first, 1), nn.Conv2d(first, first, 1)
         self.fine_photo = nn.Conv2d(first + 3 + 1, first, 1)
         self.fine_mix = nn.Sequential(nn.GroupNorm(8, first), nn.SiLU(), conv_block(first, first))
         self.fine_head = nn.Conv2d(first, outputs + 1 + len(SEGMENTS), 3, padding=1)
+        self.fine_refinement = Refinement(first)
         self._initialise()
 
     def _initialise(self) -> None:
@@ -249,7 +284,7 @@ class Carrier(nn.Module):
         """Encode a photo and the pose in it, once for all target poses; arguments as of :meth:`forward`."""
         photo = _to_grid(source)
         features = self.photo_encoder(torch.cat([photo, _to_grid(skeleton)], dim=1).to(self.coarse_positions.dtype))
-        return PhotoFeatures(photo, tuple(features), self.mask_decoder(features), joints)
+        return PhotoFeatures(photo, tuple(features), tuple(self.place_decoder.decode(features)), self.mask_decoder(features), joints)
 
     def find(self, photo: PhotoFeatures, skeleton: Tensor, joints: Tensor) -> Places:
         """Predict where in the photo each point of a target pose is."""
@@ -277,16 +312,26 @@ class Carrier(nn.Module):
 
     def _answer(self, half: Tensor, poses: list[Tensor], photo: PhotoFeatures, joints: Tensor) -> Places:
         candidates, known = limb_places(photo.joints, joints, self.config.grid, self.config.size[1] / self.config.size[0])
-        coarse, mixture = (_smooth_double(head(half).float()) for head in (self.half_head, self.half_mixture))
-        direct = cell_centres(self.config.grid, half.device) + DIRECT_REACH * coarse[:, :2]
-        there = mix_places(direct, candidates, mixture, known)
-        found = torch.cat([photo.features[0].float(), photo.image.float(), photo.mask.sigmoid()], dim=1)
-        found = F.grid_sample(found, there.detach().permute(0, 2, 3, 1), align_corners=False, padding_mode="border").to(half.dtype)
-        fine = _double(self.fine_half(half)) + self.fine_pose(poses[0]) + self.fine_photo(found)
-        fine = self.fine_head(self.fine_mix(fine)).float()
+        for refinement in self.half_refinements:
+            coarse, mixture = self._half_answer(half)
+            there = mix_places(self._direct(coarse), candidates, mixture, known).detach()
+            half = refinement(half, photo.decoded[1], F.avg_pool2d(there, 2))
+        coarse, mixture = self._half_answer(half)
+        direct = self._direct(coarse)
+        there = mix_places(direct, candidates, mixture, known).detach()
+        found = _sample(torch.cat([photo.features[0].float(), photo.image.float(), photo.mask.sigmoid()], dim=1), there).to(half.dtype)
+        fine = self.fine_mix(_double(self.fine_half(half)) + self.fine_pose(poses[0]) + self.fine_photo(found))
+        fine = self.fine_head(self.fine_refinement(fine, photo.decoded[0], there)).float()
         place = mix_places(direct, candidates, mixture + fine[:, 20:], known) + FINE_REACH * fine[:, :2]
         person, seen, classes = (coarse[:, 2:] + fine[:, 2:20]).split((1, 1, LABEL_COUNT), dim=1)
         return Places(place, person, seen, classes, photo.mask, direct)
+
+    def _half_answer(self, half: Tensor) -> tuple[Tensor, Tensor]:
+        coarse, mixture = (_smooth_double(head(half).float()) for head in (self.half_head, self.half_mixture))
+        return coarse, mixture
+
+    def _direct(self, coarse: Tensor) -> Tensor:
+        return cell_centres(self.config.grid, coarse.device) + DIRECT_REACH * coarse[:, :2]
 
 
 def mix_places(direct: Tensor, candidates: Tensor, logits: Tensor, known: Tensor) -> Tensor:
@@ -303,6 +348,12 @@ def _to_grid(maps: Tensor) -> Tensor:
     if height < GRID_HEIGHT:  # an early stage of growing
         return F.interpolate(maps, size=(GRID_HEIGHT, width * GRID_HEIGHT // height), mode="bilinear", align_corners=False)
     return maps if height == GRID_HEIGHT else F.avg_pool2d(maps, height // GRID_HEIGHT)
+
+
+def _sample(photo: Tensor, place: Tensor) -> Tensor:
+    """What the photo, or features of it, show at each place; in float32, since bfloat16 cannot tell neighbouring pixels apart."""
+    found = F.grid_sample(photo.float(), place.permute(0, 2, 3, 1), align_corners=False, padding_mode="border")
+    return found.to(photo.dtype)
 
 
 def _double(x: Tensor) -> Tensor:

@@ -196,6 +196,8 @@ def test_wrong_carrier_configurations_are_one_line():
 def test_every_parameter_of_a_carrier_gets_a_gradient(standing):
     torch.manual_seed(0)
     carrier = Carrier(SMALL)
+    for refinement in (*carrier.half_refinements, carrier.fine_refinement):
+        torch.nn.init.normal_(refinement.out.weight)  # it begins with zeros, behind which nothing is learned
     maps, joints = torch.rand(1, 20, *SIZE), joint_tensor(standing, SIZE)[None]
     answer = carrier(torch.rand(1, 3, *SIZE), maps, maps.flip(3), joints, joints)
     sum(value.square().sum() for value in vars(answer).values()).backward()
