@@ -5,7 +5,7 @@ import io
 import zipfile
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from nted_step.image import decode
 from tests.faults.conftest import encoded, picture
@@ -15,12 +15,13 @@ SECRET = "Kept-Secret-Camera"
 
 
 def tagged() -> bytes:
-    """A JPEG with a place, a camera, a comment, a colour profile's name and XMP."""
+    """A JPEG with a place, a camera, a comment, a colour profile and XMP."""
     exif = Image.Exif()
     exif[0x0112], exif[0x010F], exif[0x010E] = 1, SECRET, SECRET
     exif.get_ifd(0x8825).update({1: "N", 2: (52.0, 31.0, 12.0), 3: "E", 4: (13.0, 24.0, 17.0)})
     xmp = f"<x:xmpmeta xmlns:x='adobe:ns:meta/'>{SECRET}</x:xmpmeta>".encode()
-    data = encoded(picture(), "JPEG", exif=exif, comment=SECRET.encode(), xmp=xmp)
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    data = encoded(picture(), "JPEG", exif=exif, comment=SECRET.encode(), xmp=xmp, icc_profile=profile)
     assert SECRET.encode() in data and Image.open(io.BytesIO(data)).getexif().get_ifd(0x8825)
     return data
 
