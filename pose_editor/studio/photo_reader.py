@@ -44,9 +44,9 @@ class PhotoReader:
         return PhotoPeople(file, data_url(to_pil(picture)), (left, top, right, bottom), moved, problem)
 
     def _people(self, picture: Tensor) -> tuple[list[Pose], str]:
-        """The poses of everybody in a picture, or nobody and why."""
+        """The poses of everybody in a picture, or nobody and why. Found in the model's thread, see :class:`ModelRunner`."""
         try:
-            people = self.estimator.find_all(picture)
+            people = self.studio.runner.run(self.estimator.find_all, picture)
         except EstimatorError as error:
             return [], str(error)
         return people, "" if people else NOBODY

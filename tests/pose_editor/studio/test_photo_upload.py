@@ -66,6 +66,7 @@ class Desk:
     canvas, large = SIZE, (1024, 704)
     pipeline = SimpleNamespace(carrier=object())
     examples = ("ann",)
+    runner = SimpleNamespace(run=lambda work, *arguments: work(*arguments))
 
     def upload(self, path: str, name: str, kept: object, fit: object) -> Subject:
         photo = load_photo(path, SIZE, fit, name)
