@@ -246,7 +246,6 @@ def test_the_weights_in_the_box_carry(open_page, photo: Path) -> None:
     wait_done(page, after=before)
     page.wait_for_selector('.notice:has-text("A pose was found in your photo")', timeout=SECONDS_30)
     page.wait_for_selector("#settle.secondary")
-    wait_done(page, after=before + 1)
     assert patch(shown(page)) > 0.6 * WHOLE_PATCH, "the patch, which no renderer could know"
     before = edit(page)
     drag(page, LEFT_WRIST, -10, -60)
