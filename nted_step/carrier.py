@@ -23,6 +23,7 @@ from nted_step.limbs import SEGMENTS, cell_centres, limb_places
 
 GRID_HEIGHT = 128
 HALF_REFINEMENTS = 2
+STILL = 0.008  # of half the canvas, about a pixel: a limb that moves less than this has not moved
 DIRECT_REACH, FINE_REACH = 0.3, 0.05  # of half the canvas, per unit of the heads' outputs
 
 
@@ -322,7 +323,9 @@ class Carrier(nn.Module):
         found = _sample(torch.cat([photo.features[0].float(), photo.image.float(), photo.mask.sigmoid()], dim=1), there).to(half.dtype)
         fine = self.fine_mix(_double(self.fine_half(half)) + self.fine_pose(poses[0]) + self.fine_photo(found))
         fine = self.fine_head(self.fine_refinement(fine, photo.decoded[0], there)).float()
-        place = mix_places(direct, candidates, mixture + fine[:, 20:], known) + FINE_REACH * fine[:, :2]
+        mixture = mixture + fine[:, 20:]
+        place = mix_places(direct, candidates, mixture, known) + FINE_REACH * fine[:, :2]
+        place = hold_still(place, candidates, mixture, known)
         person, seen, classes = (coarse[:, 2:] + fine[:, 2:20]).split((1, 1, LABEL_COUNT), dim=1)
         return Places(place, person, seen, classes, photo.mask, direct)
 
@@ -341,6 +344,17 @@ def mix_places(direct: Tensor, candidates: Tensor, logits: Tensor, known: Tensor
     share = logits.masked_fill(~open_to[:, :, None, None], -torch.inf).softmax(dim=1)
     every = torch.cat([direct[:, None], candidates.clamp(-2, 2)], dim=1)
     return (share[:, :, None] * every).sum(dim=1)
+
+
+def hold_still(place: Tensor, candidates: Tensor, logits: Tensor, known: Tensor) -> Tensor:
+    """Places B x 2 x h x w, where the cells of a limb that has not moved stay where they are; other arguments as of :func:`mix_places`.
+
+    No two poses that a carrier is trained on have a limb in the very same place, but a person who drags a wrist moves nothing else.
+    """
+    centres = cell_centres((place.shape[2], place.shape[3]), place.device)
+    still = torch.exp(-((candidates - centres).norm(dim=2) / STILL).square())
+    share = logits[:, 1:].masked_fill(~known[:, :, None, None], -torch.inf).softmax(dim=1).nan_to_num()  # nothing known: nothing is held
+    return place + (share * still).sum(dim=1, keepdim=True) * (centres - place)
 
 
 def _to_grid(maps: Tensor) -> Tensor:

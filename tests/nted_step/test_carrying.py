@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from nted_step.carrier import Carrier, CarrierConfig, Places, carry, mix_places
+from nted_step.carrier import Carrier, CarrierConfig, Places, carry, hold_still, mix_places
 from nted_step.carrying import Carried, at_level, carry_person, enlarge
 from nted_step.generator import Generator
 from nted_step.limbs import SEGMENTS, cell_centres, limb_places
@@ -80,6 +80,28 @@ def test_a_limb_that_turns_keeps_its_width(standing):
     x, y = ((xy[2] + xy[3]) / 2).round().astype(int)
     there = (places[0, arm, :, y, x] + 1) / 2 * torch.tensor([176.0, 256.0])
     assert torch.allclose(there, torch.from_numpy((standing.xy[2] + standing.xy[3]) / 2), atol=1.0)
+
+
+def test_limbs_that_have_not_moved_stay_where_they_are(standing):
+    source = joint_tensor(standing, SIZE)[None]
+    moved = standing.xy.copy()
+    moved[7] += (-8, -14)  # the left wrist, and nothing else
+    target = joint_tensor(Pose(moved, standing.visible), SIZE)[None]
+    grid = (128, 88)
+    place, centres = torch.rand(1, 2, *grid) * 2 - 1, cell_centres(grid, torch.device("cpu"))
+    for joints in (source, target):
+        candidates, known = limb_places(source, joints, grid, SIZE[1] / SIZE[0])
+        for limb in range(candidates.shape[1]):
+            logits = torch.zeros(1, 1 + candidates.shape[1], *grid)
+            logits[:, 1 + limb] = 20
+            held = hold_still(place, candidates, logits, known)
+            away = (candidates[:, limb] - centres).norm(dim=1, keepdim=True)
+            near, far = (away < 1e-3).expand_as(place), (away > 0.03).expand_as(place)
+            assert torch.allclose(held[near], centres.expand_as(place)[near], atol=0.05)
+            assert torch.allclose(held[far], place[far], atol=1e-3)
+            assert near.all() or joints is target
+    nothing = hold_still(place, candidates, logits, torch.zeros_like(known))
+    assert torch.equal(nothing, place)
 
 
 def test_hidden_limbs_have_no_part_in_the_mixture():
