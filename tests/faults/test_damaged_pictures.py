@@ -29,7 +29,7 @@ def test_through_the_page(visitor, joints, works):
     for kind in ("nothing", "a JPEG cut short", "1x1", "1x10000"):
         data, message = DAMAGED[kind]
         said = visitor.give(data, "me.png")[2]
-        assert said.startswith('<p class="notice error"') and ">Me.png: " in said and message in said, kind
-        with pytest.raises(Refused, match=f"^Me.png: .*{message}"):
+        assert said.startswith('<p class="notice error"') and ">me.png: " in said and message in said, kind
+        with pytest.raises(Refused, match=f"^me.png: .*{message}"):
             visitor.generate(visitor.upload(data, "me.png"), joints)
     works()

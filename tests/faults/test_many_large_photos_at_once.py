@@ -19,7 +19,7 @@ ASKED = 8
 def most_at_once(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many photos were being decoded together, at every start of one."""
     lock, running, seen = threading.Lock(), [0], []
-    decode = image.load_photo
+    decode = image.load_photos
 
     def watched(*arguments):
         with lock:
@@ -32,7 +32,7 @@ def most_at_once(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             with lock:
                 running[0] -= 1
 
-    monkeypatch.setattr(image, "load_photo", watched)
+    monkeypatch.setattr(image, "load_photos", watched)
     return seen
 
 
@@ -81,4 +81,4 @@ def test_through_the_page(visitor, works) -> None:
 
 def test_functions_for_a_canvas_keep_their_names() -> None:
     names = [function.__name__ for function in server_functions.for_canvas((64, 44))]
-    assert names == ["read_pose", "write_pose", "preset_pose"]
+    assert names == ["read_pose", "write_pose", "preset_pose", "transfer_pose"]
