@@ -80,8 +80,8 @@ def pose_tab(studio: Studio, message: gr.HTML, photo_seconds: float) -> Parts:
             with gr.Column(elem_id="people", elem_classes="photos"):
                 gr.HTML(f"<p>{ADVICE}</p>", elem_id="advice")
                 photo = gr.UploadButton("Your photo", elem_id="upload")
-                picker = PhotoPicker(choices, name, MAX_BYTES, PHOTO_NAMES, DROP, elem_id="picker")
                 gr.HTML(f"<p>{PRIVACY}</p>", elem_id="privacy")
+                picker = PhotoPicker(choices, name, MAX_BYTES, PHOTO_NAMES, DROP, elem_id="picker")
             with gr.Column(elem_classes=["part", "d-source"], elem_id="source"):
                 with gr.Row(elem_id="own"):
                     fit = gr.Radio(list(FITS), value="Auto", label="How the photo fits", show_label=False, visible=False, elem_id="fit")
