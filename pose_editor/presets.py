@@ -116,7 +116,7 @@ PRESETS: dict[str, Directions] = {
     "walk away": _BACK | {"right knee": (5, 0.98), "right ankle": (3, 0.72), "left knee": (-1, 1), "left ankle": (-1, 1)},
 }  # fmt: skip
 
-EDGE = 0.04  # of the canvas's width, which no joint of a preset is nearer to its border than
+EDGE = 0.04  # of the canvas's width, which no joint of a preset is nearer to a side than
 
 _FACE = ("nose", "right eye", "left eye", "right ear", "left ear")
 _TO_RIGHT, _TO_LEFT = ("left eye", "left ear"), ("right eye", "right ear")
@@ -174,16 +174,14 @@ def grounded(xy: np.ndarray, before: Pose, size: tuple[int, int], seen: np.ndarr
     if not (before.visible & seen)[FEET].all():
         return xy
     down = before.xy[FEET, 1].max() - xy[FEET, 1].max()
-    edge = EDGE * size[1]
-    highest, lowest = min(edge - xy[seen, 1].min(), 0), max(size[0] - edge - xy[seen, 1].max(), 0)
-    down = np.clip(down, highest, lowest)
+    down = np.clip(down, -xy[seen, 1].min(), size[0] - xy[seen, 1].max())
     return xy + np.array((0, down))
 
 
 def inside(xy: np.ndarray, visible: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The points with the visible ones on the canvas, with room for hands and feet: scaled down together if too large, then moved no
-    further than needed."""
-    edge = EDGE * size[1]
+    """The points with the visible ones on the canvas, with room for hands and feet at its sides: scaled down together if too large, then
+    moved no further than needed."""
+    edge = np.array((EDGE * size[1], 0.0))
     canvas = np.array((size[1], size[0]), float) - 2 * edge
     low, high = xy[visible].min(0), xy[visible].max(0)
     middle = (low + high) / 2

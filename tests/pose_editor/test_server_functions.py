@@ -72,4 +72,6 @@ def test_a_preset_stands_on_the_ground_and_hides_what_is_not_seen(name: str) -> 
     before = presets.standing((256, 176))
     after = presets.posed(name, before, (256, 176)).require_drawable((256, 176))
     assert after.xy[presets.FEET, 1].max() == pytest.approx(before.xy[presets.FEET, 1].max(), abs=14)
+    seen = after.xy[after.visible, 0]
+    assert seen.min() >= 0.04 * 176 - 1e-3 and seen.max() <= 0.96 * 176 + 1e-3, "with room for hands and feet at the sides"
     assert {JOINTS[index] for index in np.flatnonzero(~after.visible)} == set(presets.HIDDEN.get(name, ()))
