@@ -139,7 +139,7 @@ FAULTS_PLANTED = [
     Fault("steps begin from noise alone", "nted_step/schedule.py", "return degrade(source, config.min_size) + strength", "return strength",
           "tests/nted_step/test_core.py -k step_zero"),
     Fault("a checkpoint that cannot be read ends a run", "training/checkpoint.py", "for path in paths:", "for path in paths[:1]:",
-          "tests/training/test_training.py -k newest_checkpoint"),
+          "tests/training/test_training.py -k damaged_checkpoint"),
 ]  # fmt: skip
 
 

@@ -290,6 +290,17 @@ def test_newest_checkpoint_wins_and_old_ones_go(tmp_path):
     assert not list(tmp_path.glob(".*")), "what killed processes left is gone"
 
 
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, capsys):
+    for samples in (1, 2):
+        newest = save_checkpoint(tmp_path, {"samples": samples}, samples)
+    newest.write_bytes(newest.read_bytes()[:100])
+    assert load_latest(tmp_path) == {"samples": 1}
+    assert f"{newest}: cannot be read" in capsys.readouterr().out
+    next(tmp_path.glob("checkpoint_*1.pt")).write_bytes(b"damaged")
+    with pytest.raises(ValueError, match="none of its 2 checkpoints can be read"):
+        load_latest(tmp_path)
+
+
 # -- settings --------------------------------------------------------------------------------------------------------------
 
 
