@@ -49,7 +49,7 @@ WAITING = 32  # runs that may wait in the queue; more are refused
 SESSIONS = 256  # whose state is kept, with strangers who only look; see VisitorStore for those who gave a photo
 PHOTO_SECONDS = 3600  # after which a visitor's photos are forgotten
 FILES = 8  # in one upload
-HONESTY = "What your photo shows is carried into the new pose; what it does not show is painted by a small network, and may be wrong."
+FOOTER = "What your photo shows is carried into the new pose; what it does not show is painted by a small network, and may be wrong."
 GOODBYE_SECONDS = 1  # that open connections get when the page ends
 
 
@@ -73,7 +73,7 @@ def build(studio: Studio, panel: WeightsChoice | None = None, parser: Path = PAR
                 opening = layout.wire(studio, upload, parts, pose_tab)
             with gr.Tab("Garments", id="garments") as tab:
                 garment_events, garment_session, changes = garment_tab.add(studio, tabs, tab, parts, upload, parser, PHOTO_SECONDS)
-        gr.HTML(f"<p>{HONESTY}</p>", elem_id="honesty")
+        gr.HTML(f"<p>{FOOTER}</p>", elem_id="footer")
         with gr.Accordion("About the model", open=False, elem_id="model"):
             description = gr.HTML(html.escape(describe_weights(studio.pipeline)), elem_id="about")
         kept_photos = gr.HTML(kept_photos_notice(Session().cache, Session().cache), elem_id="kept")

@@ -10,11 +10,10 @@ from pose_editor.widget import Widget
 class StepViewer(Widget):
     """Shows a run of the sampler step by step.
 
-    The value is ``{"edit": n, "kind": "steps", "frames": [url, ...], "joints": [[x, y, visible], ...]}`` with one picture
-    per step from step 0 on (a list that grows while the sampler runs) and the pose it was made for, or ``{"edit": n,
-    "kind": "preview", "step": k, "frames": [url]}`` for one early step. Of two values the one with the larger ``edit``
-    wins, whatever order they arrive in. ``"at": k`` opens a new run at step k. ``{"edit": n, "kind": "refused", "says": line}``
-    leaves the result as it is, and the pose editor shows the line.
+    The value is ``{"edit": n, "kind": "steps", "frames": [url, ...]}`` with one picture per step from step 0 on (a list that grows
+    while the sampler runs), or ``{"edit": n, "kind": "preview", "step": k, "frames": [url]}`` for one early step. Of two values the
+    one with the larger ``edit`` wins, whatever order they arrive in. ``"at": k`` opens a new run at step k. ``{"edit": n, "kind":
+    "refused", "says": line}`` leaves the result as it is, and the pose editor shows the line.
 
     Events: ``stop`` when a person wants a run to end; ``trace`` when a pixel of the result is clicked to see where it comes
     from, with ``x``, ``y``, ``step`` and ``level`` in the event's data, answered by ``StepViewer(traced={"glow", "labels",

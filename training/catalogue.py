@@ -1,6 +1,6 @@
-"""Files of other people that training, conversion and evaluation can use: what they are, who licenses them, and where they are linked.
+"""Files of other people that training, conversion and evaluation can use: what they are, who licenses them, and who has them.
 
-An address is given only where the project itself has checked it in use; the rest is linked from pages that their authors change.
+An address is given only where the project uses it itself; of the rest it is said whose it is, since the authors move their links.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import torch
 from training.evaluation.networks import CLEAN_FID_URL, FID_URL, LPIPS_URL
 from training.perceptual import URL as VGG_URL
 
-NTED_PAGE = "linked from the README of NTED's public repository (Ren et al., CVPR 2022)"
-GFLA_PAGE = "linked from the README of GFLA's public repository (Ren et al., CVPR 2020)"
-MMFASHION_PAGE = "linked from the model zoo of mmfashion's public repository (open-mmlab)"
+NTED_PAGE = "to be had from the authors of NTED (Ren et al., CVPR 2022)"
+GFLA_PAGE = "to be had from the authors of GFLA (Ren et al., CVPR 2020)"
+MMFASHION_PAGE = "to be had from mmfashion's authors"
 NTED_LICENCE = "CC BY-NC 4.0: no commercial use"
 
 

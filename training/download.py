@@ -4,8 +4,8 @@
     python -m training download vgg19 lpips fid clean-fid
     python -m training download nted-256 --url nted-256=ADDRESS --output data/downloads
 
-Without names it lists every item with its size, checksum, licence and state. An item without an address here is linked from a page of its
-authors, which the list names: copy the address from there into ``--url``. Networks go into torch's cache, where the commands look for
+Without names it lists every item with its size, checksum, licence and state. The address of some is not known here: find it with the
+authors, whom the list names, and give it with ``--url``. Networks go into torch's cache, where the commands look for
 them; everything else into ``--output``. An interrupted download goes on where it stopped, and a file has its name only when it is whole
 and its checks passed.
 """
@@ -47,7 +47,7 @@ def get(item: Item, output: Path) -> Path:
         raise FetchError(f"{item.name}: needs a password; {item.where}, then unpack it yourself (training/README.md says where)")
     if not item.url and not path.is_file():
         raise FetchError(
-            f"{item.name}: its address is not known here; it is {item.where}: copy it from there into --url {item.name}=ADDRESS"
+            f"{item.name}: its address is not known here; it is {item.where}: give it with --url {item.name}=ADDRESS"
         )
     if path.is_file():
         _check_there(item, path)

@@ -276,13 +276,13 @@ class GarmentEvents:
     def _steps(self, person: Appearance, request: SwapRequest, session: SwapSession, every_step: bool = True) -> Iterator:
         """The viewer's values of a run; the last one alone unless ``every_step``, when a result of the same edit is on screen."""
         studio, last = self.studio, self.studio.pipeline.config.steps
-        reel = RunFrames(request.edit, last, request.pose, request.wearer.crop, self._settings(request))
+        frames = RunFrames(request.edit, last, request.pose, request.wearer.crop, self._settings(request))
         for output in studio.steps(person, request.pose, session, request.run, request.seed, in_photo=request.wearer.in_photo):
-            reel.add(output)
+            frames.add(output)
             if output.step == last or (output.step and every_step):
-                session.last = Result(reel.run, request.wearer, person, output, request.edit)
-            if reel.is_due() and (every_step or output.step == last):
-                yield self.outputs(viewer=reel.value())
+                session.last = Result(frames.run, request.wearer, person, output, request.edit)
+            if frames.is_due() and (every_step or output.step == last):
+                yield self.outputs(viewer=frames.value())
 
     def _settings(self, request: SwapRequest) -> dict[str, Any]:
         """What a saved file says about how it was made."""

@@ -12,7 +12,6 @@ from nted_step.image import to_pil
 from nted_step.output import label
 from nted_step.pose import Pose
 from nted_step.sampler import StepOutput
-from pose_editor import formats
 from pose_editor.studio import export
 from pose_editor.studio.presentation import frame
 
@@ -30,7 +29,6 @@ class RunFrames:
 
     def __init__(self, edit: int, steps: int, pose: Pose, crop: tuple[int, int, int, int], settings: Mapping[str, Any]) -> None:
         self.edit, self.steps = edit, steps
-        self.joints = formats.to_value(pose)["joints"]
         self.frames: list[str] = []
         self.images: list[Image.Image] = []
         self.labels: list[str] = []
@@ -52,4 +50,4 @@ class RunFrames:
 
     def value(self) -> dict[str, Any]:
         """The viewer's value."""
-        return {"edit": self.edit, "kind": "steps", "frames": list(self.frames), "joints": self.joints}
+        return {"edit": self.edit, "kind": "steps", "frames": list(self.frames)}

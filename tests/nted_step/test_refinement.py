@@ -30,8 +30,7 @@ def test_it_looks_at_the_photo_where_the_place_is(parts):
     changed[:, :, ELSEWHERE[0], ELSEWHERE[1]] += 3
     moved = (refinement(target, changed, place) - refinement(target, photo, place)).abs().sum(dim=1)
     assert (moved[:, HERE[0], HERE[1]] > 0.01).all()
-    mixed = refinement.mix[0].num_groups == 8  # a channel's statistics spread a change over the canvas, but thinly
-    assert mixed and (moved[:, HERE[0], HERE[1]] > 3 * moved[:, 0, 0]).all()
+    assert (moved[:, HERE[0], HERE[1]] > 3 * moved[:, 0, 0]).all(), "elsewhere hardly, through the normalisation's statistics"
 
 
 @torch.no_grad()

@@ -170,7 +170,7 @@ def test_the_list_says_what_is_known_of_every_item(tmp_path, capsys):
     for item in catalogue.CATALOGUE:
         assert item.name in out and f"licence: {item.licence}" in out
         assert item.url or item.where, "an address, or who links it"
-    assert "needs a password of its authors" in out and "address not known here, linked from" in out
+    assert "needs a password of its authors" in out and "address not known here, to be had from" in out
     assert len({item.name for item in catalogue.CATALOGUE}) == len(catalogue.CATALOGUE)
 
 

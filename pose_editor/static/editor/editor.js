@@ -1,6 +1,6 @@
 // The pose editor: draws the figure, turns pointer and key events into edits, keeps the history.
-// Runs inside Gradio's gr.HTML with `element`, `props`, `trigger`, `watch` and `server`. One script in five files, in this
-// order: geometry.js, editor.js (state, drawing, edits), pointer.js, keys.js, panels.js (controls, files, start).
+// Runs inside Gradio's gr.HTML with `element`, `props`, `trigger`, `watch` and `server`. One script in six files, in this
+// order: geometry.js, editor.js (state, drawing, edits), pointer.js, keys.js, panels.js (controls, files, start), taking.js.
 
 const SVG = "http://www.w3.org/2000/svg";
 const HISTORY = 100;

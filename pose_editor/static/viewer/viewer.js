@@ -1,5 +1,5 @@
 // The step viewer: one picture out of a run, a slider over all its steps, a filmstrip, and play.
-// The value is { edit, kind: "steps" | "preview", frames: [url, ...], joints, at }, frames from step 0 on, or { edit, kind:
+// The value is { edit, kind: "steps" | "preview", frames: [url, ...], at }, frames from step 0 on, or { edit, kind:
 // "refused", says }. A running sampler sends a growing list. Moving through the steps never asks the server. viewer_tools.js stands below it.
 
 const PACE = 95; // ms per step when played

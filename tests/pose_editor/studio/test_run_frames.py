@@ -18,5 +18,5 @@ def test_the_first_step_goes_out_at_once_and_the_last_in_any_case() -> None:
             sent.append(len(run.value()["frames"]))
     assert sent == [2, 5], "noise and step 1, then what there was no time to send in between"
     value = run.value()
-    assert value["edit"] == 7 and value["kind"] == "steps" and len(value["joints"]) == 18
+    assert value["edit"] == 7 and value["kind"] == "steps"
     assert len(run.run.images) == len(run.run.labels) == 5 and run.run.pose is pose
