@@ -46,9 +46,7 @@ def get(item: Item, output: Path) -> Path:
     if item.password and not item.url:
         raise FetchError(f"{item.name}: needs a password; {item.where}, then unpack it yourself (training/README.md says where)")
     if not item.url and not path.is_file():
-        raise FetchError(
-            f"{item.name}: its address is not known here; it is {item.where}: give it with --url {item.name}=ADDRESS"
-        )
+        raise FetchError(f"{item.name}: its address is not known here; it is {item.where}: give it with --url {item.name}=ADDRESS")
     if path.is_file():
         _check_there(item, path)
         return path
