@@ -46,8 +46,7 @@ function flushNudge() {
 function onKey(event, index) {
   const plain = !event.ctrlKey && !event.metaKey && !event.altKey;
   const chosen = selected.size ? [...selected] : [index];
-  if (event.key in ARROWS && plain)
-    (held === index || selected.size > 1 ? nudge : go)(index, ARROWS[event.key], event.shiftKey);
+  if (event.key in ARROWS && plain) (held === index || selected.size > 1 ? nudge : go)(index, ARROWS[event.key], event.shiftKey);
   else if (event.key in KEYS && plain) actions[KEYS[event.key]]();
   else if (event.key === "Delete" || event.key === "Backspace") toggleHidden(chosen);
   else if ((event.key === "Enter" || event.key === " ") && several) {
