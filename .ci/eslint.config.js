@@ -10,8 +10,19 @@ import { Linter } from "eslint";
 const STATIC = ["pose_editor/static", "appearance_control/static"];
 const COMPONENT = ["element", "home", "props", "server", "trigger", "watch"]; // what gr.HTML and pose_editor/widget.py give a script
 const BROWSER = [
-  ...["crypto", "document", "history", "localStorage", "location", "matchMedia", "navigator", "performance", "window"],
-  ...["CustomEvent", "DataTransfer", "Event", "FileReader", "Image", "TextDecoder", "Option", "ResizeObserver", "URLSearchParams"],
+  ...["crypto", "document", "history", "localStorage", "queueMicrotask", "location", "matchMedia", "navigator", "performance", "window"],
+  ...[
+    "CustomEvent",
+    "DataTransfer",
+    "Event",
+    "FileReader",
+    "Image",
+    "IntersectionObserver",
+    "TextDecoder",
+    "Option",
+    "ResizeObserver",
+    "URLSearchParams",
+  ],
   ...["cancelAnimationFrame", "clearInterval", "clearTimeout", "requestAnimationFrame", "setInterval", "setTimeout"],
 ];
 const LANGUAGE = { ecmaVersion: 2022, sourceType: "script", parserOptions: { ecmaFeatures: { globalReturn: true } } };

@@ -48,8 +48,9 @@ class GarmentMasks:
         _check_alone(photo, garment.name)
         mask, found = photo.mask(garment.parts), photo.class_names()
         if not mask.any():
-            missing = ", ".join(sorted({name for part in garment.parts for name in classes_of(part)}))
-            raise SwapError(f"{garment.name}: no {missing} found in it (found: {', '.join(found) or 'nothing'})")
+            missing = " or ".join(sorted({name for part in garment.parts for name in classes_of(part)}))
+            seen = f"only {', '.join(found)}" if found else "nothing at all"
+            raise SwapError(f"{garment.name}: no {missing} is recognised in it, {seen}; choose another part, or paint the garment")
         if "lower" in garment.parts and not LOWER & set(found) and "dress" in found:
             self.notes.append(
                 f"{garment.name} shows a dress and no other garment below the waist: only shoes and belt are taken; choose dress to take it"
@@ -79,7 +80,7 @@ class GarmentMasks:
             try:
                 return check_mask(self._parses.rendering(garment.person).mask(parts), people.size)
             except MaskError:
-                self.notes.append(f"{garment.name}: not recognised in the target pose, its place is carried over from the photo")
+                self.notes.append(f"{garment.name}: not recognised in this pose, so its place is carried over from the photo")
         return check_mask(people.transfer_mask(on_photo, garment.person), people.size, name)
 
     def _find_on_wearer(self) -> np.ndarray:
@@ -94,7 +95,7 @@ class GarmentMasks:
         if mask.any() and mask.mean() <= MOST_SHARE:
             return mask
         if self._wearer.places(self._people.pose) is None:  # otherwise it goes over whatever the wearer has on
-            self.notes.append(f"the wearer has no {' or '.join(garment.parts)} in this pose; the place of {garment.name}'s is taken")
+            self.notes.append(f"nothing of the kind is recognised on the wearer, so {garment.name} goes over what they have on")
         return self.garment
 
 

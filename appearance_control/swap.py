@@ -105,6 +105,6 @@ class SwapPlanner:
         shares = coefficients(theirs.distribution, ours.distribution, *masks, part=garment.mask is not None)
         notes = list(found.notes)
         if not any(share.any() for share in shares):
-            notes.append(f"{garment.name}: no texture of the model is clearly of this garment; the wearer stays unchanged")
+            notes.append(f"{garment.name}: too little of it is recognised, so the wearer stays unchanged; paint a mask of the garment")
         layer = replace(found.layer, coefficients=shares, strength=garment.strength)
         return GarmentPlan(garment, theirs, found.garment, found.wearer, layer, tuple(notes))

@@ -21,9 +21,9 @@ FIGURE = {
 class PoseEditor(Widget):
     """18 draggable joints over a photo.
 
-    The value is ``{"joints": [[x, y, visible], ... 18], "edit": n}``: canvas pixels, OpenPose order, and a counter that
-    grows with every change, so that a listener can tell an old pose from a new one. A :class:`nted_step.pose.Pose` can
-    be given wherever a value can.
+    The value is ``{"joints": [[x, y, visible], ... 18], "edit": n, "person": name}``: canvas pixels, OpenPose order, a counter that
+    grows with every change, so that a listener can tell an old pose from a new one, and ``person`` below. A
+    :class:`nted_step.pose.Pose` can be given wherever a value can.
 
     Events: ``drag`` while a joint moves (give its listener ``trigger_mode="always_last"``), ``release`` when a change is
     finished, and Gradio's ``change`` for both.
@@ -31,11 +31,9 @@ class PoseEditor(Widget):
     Args:
         value: the pose to show.
         photo: URL or ``data:`` URL of the picture behind the joints, drawn over the whole canvas.
+        person: name of whoever is in the photo. Undo returns to an earlier person, too, see ``static/editor/history.js``.
         rest: the pose that Reset returns to; the value it starts with by default. (Gradio sends an argument of an
             update as it is, so a listener that returns ``PoseEditor(rest=...)`` gives ``formats.to_value(pose)``.)
-        known: the pose in the photo, in the form of ``rest``, or None where it is not known. It is not drawn, but is remembered
-            by the browser with a photo of the visitor's own.
-        own: of a visitor's own photo ``{"photo": url, "fit": ...}``, the whole of it and how it is fitted, which the browser remembers.
         taken: ``{"people": [joints, ...], "n"}`` or ``{"error": line, "n"}``: who was found in a photo whose pose is to be taken.
         canvas: (H, W) in pixels.
     """
@@ -45,9 +43,8 @@ class PoseEditor(Widget):
         value: Pose | dict[str, Any] | None = None,
         *,
         photo: str | None = None,
+        person: str | None = None,
         rest: Pose | dict[str, Any] | None = None,
-        known: Pose | dict[str, Any] | None = None,
-        own: dict[str, Any] | None = None,
         taken: dict[str, Any] | None = None,
         canvas: tuple[int, int] = BASE_SIZE,
         **arguments: Any,
@@ -55,13 +52,12 @@ class PoseEditor(Widget):
         value = _to_editor_value(presets.standing(canvas) if value is None else value)
         super().__init__(
             "editor",
-            ("geometry.js", "editor.js", "pointer.js", "keys.js", "panels.js", "taking.js"),
+            ("geometry.js", "editor.js", "history.js", "pointer.js", "loupe.js", "keys.js", "panels.js", "taking.js"),
             ("stage.css", "dialog.css"),
             value=value,
             photo=photo,
+            person=person,
             rest=value if rest is None else _to_editor_value(rest),
-            known=None if known is None else _to_editor_value(known),
-            own=own,
             taken=taken,
             canvas=list(canvas),
             figure=FIGURE,

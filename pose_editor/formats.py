@@ -40,8 +40,8 @@ def from_value(value: Any) -> Pose:
 
 
 def check_value(value: Any) -> dict[str, Any]:
-    """A checked editor value: exactly 18 finite (x, y, visible). Raises PoseError."""
-    if not isinstance(value, dict) or not set(value) <= {"joints", "edit"} or "joints" not in value:
+    """A checked editor value: exactly 18 finite (x, y, visible), and perhaps whose body they were placed on. Raises PoseError."""
+    if not isinstance(value, dict) or not set(value) <= {"joints", "edit", "person"} or "joints" not in value:
         raise PoseError('a pose is {"joints": [[x, y, visible], ... 18 of them]}')
     joints, edit = value["joints"], value.get("edit", 0)
     if not isinstance(joints, list) or len(joints) != len(JOINTS):
@@ -49,7 +49,12 @@ def check_value(value: Any) -> dict[str, Any]:
         raise PoseError(f"a pose has exactly 18 joints; {count}")
     if type(edit) is not int or not 0 <= edit < 2**53:
         raise PoseError("the edit number of a pose is a whole number")
-    return {"joints": [_check_joint(name, row) for name, row in zip(JOINTS, joints, strict=True)], "edit": edit}
+    checked = {"joints": [_check_joint(name, row) for name, row in zip(JOINTS, joints, strict=True)], "edit": edit}
+    if value.get("person") is None:
+        return checked
+    if not isinstance(value["person"], str):
+        raise PoseError("the person of a pose is a name")
+    return checked | {"person": value["person"]}
 
 
 def _check_joint(name: str, row: Any) -> list[Any]:

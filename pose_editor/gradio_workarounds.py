@@ -24,6 +24,7 @@ from gradio.route_utils import FnIndexInferError
 
 __all__ = [
     "LAUNCH_OPTIONS",
+    "ComponentMeta",
     "FullUpdateBlocks",
     "HTMLComponent",
     "UnknownEventError",
@@ -48,7 +49,7 @@ _stub_lock = threading.Lock()
 _MultiPartParser = route_utils.GradioMultiPartParser  # as Gradio has it
 
 
-class _ComponentMeta(component_meta.ComponentMeta):
+class ComponentMeta(component_meta.ComponentMeta):
     """Makes component classes without writing a ``.pyi`` file next to their source.
 
     Gradio writes one for every component class when it is defined, without a switch to turn that off. Type checkers prefer such a file
@@ -71,7 +72,7 @@ def _without_stubs() -> Iterator[None]:
             component_meta.create_or_modify_pyi = write
 
 
-class HTMLComponent(gr.HTML, metaclass=_ComponentMeta):
+class HTMLComponent(gr.HTML, metaclass=ComponentMeta):
     """A base for components made of ``gr.HTML``."""
 
     def get_config(self) -> dict[str, Any]:

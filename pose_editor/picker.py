@@ -18,7 +18,8 @@ class PhotoPicker(Widget):
     of the same part of the page, with its ``name`` and ``size`` in the event's data.
 
     Args:
-        choices: dicts of ``name``, ``title`` and ``picture`` (a URL).
+        choices: dicts of ``name``, ``title`` and ``picture`` (a URL); of a visitor's own photo also ``own``, whatever the browser is to
+            remember of it beside the name.
         most: bytes that a photo file may have.
         later: names that choices may get later.
         invitation: what the page says while a file is dragged over it.
@@ -26,7 +27,7 @@ class PhotoPicker(Widget):
 
     def __init__(
         self,
-        choices: list[dict[str, str]] | None = None,
+        choices: list[dict[str, Any]] | None = None,
         value: str | None = None,
         most: int = 0,
         later: Sequence[str] = (),

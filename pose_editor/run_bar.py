@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from nted_step.image import Fit, check_fit
@@ -14,22 +15,24 @@ MAX_SEED = 2**32 - 1
 KINDS = ("result", "large", "cutout", "step", "strip", "gif", "webp", "mp4", "zip", "film-gif", "film-mp4")
 MAX_STEPS = 1000
 FILM_POSES = 12  # unless another number is asked for
-MAX_PHOTO = 4_000_000  # characters of a photo that the browser remembered
+MAX_PHOTOS, MAX_PHOTO = 8, 4_000_000  # that the browser remembered, and characters of all of them
 
 
 class RunBar(Widget):
     """Seed, saving and sharing. The value is ``{"seed": n}``, with ``"save": {"kind", "step", "frames"}`` or ``"restore": {"person",
-    "photo", "fit", "photo_pose", "joints", "seed", "step"}``.
+    "photos": [{"name", "photo", "fit", "pose"}, ...], "joints"}``.
 
     Events: ``save`` when a file is wanted, ``film`` when it is a film, which takes long, ``restore`` when the browser
     remembered a state or a link was opened. A new seed makes the pose editor send its pose again.
 
     Args:
-        keeps: whether the browser remembers the state of the page, which can then be shared by link and made into a film.
+        keeps: under which name the browser remembers the state of this part of the page; "pose" is the part that a visit begins with and
+            that links are about. Nothing is remembered without one.
+        saves: the kinds of files that are offered, of ``KINDS`` and "link".
     """
 
-    def __init__(self, value: dict[str, Any] | None = None, keeps: bool = True, **arguments: Any) -> None:
-        super().__init__("run_bar", ("run_bar.js",), value=value or {"seed": 0}, keeps=keeps, **arguments)
+    def __init__(self, value: dict[str, Any] | None = None, keeps: str = "", saves: Sequence[str] = KINDS, **arguments: Any) -> None:
+        super().__init__("run_bar", ("run_bar.js",), value=value or {"seed": 0}, keeps=keeps, saves=list(saves), **arguments)
 
     def preprocess(self, payload: Any) -> dict[str, Any]:
         """The value, checked. Anything else is refused with one line."""
@@ -68,20 +71,26 @@ def check(value: Any) -> dict[str, Any]:
 def _check_restore(kept: Any) -> dict[str, Any]:
     if not isinstance(kept, dict):
         raise ValueError("this link or saved state cannot be read")
-    person, photo = kept.get("person"), kept.get("photo")
-    if not (person is None or isinstance(person, str)) or not (photo is None or (isinstance(photo, str) and len(photo) <= MAX_PHOTO)):
+    person, photos = kept.get("person"), kept.get("photos", [])
+    if not isinstance(person, str) or not isinstance(photos, list) or len(photos) > MAX_PHOTOS:
         raise ValueError("this link or saved state cannot be read")
-    joints = formats.check_value({"joints": kept.get("joints")})["joints"]
-    pose = kept.get("photo_pose")
-    photo_pose = None if pose is None else formats.check_value({"joints": pose})["joints"]
-    step = _whole(kept.get("step"), "step", MAX_STEPS)
-    return {"person": person, "photo": photo, "fit": _fit(kept.get("fit")), "photo_pose": photo_pose, "joints": joints, "step": step}
+    checked = [_check_photo(photo) for photo in photos]
+    if sum(len(photo["photo"]) for photo in checked) > MAX_PHOTO:
+        raise ValueError("the photos of this saved state are too large")
+    return {"person": person, "photos": checked, "joints": formats.check_value({"joints": kept.get("joints")})["joints"]}
+
+
+def _check_photo(kept: Any) -> dict[str, Any]:
+    if not isinstance(kept, dict) or not isinstance(kept.get("name"), str) or not isinstance(kept.get("photo"), str):
+        raise ValueError("this saved state cannot be read")
+    pose = kept.get("pose")
+    joints = None if pose is None else formats.check_value({"joints": pose})["joints"]
+    return {"name": kept["name"], "photo": kept["photo"], "fit": _fit(kept.get("fit")), "pose": joints}
 
 
 def _fit(fit: Any) -> Fit:
-    """How the remembered photo is fitted; earlier versions kept it as it was fitted, and did not say."""
-    if fit is None or isinstance(fit, str):
-        return check_fit(fit or "auto")
+    if isinstance(fit, str):
+        return check_fit(fit)
     if not isinstance(fit, list) or len(fit) != 3 or not all(is_number(number) for number in fit):
         raise ValueError("a window is three numbers: left, top and share")
     return check_fit((float(fit[0]), float(fit[1]), float(fit[2])))

@@ -12,8 +12,8 @@ class StepViewer(Widget):
 
     The value is ``{"edit": n, "kind": "steps", "frames": [url, ...]}`` with one picture per step from step 0 on (a list that grows
     while the sampler runs), or ``{"edit": n, "kind": "preview", "step": k, "frames": [url]}`` for one early step. Of two values the
-    one with the larger ``edit`` wins, whatever order they arrive in. ``"at": k`` opens a new run at step k. ``{"edit": n, "kind":
-    "refused", "says": line}`` leaves the result as it is, and the pose editor shows the line.
+    one with the larger ``edit`` wins, whatever order they arrive in. ``{"edit": n, "kind": "refused", "says": line}`` leaves the
+    result as it is, and the pose editor shows the line.
 
     Events: ``stop`` when a person wants a run to end; ``trace`` when a pixel of the result is clicked to see where it comes
     from, with ``x``, ``y``, ``step`` and ``level`` in the event's data, answered by ``StepViewer(traced={"glow", "labels",

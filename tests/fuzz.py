@@ -359,7 +359,8 @@ def examples(target: str) -> list[Any]:
     lite = NTEDStepConfig(size=(32, 22), steps=3, channels={16: 8, 32: 8}, labels={16: 2, 32: 0}, kernels={16: 1, 32: 1}).to_dict()
     openpose = formats.to_openpose(pose)
     coco = {"keypoints": formats.to_coco(pose), "category_id": 1}
-    kept = {"person": "ann", "photo": None, "joints": joints, "step": 3}
+    own = {"name": "@1", "photo": "data:image/webp;base64,AAAA", "fit": "auto", "pose": joints}
+    kept = {"person": "ann", "photos": [own], "joints": joints}
     return {
         "pose_json": [openpose, coco, [coco], {"annotations": [coco]}, [openpose]],
         "editor_value": [formats.to_value(pose, 5)],

@@ -18,6 +18,7 @@ from nted_step.person import Person
 from pose_editor import formats
 from pose_editor.editor import PoseEditor
 from pose_editor.studio.api import JOINTS, report_errors
+from pose_editor.studio.api_inputs import PhotoInput, PoseInput
 from pose_editor.studio.validation import require_integer
 
 DESCRIPTION = f"The wearer in garments of other people: {MAX_GARMENTS} photos at most, and for each the part that is taken of it. {JOINTS}"
@@ -67,10 +68,10 @@ class SwapEndpoint:
 def add(events: GarmentEvents, pose: PoseEditor, seed: gr.Number) -> None:
     """Add the endpoint to the page that is being built; hidden components give its arguments their types."""
     with gr.Group(visible=False):
-        wearer = gr.File(label="wearer", file_types=["image"], type="filepath")
-        garments = gr.File(label="garments", file_types=["image"], type="filepath", file_count="multiple")
+        wearer = PhotoInput(label="wearer", file_types=["image"], type="filepath")
+        garments = PhotoInput(label="garments", file_types=["image"], type="filepath", file_count="multiple")
         parts = gr.Dropdown(list(SWAP_PARTS), value=["upper"], multiselect=True, label="parts")
-        wearer_pose, garment_poses = gr.JSON(None, label="wearer_pose"), gr.JSON(None, label="garment_poses")
+        wearer_pose, garment_poses = PoseInput(label="wearer_pose"), PoseInput(several=True, label="garment_poses")
         result = gr.Image(label="result", type="pil", format="png")
         gr.Button().click(
             report_errors(SwapEndpoint(events).swap),

@@ -48,6 +48,7 @@ class GarmentEvents:
 
     def __init__(self, studio: Studio, parser_loader: ParserLoader, reader: PhotoReader | None = None) -> None:
         self.studio, self.parser_loader = studio, parser_loader
+        self.people = PoseEvents(studio)
         self.reader = reader or PhotoReader(studio)
 
     @staticmethod
@@ -64,6 +65,13 @@ class GarmentEvents:
 
     # --- people -----------------------------------------------------------------------------------------------------
 
+    def choose_wearer(
+        self, name: str | None, value: dict[str, Any], wardrobe: WardrobeValue, settings: dict[str, Any], session: SwapSession
+    ) -> Iterator:
+        """Somebody else was chosen: the pose stays, on the new body."""
+        pose = self.people.pose_made(value, name, session) if name else None
+        yield from self.wear(name, wardrobe, settings, session, pose)
+
     def wear(
         self, name: str | None, wardrobe: WardrobeValue, settings: dict[str, Any], session: SwapSession, pose: Pose | None = None
     ) -> Iterator:
@@ -74,7 +82,7 @@ class GarmentEvents:
         subject, edit = self.studio.subject(name, session), session.edit + 1
         session.shown = name if name in session.photos else session.shown
         value = formats.to_value(pose or subject.pose, edit)
-        editor = PoseEditor(value=value, photo=subject.picture, rest=formats.to_value(subject.pose))
+        editor = PoseEditor(value=value, photo=subject.picture, person=name, rest=formats.to_value(subject.pose))
         yield self.outputs(editor=editor)
         yield from self.render(value, name, wardrobe, settings, session)
 
@@ -95,7 +103,9 @@ class GarmentEvents:
         name = session.add_photo(subject)
         people = self.studio.people(session)
         message = notice(subject.given.problem) if subject.given and subject.given.problem else ""
-        yield self.outputs(picker=PhotoPicker(choices=people, value=name), wardrobe=Wardrobe(people=people), message=message)
+        yield self.outputs(
+            picker=PhotoPicker(choices=self.studio.choices(session), value=name), wardrobe=Wardrobe(people=people), message=message
+        )
         yield from self.wear(name, wardrobe, settings, session, pose)
 
     def photo_of_garment(self, path: str | None, wardrobe: WardrobeValue, session: SwapSession) -> tuple[Any, ...]:
@@ -110,7 +120,7 @@ class GarmentEvents:
         name = session.add_photo(subject)
         people = self.studio.people(session)
         put = {"into": row, "person": name, "n": session.photo_count}
-        return self.outputs(picker=PhotoPicker(choices=people), wardrobe=Wardrobe(people=people, put=put))
+        return self.outputs(picker=PhotoPicker(choices=self.studio.choices(session)), wardrobe=Wardrobe(people=people, put=put))
 
     def _read(self, path: str | None, session: SwapSession, row: int | None) -> Subject | None:
         """Who is in a photo; None when there are several, of whom the visitor is asked. Raises ImageError."""
@@ -154,7 +164,7 @@ class GarmentEvents:
         session.share_photos(pose_session)
         name = chosen or pose_session.shown
         people = self.studio.people(session)
-        yield self.outputs(picker=PhotoPicker(choices=people, value=name), wardrobe=Wardrobe(people=people))
+        yield self.outputs(picker=PhotoPicker(choices=self.studio.choices(session), value=name), wardrobe=Wardrobe(people=people))
         yield from self.wear(name, wardrobe, settings, session, pose)
 
     def send(self, session: SwapSession, pose_session: Session, settings: dict[str, Any]) -> Iterator:
@@ -166,16 +176,21 @@ class GarmentEvents:
         person = pose_session.cache.encode(studio.pipeline, to_tensor(run.images[-1]), run.pose)
         dressed = Subject("Dressed", data_url(run.images[-1]), run.pose, person, studio.pipeline, run.crop)
         pose_session.shown = pose_session.add_photo(dressed)
-        picker = PoseEvents(studio).picked(pose_session.shown, pose_session)
+        picker = self.people.picked(pose_session.shown, pose_session)
         message = notice("This is the result from the garment tab, as a photo to be posed.")
         tabs = gr.Tabs(selected="pose")
-        for outputs in PoseEvents(studio).open(dressed, picker, message, pose_session, seed=settings["seed"]):
+        for outputs in self.people.open(dressed, pose_session.shown, picker, message, pose_session, seed=settings["seed"]):
             yield (*outputs, tabs, gr.skip())
             tabs = gr.skip()
 
     # --- the swap ---------------------------------------------------------------------------------------------------
 
-    def enter(
+    def enter(self, pose_session: Session, session: SwapSession) -> tuple[Any, ...]:
+        """The tab is opened: the photos given in the other one are here, too."""
+        session.share_photos(pose_session)
+        return self.outputs(picker=PhotoPicker(choices=self.studio.choices(session)), wardrobe=Wardrobe(people=self.studio.people(session)))
+
+    def begin(
         self,
         value: dict[str, Any],
         wearer: str | None,
@@ -184,13 +199,18 @@ class GarmentEvents:
         settings: dict[str, Any],
         session: SwapSession,
     ) -> Iterator:
-        """The tab is opened: the photos given in the other one are here, too, and only now is the first result made."""
-        session.share_photos(pose_session)
-        people = self.studio.people(session)
-        yield self.outputs(picker=PhotoPicker(choices=people), wardrobe=Wardrobe(people=people))
+        """The tab is seen for the first time, and only now is a result made: where the visitor left off, or the first one."""
+        yield self.enter(pose_session, session)
         if session.edit or session.last:
             return
-        yield from self.render(value, wearer, wardrobe, settings, session)
+        here = {*self.studio.examples, *session.photos}
+        wardrobe = wardrobe._replace(garments=[choice for choice in wardrobe.garments if choice.person in here])
+        saved = settings.get("restore")
+        if saved and saved["person"] in here:
+            yield self.outputs(picker=PhotoPicker(value=saved["person"]))
+            yield from self.wear(saved["person"], wardrobe, settings, session, formats.from_value({"joints": saved["joints"]}))
+        else:
+            yield from self.render(value, wearer, wardrobe, settings, session)
 
     def preview(
         self, value: dict[str, Any], wearer: str | None, wardrobe: WardrobeValue, settings: dict[str, Any], session: SwapSession
@@ -224,6 +244,8 @@ class GarmentEvents:
             yield self.outputs()
             return
         parser = self.parser_loader.load()
+        if parser is None and self.parser_loader.available:  # unusable weights
+            yield self.outputs(wardrobe=Wardrobe(recognises=False))
         choices, message = _usable(wardrobe.garments, parser)
         givers = tuple(self.studio.subject(choice.person, session) for choice in choices)
         request = SwapRequest(subject, choices, givers, pose, settings["seed"], edit, run)
@@ -298,7 +320,7 @@ class GarmentEvents:
         parses = {subject: self.studio.runner.run(parser.parse_image, subject.person.source[0]) for subject in subjects}
         photos = [ParsedPhoto(subject.title, subject.person.source[0], parse) for subject, parse in parses.items()]
         masks = [(choice, parses[giver].mask([choice.part])) for choice, giver in zip(request.choices, request.givers, strict=True)]
-        found = [{"person": choice.person, "part": choice.part, "mask": mask_url(mask)} for choice, mask in masks if mask.any()]
+        found = [{"person": choice.person, "part": choice.part, "mask": mask_url(mask) if mask.any() else ""} for choice, mask in masks]
         return {"recognised": recognised_html(photos), "wardrobe": Wardrobe(found=found)}
 
     def stop(self, session: SwapSession) -> None:

@@ -19,6 +19,7 @@ from pose_editor.picker import PhotoPicker
 from pose_editor.run_bar import Download, RunBar
 from pose_editor.studio.layout import AT_ONCE, PREVIEW, RUN, SAVE, SEARCH, Parts, pose_photo_button
 from pose_editor.studio.photo_upload import PhotoUpload
+from pose_editor.studio.save_events import KINDS as SAVED_ALONE
 from pose_editor.studio.save_events import SaveEvents
 from pose_editor.studio.session import PHOTO_NAMES
 from pose_editor.studio.studio import Studio
@@ -81,20 +82,26 @@ def _build(events: GarmentEvents, idle: int) -> GarmentComponents:
                     from_pose = gr.Button("From Pose", elem_id="from-pose")
                 gr.HTML("<b>Garments</b> <span>· from other people</span>", elem_classes="part-title")
                 garments = [{"person": giver["name"], "part": "upper", "strength": 1, "mask": ""}]
-                wardrobe = Wardrobe(people, {"garments": garments, "into": 0}, canvas=studio.canvas, later=PHOTO_NAMES)
+                recognises = events.parser_loader.available
+                wardrobe = Wardrobe(
+                    people, {"garments": garments, "into": 0}, canvas=studio.canvas, later=PHOTO_NAMES, recognises=recognises
+                )
                 with gr.Row(elem_id="garment-photo", elem_classes="photos"):  # hidden: a garment's own button presses it
                     garment_photo = gr.UploadButton("Photo of a garment")
                 message = gr.HTML("", elem_id="garment-says")
             with gr.Column(elem_classes=["part", "d-source"]):
-                editor = PoseEditor(rest, photo=wearer["picture"], rest=rest, canvas=studio.canvas, elem_classes="d-editor")
+                editor = PoseEditor(
+                    rest, photo=wearer["picture"], person=wearer["name"], rest=rest, canvas=studio.canvas, elem_classes="d-editor"
+                )
                 pose_photo = pose_photo_button()
             with gr.Column(elem_classes=["part", "d-result"]):
                 sizes = [list(size) for size in studio.pipeline.ladder]
-                viewer = StepViewer(sizes, against="the wearer's own clothes", inset="Before", elem_classes="d-viewer")
-                bar = RunBar(keeps=False, elem_classes="d-run")
+                waiting = {"edit": 0, "kind": "preview", "step": len(sizes) - 1, "frames": [wearer["picture"]]}
+                viewer = StepViewer(sizes, waiting, against="the wearer's own clothes", inset="Before", elem_classes="d-viewer")
+                bar = RunBar(keeps="garments", saves=SAVED_ALONE, elem_classes="d-run")
                 download = Download(elem_classes="d-download")
-            to_pose = gr.Button("To Pose tab", elem_id="to-pose")
-        with gr.Accordion("What is recognised", open=False, elem_id="recognised", visible=events.parser_loader.available):
+            to_pose = gr.Button("To Pose tab", elem_id="to-pose", elem_classes="needs-result")
+        with gr.Accordion("What is recognised", open=False, elem_id="recognised", visible=recognises):
             recognised = gr.HTML("<p>Nothing yet.</p>")
         chooser = PersonChooser(elem_classes="d-chooser")
     return GarmentComponents(
@@ -106,12 +113,13 @@ def _build(events: GarmentEvents, idle: int) -> GarmentComponents:
 def _wire(events: GarmentEvents, tab: GarmentComponents, tabs: gr.Tabs, shown: gr.Tab, pose: Parts, own: PhotoUpload) -> list[Any]:
     outputs = [tab.editor, tab.picker, tab.wardrobe, tab.viewer, tab.message, tab.recognised]
     state = [tab.wardrobe, tab.bar, tab.session]
-    shown.select(events.enter, [tab.editor, tab.picker, pose.session, *state], outputs, **RUN)
+    shown.select(events.enter, [pose.session, tab.session], outputs, **AT_ONCE)
+    tab.bar.restore(events.begin, [tab.editor, tab.picker, pose.session, *state], outputs, **RUN)
     tab.editor.drag(events.preview, [tab.editor, tab.picker, *state], tab.viewer, **PREVIEW)
     released = tab.editor.release(events.render, [tab.editor, tab.picker, *state], outputs, **RUN)
     tab.editor.release(events.released, [tab.editor, tab.session], None, **AT_ONCE)
     tab.picker.select(events.choosing, [tab.session], None, **AT_ONCE)
-    tab.picker.select(events.wear, [tab.picker, *state], outputs, **RUN)
+    tab.picker.select(events.choose_wearer, [tab.picker, tab.editor, *state], outputs, **RUN)
     tab.picker.too_large(own.too_large, None, tab.message, **AT_ONCE)
     wearer_given = tab.wearer_photo.upload(events.photo_of_wearer, [tab.wearer_photo, *state], outputs, **RUN)
     garment_given = tab.garment_photo.upload(events.photo_of_garment, [tab.garment_photo, tab.wardrobe, tab.session], outputs, **RUN)

@@ -56,7 +56,8 @@ class Wardrobe(Widget):
 
     Args:
         people: dicts of ``name``, ``title``, ``picture`` (a URL).
-        found: dicts of ``person``, ``part`` and ``mask``, a URL: what the parser recognised as that garment in the photo.
+        found: dicts of ``person``, ``part`` and ``mask``, a URL, or "": what the parser recognised as that garment in the photo.
+        recognises: whether there is a parser, whose answer a garment waits for before it can be painted.
         put: ``{"into", "person"}``, a person to put into a row.
         later: names that people added later may have.
     """
@@ -72,6 +73,7 @@ class Wardrobe(Widget):
         put: dict[str, Any] | None = None,
         canvas: tuple[int, int] = BASE_SIZE,
         later: Sequence[str] = (),
+        recognises: bool = False,
         **arguments: Any,
     ) -> None:
         self.names = {*(person["name"] for person in people or []), *later}
@@ -79,7 +81,7 @@ class Wardrobe(Widget):
         super().__init__(
             "wardrobe", ("wardrobe.js", "painter.js"), ("dialog.css",),
             value=value or {"garments": [], "into": 0}, people=people or [], found=found or [],
-            put=put, canvas=list(canvas), common=COMMON_PARTS, others=OTHER_PARTS, most=MAX_GARMENTS, **arguments,
+            put=put, canvas=list(canvas), recognises=recognises, common=COMMON_PARTS, others=OTHER_PARTS, most=MAX_GARMENTS, **arguments,
         )  # fmt: skip
 
     def preprocess(self, payload: Any) -> WardrobeValue:

@@ -18,9 +18,10 @@ from nted_step.sampler import StepOutput
 from pose_editor import formats
 from pose_editor.editor import PoseEditor
 from pose_editor.studio import export
+from pose_editor.studio.api_inputs import PhotoInput, PoseInput
 from pose_editor.studio.layout import FILM_LANE
 from pose_editor.studio.photo_reader import PhotoReader
-from pose_editor.studio.save_events import SaveEvents
+from pose_editor.studio.save_events import FILM_SCALES, SaveEvents
 from pose_editor.studio.studio import Studio
 from pose_editor.studio.trace_events import TraceEvents
 from pose_editor.studio.validation import require_integer, require_number
@@ -84,9 +85,8 @@ class Endpoints:
         poses = formats.from_value(first_pose), formats.from_value(pose)
         if kind not in ("gif", "mp4"):
             raise ValueError(f"kind must be gif or mp4, not {kind}")
-        images = [
-            *self.saving.film(self._person(photo, source_pose), *poses, require_integer(frames, "frames"), require_integer(seed, "seed"))
-        ]
+        person, count, noise = self._person(photo, source_pose), require_integer(frames, "frames"), require_integer(seed, "seed")
+        images = [*self.saving.film(person, *poses, count, noise, FILM_SCALES[kind])]
         name, _, data = export.film(images, kind, {"made_by": "NTED Step", "seed": int(seed), "frames": int(frames)})
         return self._keep(name, data)
 
@@ -126,10 +126,10 @@ def add(studio: Studio, reader: PhotoReader) -> tuple[PoseEditor, gr.Number]:
     returned for further endpoints."""
     run: dict[str, Any] = {"concurrency_id": "run", "concurrency_limit": 1}
     with gr.Group(visible=False):
-        photo = gr.File(label="photo", file_types=["image"], type="filepath")
+        photo = PhotoInput(label="photo", file_types=["image"], type="filepath")
         pose, first = PoseEditor(canvas=studio.canvas, label="pose"), PoseEditor(canvas=studio.canvas, label="first_pose")
         seed, steps = gr.Number(0, label="seed"), gr.Number(studio.pipeline.config.steps, label="steps")
-        source_pose = gr.JSON(None, label="source_pose")  # the pose in the photo
+        source_pose = PoseInput(label="source_pose")  # the pose in the photo
         result, gallery = gr.Image(label="result", type="pil", format="png"), gr.Gallery(label="steps", type="pil", format="png")
         frames = gr.Number(12, label="frames")
         kind, film = gr.Radio(["gif", "mp4"], value="gif", label="kind"), gr.File(label="film")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -17,7 +18,7 @@ from pose_editor.pose_transfer import transferred
 from pose_editor.studio.decoding import load_photo
 from pose_editor.studio.photo_reader import off_window
 from pose_editor.studio.presentation import notice
-from pose_editor.studio.session import PhotoFile, PhotoPeople, Session, Subject
+from pose_editor.studio.session import PHOTO_NAMES, PhotoFile, PhotoPeople, Session, Subject
 from pose_editor.studio.studio import Studio
 from pose_editor.viewer import StepViewer
 from pose_editor.widget import sentence
@@ -71,12 +72,17 @@ class PoseEvents:
         if chosen in session.photos:
             session.shown = chosen
         hint = self.unknown_pose_notice() if subject.person.pose is None else ""
-        pose = self._pose_made(value, subject, session)
-        yield from self.open(subject, gr.skip(), hint, session, pose, settings["seed"])  # the picker shows it already, or another by now
+        pose = self.pose_made(value, chosen, session)
+        yield from self.open(
+            subject, chosen, gr.skip(), hint, session, pose, settings["seed"]
+        )  # the picker shows it already, or another by now
 
-    def _pose_made(self, value: dict[str, Any], subject: Subject, session: Session) -> Pose | None:
-        """The editor's pose for another person's body, unless it is just the pose that somebody has in the photo."""
-        pose = formats.from_value(value)
+    def pose_made(self, value: dict[str, Any], chosen: str, session: Session) -> Pose | None:
+        """The editor's pose as it is, if it was made for whom is ``chosen``; else for that body, unless it is just the pose that
+        somebody has in the photo."""
+        subject, pose = self.studio.subject(chosen, session), formats.from_value(value)
+        if value.get("person") == chosen:
+            return pose
         own = [*self.studio.examples.values(), *session.photos.values()]
         if subject.person.pose is None or not pose.visible.any() or any(pose.near(other.pose) for other in own):
             return None
@@ -88,59 +94,67 @@ class PoseEvents:
         if not saved:
             yield self.changes()
             return
+        name, photos = saved["person"], {each["name"]: each for each in saved["photos"]}
         try:
-            subject = self._saved_subject(saved, session)
+            if name in photos:
+                session.shown = self._restore_photo(photos.pop(name), session)
+            subject = self._known(name, session)
             pose = formats.from_value({"joints": saved["joints"]}).require_drawable(self.studio.canvas)
-        except (ValueError, KeyError):
+        except ValueError:
             yield self.changes(message=notice("This link or saved state cannot be read, so the page starts from scratch.", "error"))
             return
         hint = self.unknown_pose_notice() if subject.person.pose is None else ""
-        picker = saved["person"] or self.picked(session.shown, session)
-        opened = self.open(subject, picker, hint, session, pose, settings["seed"])
-        yield next(opened)
-        for *same, frames in opened:
-            yield *same, frames | {"at": saved["step"]}
+        yield from self.open(subject, name, self.picked(name, session), hint, session, pose, settings["seed"])
+        if photos:  # the other ones can wait for the result
+            for photo in photos.values():
+                with contextlib.suppress(ValueError):
+                    self._restore_photo(photo, session)
+            yield gr.skip(), self.show_photos(session), gr.skip(), gr.skip()
 
-    def _saved_subject(self, saved: dict[str, Any], session: Session) -> Subject:
-        studio = self.studio
-        if saved["person"] is not None:
-            return studio.examples[saved["person"]]
-        head, _, data = (saved["photo"] or "").partition(",")
-        if not head.startswith("data:image/webp;base64"):
+    def _known(self, name: str, session: Session) -> Subject:
+        if name not in self.studio.examples and name not in session.photos:
+            raise ValueError(f"nobody is called {name}")
+        return self.studio.subject(name, session)
+
+    def _restore_photo(self, saved: dict[str, Any], session: Session) -> str:
+        """A photo that the visitor's browser remembered, under the name that it had. Raises ValueError."""
+        studio, name = self.studio, saved["name"]
+        head, _, data = saved["photo"].partition(",")
+        if not head.startswith("data:image/webp;base64") or name not in PHOTO_NAMES:
             raise ValueError("no photo was saved")
         file = PhotoFile(base64.b64decode(data), "Your photo")
         subject = studio.upload(file.source, file.name, session.cache, saved["fit"])
         whole = load_photo(file.source, studio.large, "pad", file.name).content()
         subject = replace(subject, given=PhotoPeople(file, saved["photo"], whole))
-        if saved["photo_pose"] is not None:
-            pose = formats.from_value({"joints": saved["photo_pose"]}).require_drawable(studio.canvas)
+        if saved["pose"] is not None:
+            pose = formats.from_value({"joints": saved["pose"]}).require_drawable(studio.canvas)
             whole_pose = off_window(pose, subject.window, studio.large, studio.canvas, None)
             subject = replace(studio.posed(subject, pose), whole_pose=whole_pose)
-        session.shown = session.add_photo(subject)
-        return subject
+        session.photos[name] = subject
+        session.photo_count += 1
+        return name
 
     def picked(self, name: str | None, session: Session) -> PhotoPicker:
         """The picker with the visitor's photos as they are now, and one of them chosen."""
-        return PhotoPicker(choices=self.studio.people(session), value=name)
+        return PhotoPicker(choices=self.studio.choices(session), value=name)
 
     def show_photos(self, session: Session) -> PhotoPicker:
         """The tab is opened again: the photos that were given meanwhile are there, too."""
-        return PhotoPicker(choices=self.studio.people(session))
+        return PhotoPicker(choices=self.studio.choices(session))
 
     def open(
-        self, subject: Subject, picker: Any, message: str, session: Session, pose: Pose | None = None, seed: int = 0
+        self, subject: Subject, name: str, picker: Any, message: str, session: Session, pose: Pose | None = None, seed: int = 0
     ) -> Iterator[Outputs]:
-        """Everything about a new person, then the viewer alone as the steps come."""
+        """Everything about a new person, whom the picker calls ``name``, then the viewer alone as the steps come."""
         edit = session.edit + 1
-        pose, known = pose or subject.pose, subject.person.pose
+        pose = pose or subject.pose
         editor = PoseEditor(
             value=formats.to_value(pose, edit),
             photo=subject.picture,
+            person=name,
             rest=formats.to_value(subject.pose),
-            known=None if known is None else formats.to_value(known),
-            own=None if subject.given is None else {"photo": subject.given.picture, "fit": subject.fit},
         )
-        yield editor, picker, message, StepViewer(source=subject.picture, front="photo" if known is None else "result")
+        yield editor, picker, message, StepViewer(source=subject.picture, front="photo" if subject.person.pose is None else "result")
         for frames in self.studio.frames(subject, pose, session, edit, seed):
             yield self.changes(viewer=frames)
 

@@ -7,15 +7,13 @@ import errno
 import io
 import json
 import os
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from fractions import Fraction
 from typing import Any
 
-import cv2
-import numpy as np
+import av
 from PIL import Image, PngImagePlugin
 from torch import Tensor
 
@@ -25,7 +23,6 @@ from nted_step.pose import Pose
 from pose_editor import formats
 
 KEY = "nted-step"  # of the settings in a picture's metadata
-XMP_BOX = b"uuid" + bytes.fromhex("BE7ACFCB97A942E89C71999491E3AFAC")  # the box in an MP4 that holds XMP
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 REST_FRAMES = round(LAST_FRAME_MS / FRAME_MS)
 
@@ -91,23 +88,20 @@ def film(images: Sequence[Image.Image], kind: str, settings: Mapping[str, Any]) 
 
 
 def mp4(images: Sequence[Image.Image], settings: Mapping[str, Any]) -> bytes:
-    """An MP4 that ends with a rest. OpenCV writes only to files, so there is a file for a moment.
+    """An MP4 in H.264, which every browser plays, that ends with a rest. The settings are its comment.
 
-    Raises ValueError where OpenCV cannot write MP4, or there is no room for the file.
+    Colours are stored for every second pixel, so an odd last row or column is left out.
     """
-    with telling_of_room(), tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "steps.mp4"
-        writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 1000 / FRAME_MS, images[0].size)
-        if not writer.isOpened():
-            require_room(path.with_name("room"))
-            raise ValueError("this OpenCV cannot write MP4; choose GIF or WebP")
+    width, height = (size - size % 2 for size in images[0].size)
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp4") as container:
+        container.metadata["comment"] = json.dumps(settings)
+        stream = container.add_stream("libx264", rate=Fraction(1000, FRAME_MS), options={"crf": "18", "preset": "veryfast"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for image in [*images, *[images[-1]] * REST_FRAMES]:
-            writer.write(np.asarray(image)[:, :, ::-1])
-        writer.release()
-        data, xmp = path.read_bytes(), XMP_BOX + _xmp(settings)
-        if not is_whole_mp4(data):  # OpenCV does not say
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return data + (4 + len(xmp)).to_bytes(4, "big") + xmp
+            container.mux(stream.encode(av.VideoFrame.from_image(image.crop((0, 0, width, height)))))
+        container.mux(stream.encode())
+    return buffer.getvalue()
 
 
 @contextlib.contextmanager
@@ -118,26 +112,7 @@ def telling_of_room() -> Iterator[None]:
     except OSError as error:
         if error.errno not in NO_ROOM:
             raise
-        raise ValueError(f"the server has no room for this file ({os.strerror(error.errno)}); try again later, or save a GIF") from None
-
-
-def require_room(path: Path) -> None:
-    """Write some bytes where a file could not be written. Raises OSError."""
-    path.write_bytes(bytes(2**16))
-
-
-def is_whole_mp4(data: bytes) -> bool:
-    """Whether an MP4 was written to its end: its boxes fill it, and the table of its pictures, which is written last, is there."""
-    at, kinds = 0, set()
-    while at + 8 <= len(data):
-        size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
-        if size == 1:  # a long box, whose size follows
-            size = int.from_bytes(data[at + 8 : at + 16], "big")
-        if size < 8:
-            return False
-        kinds.add(kind)
-        at += size
-    return at == len(data) and {b"moov", b"mdat"} <= kinds
+        raise ValueError(f"the server has no room for this file ({os.strerror(error.errno)}); try again later") from None
 
 
 def _animated(images: Sequence[Image.Image], kind: str, **options: Any) -> bytes:

@@ -14,7 +14,7 @@ from pose_editor.cropper import Cropper
 from pose_editor.editor import PoseEditor
 from pose_editor.gradio_workarounds import start_time_to_live
 from pose_editor.picker import PhotoPicker
-from pose_editor.run_bar import Download, RunBar
+from pose_editor.run_bar import KINDS, Download, RunBar
 from pose_editor.serving import lent_gpu
 from pose_editor.studio.person_cache import kept_photos_notice
 from pose_editor.studio.photo_upload import FITS, PhotoUpload
@@ -89,12 +89,14 @@ def pose_tab(studio: Studio, message: gr.HTML, photo_seconds: float) -> Parts:
                     find = gr.Button("Detect pose", visible=False, elem_id="find")
                     settle = gr.Button("Joints fit", visible=False, elem_id="settle")
                 rest = subject.pose
-                editor = PoseEditor(studio.opened_pose, photo=subject.picture, rest=rest, canvas=studio.canvas, elem_classes="d-editor")
+                editor = PoseEditor(
+                    studio.opened_pose, photo=subject.picture, person=name, rest=rest, canvas=studio.canvas, elem_classes="d-editor"
+                )
                 pose_photo = pose_photo_button()
             with gr.Column(elem_classes=["part", "d-result"]):
                 sizes = [list(size) for size in studio.pipeline.ladder]
                 viewer = StepViewer(sizes, studio.opened_frames, subject.picture, TraceEvents(studio).levels(), elem_classes="d-viewer")
-                bar = RunBar(elem_classes="d-run")
+                bar = RunBar(keeps="pose", saves=(*KINDS, "link"), elem_classes="d-run")
                 download = Download(elem_classes="d-download")
         cropper = Cropper(canvas=studio.canvas, elem_id="cropper")
         chooser = PersonChooser(elem_classes="d-chooser")

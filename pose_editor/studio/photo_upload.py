@@ -99,12 +99,12 @@ class PhotoUpload:
         except ImageError as error:
             yield self.events.changes(message=notice(sentence(error), "error"))
             return
-        if name in session.photos:
+        if name is not None and name in session.photos:
             session.photos[name] = subject
         else:
             name = session.add_photo(subject)
         session.shown = name
-        yield from self.events.open(subject, self.events.picked(name, session), self._said(subject), session, seed=settings["seed"])
+        yield from self.events.open(subject, name, self.events.picked(name, session), self._said(subject), session, seed=settings["seed"])
 
     def _said(self, subject: Subject) -> str:
         if subject.person.pose is not None:
@@ -155,7 +155,7 @@ class PhotoUpload:
         yield events.changes()
         if chosen in self.studio.examples:
             return
-        subject = self.studio.subject(chosen, session)
+        subject, name = self.studio.subject(chosen, session), chosen or session.shown or ""
         try:
             pose = formats.from_value(value).require_drawable(self.studio.canvas)
         except PoseError as error:
@@ -163,7 +163,7 @@ class PhotoUpload:
             return
         session.upload = settled = self.reader.settled(subject, pose)
         hint = notice("The photo’s pose is set. Now drag a joint, and the photo follows." + events.limits_text())
-        yield from events.open(settled, gr.skip(), hint, session, seed=settings["seed"])
+        yield from events.open(settled, name, gr.skip(), hint, session, seed=settings["seed"])
 
     def take_pose(self, path: str | None) -> Any:
         """A photo came whose pose the person shown shall take; the editor fits it to their body."""

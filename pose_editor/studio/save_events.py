@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -25,6 +26,7 @@ from pose_editor.studio.studio import LARGE, Studio
 from pose_editor.viewer import StepViewer
 from pose_editor.widget import sentence
 
+FILM_SCALES = {"gif": 2, "mp4": LARGE}  # times the canvas's pixels along each side; a GIF takes many bytes for each
 KINDS = tuple(kind for kind in ALL_KINDS if not kind.startswith("film"))  # those that are saved without further work
 
 
@@ -62,24 +64,27 @@ class SaveEvents:
         subject, frames = self.studio.subject(chosen, session), settings["save"]["frames"]
         images: list[Image.Image] = []
         poses = subject.pose, formats.from_value(value)
-        for image in self.film(subject.person, *poses, frames, settings["seed"], in_photo=subject.in_photo):
+        kind = settings["save"]["kind"].removeprefix("film-")
+        for image in self.film(subject.person, *poses, frames, settings["seed"], FILM_SCALES[kind], in_photo=subject.in_photo):
             images.append(image)
             yield {"said": f"Making the film: {len(images)} of {frames} poses…"}
         made = self.studio.run_settings(subject, value["joints"], settings["seed"]) | {"film_poses": frames}
-        return export.film(images, settings["save"]["kind"].removeprefix("film-"), made)
+        return export.film(images, kind, made)
 
     def film(
-        self, appearance: Appearance, first: Pose, last: Pose, frames: int, seed: int, *, in_photo: bool = False
+        self, appearance: Appearance, first: Pose, last: Pose, frames: int, seed: int, scale: int, *, in_photo: bool = False
     ) -> Iterator[Image.Image]:
-        """The last step of every pose on the way from one to the other, all from the same noise.
+        """The last step of every pose on the way from one to the other, all from the same noise, with ``scale`` times the canvas's pixels
+        along each side.
 
         Raises ValueError, and LeftError between two poses once nobody waits for the film.
         """
         pipeline, runner, listener = self.studio.pipeline, self.studio.runner, Listener()
+        size = scale * self.studio.canvas[0], scale * self.studio.canvas[1]
         for pose in tween(first, last, frames):
             listener.require()
             *_, output = runner.iterate(pipeline.generate(appearance, pose, seed=seed))
-            yield to_pil(runner.run(pipeline.in_photo, appearance, pose, output) if in_photo else output.image)
+            yield to_pil(runner.run(functools.partial(pipeline.enlarge, in_photo=in_photo), appearance, pose, output, size)[0])
 
     def zoomed(self, session: Session) -> Any:
         """The lens is on the newest result: the same with more pixels."""

@@ -107,6 +107,18 @@ class Studio:
         everybody = [*self.examples.items(), *sorted(session.photos.items())]
         return [{"name": name, "title": subject.title, "picture": subject.picture} for name, subject in everybody]
 
+    def choices(self, session: Session) -> list[dict[str, Any]]:
+        """:meth:`people` for a picker, which remembers own photos in the visitor's browser: ``own`` is how to make them again."""
+        return [choice | self._own(session.photos.get(choice["name"])) for choice in self.people(session)]
+
+    @staticmethod
+    def _own(subject: Subject | None) -> dict[str, Any]:
+        if subject is None or subject.given is None:
+            return {}
+        pose = subject.person.pose
+        joints = None if pose is None else formats.to_value(pose)["joints"]
+        return {"own": {"photo": subject.given.picture, "fit": subject.fit, "pose": joints}}
+
     def subject(self, chosen: str | None, session: Session) -> Subject:
         """An example or one of the visitor's photos by its name; without one, the photo that was posed last."""
         if chosen in self.examples:

@@ -86,7 +86,9 @@ def test_a_swap_that_cannot_be_made_counts_as_no_swap(pipeline, tiny_parser, mon
     monkeypatch.setattr(tiny_parser, "parse", lambda photo: Parse(photo.shape[:2], ()))
     report = evaluate(pipeline, tiny_parser, people=1, seed=TEST_SEED)
     assert (
-        len(report["failed"]) == 1 and "person 9000000: person 90000" in report["failed"][0] and "(found: nothing)" in report["failed"][0]
+        len(report["failed"]) == 1
+        and "person 9000000: person 90000" in report["failed"][0]
+        and "is recognised in it, nothing at all" in report["failed"][0]
     )
     assert report["rows"][SWAP]["inside"] == report["rows"][NO_SWAP]["inside"] and report["rows"][SWAP]["seconds"] is None
 

@@ -208,7 +208,7 @@ def test_a_garment_lost_in_the_target_pose_is_carried_from_the_photo(pipeline, p
     parser.set_answer(people[1].source[0], [instance(1, box_mask(0, 60, 0, 30))])
     (plan,) = plan_swap(pipeline, people[0], [Garment(people[1])], standing, parser).garments
     assert 0 < plan.garment_mask.mean() < 0.98
-    assert "carried over from the photo" in plan.notes[0] and "wearer has no upper" in plan.notes[1]
+    assert "carried over from the photo" in plan.notes[0] and "goes over what they have on" in plan.notes[1]
 
 
 @pytest.mark.parametrize(

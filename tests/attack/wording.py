@@ -28,7 +28,7 @@ def wrong_values(target: Target) -> Seen:
 
 
 def markup(target: Target) -> Seen:
-    kept = {"person": MARKUP, "photo": None, "joints": target.pose()["joints"], "step": 1}
+    kept = {"person": MARKUP, "photos": [], "joints": target.pose()["joints"]}
     with target.stranger() as visitor:
         answers = [str(visitor.give(b"torn", f"{MARKUP}.png")), str(visitor.call("restore", {"seed": 0, "restore": kept}, None))]
     written = sum("<img" in answer for answer in answers)

@@ -64,7 +64,7 @@ def test_the_mix_of_people_that_earlier_versions_kept_is_ignored(open_quick) -> 
     shown = picture(page)
     page.add_init_script(
         """{ const kept = JSON.parse(localStorage.getItem('nted-step')), owners = Array(20).fill('brown-coat');
-            if (kept) localStorage.setItem('nted-step', JSON.stringify({ ...kept, owners })); }"""
+            if (kept) localStorage.setItem('nted-step', JSON.stringify({ ...kept, pose: { ...kept.pose, owners } })); }"""
     )
     page.reload()
     wait_drawn(page)

@@ -17,7 +17,7 @@ MOST_BYTES = 20 * 2**20  # of an archive unpacked
 def test_a_link_to_nobody_is_refused(visitor, standing):
     joints = formats.to_value(standing)["joints"]
     for person in ("nobody", "../striped-dress", "__class__"):
-        kept = {"person": person, "photo": None, "joints": joints, "step": 1}
+        kept = {"person": person, "photos": [], "joints": joints}
         assert "cannot be read" in visitor.call("restore", {"seed": 0, "restore": kept}, None)[2]
 
 
@@ -26,10 +26,10 @@ def test_a_link_to_nobody_is_refused(visitor, standing):
 )
 def test_a_mix_of_people_in_an_old_link_is_ignored(visitor, standing, owners):
     """Links and browsers of earlier versions name a person for each step."""
-    kept = {"person": "striped-dress", "photo": None, "joints": formats.to_value(standing)["joints"], "step": 1}
+    kept = {"person": "striped-dress", "photos": [], "joints": formats.to_value(standing)["joints"]}
     plain = visitor.call("restore", {"seed": 3, "restore": kept}, None)
     old = visitor.call("restore", {"seed": 3, "restore": kept | {"owners": owners}}, None)
-    assert old[3]["frames"] == plain[3]["frames"] and old[3]["at"] == 1 and len(old[3]["frames"]) == 5
+    assert old[3]["frames"] == plain[3]["frames"] and len(old[3]["frames"]) == 5
 
 
 @pytest.mark.parametrize("name", ["../../etc/cron.d/x.png", "a\\..\\b.png", "nul\0.png", "x" * 200 + ".png", "<script>.png"])

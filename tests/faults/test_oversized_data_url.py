@@ -46,7 +46,8 @@ def test_the_photo_that_a_browser_keeps(visitor, standing, works):
     small = "data:image/webp;base64," + base64.b64encode(bomb.getvalue()).decode()
     joints = formats.to_value(standing)["joints"]
     for kept in (large, small, "data:image/svg+xml;base64,AAAA", "file:///etc/passwd"):
-        settings = {"seed": 0, "restore": {"person": None, "photo": kept, "joints": joints, "step": 1}}
+        photo = {"name": "@1", "photo": kept, "fit": "auto", "pose": None}
+        settings = {"seed": 0, "restore": {"person": "@1", "photos": [photo], "joints": joints}}
         try:
             message = visitor.call("restore", settings, None)[2]
         except Refused as refused:

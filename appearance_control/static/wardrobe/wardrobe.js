@@ -50,15 +50,16 @@ function rowOf(row, index) {
 function lookOf(row, index) {
   const person = personOf(row),
     mask = row.mask || foundFor(row),
-    look = put("button", "wa-look", { type: "button", disabled: !person });
+    waits = !!person && props.recognises && mask === undefined, // for the parser, or else what is recognised would be painted over
+    look = put("button", "wa-look", { type: "button", disabled: !person || waits });
   const pictures = put("span", "wa-pictures");
   if (person) pictures.append(put("img", "", { src: person.picture, alt: "", draggable: false }));
   if (person && mask) pictures.append(put("img", "wa-tint", { src: mask, alt: "", draggable: false }));
-  const word = row.mask ? "Painted…" : mask ? "Adjust…" : "Paint…";
+  const word = waits ? "Looking…" : row.mask ? "Painted…" : mask ? "Adjust…" : "Paint…";
   look.append(pictures, put("span", "wa-word", { textContent: word }));
   look.setAttribute("aria-label", `${word} ${person ? `what is taken of ${person.title}` : "nobody is chosen yet"}`);
   look.title = "Paint or erase what is taken";
-  look.dataset.mask = row.mask ? "painted" : mask ? "recognised" : "none";
+  look.dataset.mask = waits ? "awaited" : row.mask ? "painted" : mask ? "recognised" : "none";
   look.addEventListener("click", () => openPainter(index));
   return look;
 }
@@ -169,15 +170,31 @@ add.addEventListener("click", () => {
 
 /** From Python: another value, other people, what was recognised; a photo that was given for a row. */
 function adopt() {
+  for (const row of rows) if (row.person && !personOf(row)) Object.assign(row, { person: "", mask: "" }); // a photo that is gone
   draw();
   if (!props.put || props.put === putBefore || !rows[props.put.into]) return;
   putBefore = props.put;
   choose(props.put.into, { person: props.put.person });
 }
 
+home.addEventListener("moment", ({ detail }) => (detail.garments = copy(rows.filter((row) => row.person))));
+home.addEventListener("moment-recalled", ({ detail }) => {
+  if (!detail.garments) return;
+  rows = copy(detail.garments);
+  props.value = { garments: copy(rows), into: 0 };
+  draw();
+});
+home.dispatchEvent(new Event("moment-joined"));
+home.addEventListener("keeping", ({ detail }) => (detail.garments = copy(rows)));
+home.addEventListener("garments-kept", ({ detail }) => {
+  rows = copy(detail);
+  props.value = { garments: copy(rows), into: 0 };
+  draw();
+});
+
 watch("value", () => {
   rows = copy(props.value.garments);
   draw();
 });
-watch(["people", "found", "put"], adopt);
+watch(["people", "found", "put", "recognises"], adopt);
 draw();

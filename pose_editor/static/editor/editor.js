@@ -1,9 +1,9 @@
 // The pose editor: draws the figure, turns pointer and key events into edits, keeps the history.
-// Runs inside Gradio's gr.HTML with `element`, `props`, `trigger`, `watch` and `server`. One script in six files, in this
-// order: geometry.js, editor.js (state, drawing, edits), pointer.js, keys.js, panels.js (controls, files, start), taking.js.
+// Runs inside Gradio's gr.HTML with `element`, `props`, `trigger`, `watch` and `server`. One script in eight files, in this
+// order: geometry.js, editor.js (state, drawing, edits), history.js, pointer.js, loupe.js, keys.js, panels.js (controls, files, start),
+// taking.js.
 
 const SVG = "http://www.w3.org/2000/svg";
-const HISTORY = 100;
 const REACH = { mouse: 16, pen: 18, touch: 30 }; // screen pixels from a joint that still mean that joint
 const PACE = 150; // ms between two finished changes that are sent
 const SETTLE = 350; // ms of quiet after a nudge before it counts as finished
@@ -17,8 +17,6 @@ const button = (name) => element.querySelector(`[data-do="${name}"]`);
 let canvas = props.canvas;
 let figure = props.figure;
 let joints, rest; // the pose on screen; the pose Reset returns to
-let undone = []; // history: poses after the present one
-let done = []; // and before it
 let edit = 0; // grows with every change, newest wins
 let moving = false; // a pose on its way was told, and not yet the finished one
 let selected = new Set(); // indices; most actions work on these, or on the whole figure when there are none
@@ -129,6 +127,7 @@ function draw() {
   });
   drawFrame();
   drawTip();
+  drawLoupe();
   drawBar();
 }
 
@@ -233,13 +232,14 @@ function count(number) {
   element.querySelector(".pe-root").dataset.edit = edit;
 }
 
-/** Tell Python: `drag` while it moves, `release` when it is finished. The pose travels in the value. */
+/** Tell Python: `drag` while it moves, `release` when it is finished; `change` is only told with the next event. The pose travels in the
+ * value. */
 function publish(event) {
   count(edit + 1);
   moving = event === "drag";
   say("");
-  props.value = { joints: copyPose(joints), edit };
-  send(event);
+  props.value = { joints: copyPose(joints), edit, person: present.person };
+  if (event !== "change") send(event);
 }
 
 /** Finished changes are sent at a pace that the server's queue can take, the newest in any case: Ctrl+Z held down makes dozens a second. */
@@ -268,32 +268,19 @@ home.addEventListener("pose-refused", ({ detail }) => {
 });
 
 // Something else than the pose changed what is wanted: the pose is sent again, as a new edit.
-home.addEventListener("pose-again", () => element.isConnected && publish("release"));
-
-function remember(before) {
-  if (samePose(before, joints)) return false;
-  done.push(before);
-  if (done.length > HISTORY) done.shift();
-  undone = [];
-  return true;
-}
+home.addEventListener("pose-again", () => {
+  if (!element.isConnected) return;
+  remember();
+  publish("release");
+  draw();
+});
 
 /** One finished change from a button or a key. */
 function change(next) {
   flushNudge();
-  const before = joints;
   joints = next;
   say("");
-  if (remember(before)) publish("release");
-  draw();
-}
-
-function travel(from, to) {
-  if (!from.length) return;
-  flushNudge();
-  to.push(joints);
-  joints = from.pop();
-  publish("release");
+  if (remember()) publish("release");
   draw();
 }
 

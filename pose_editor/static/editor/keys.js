@@ -3,7 +3,7 @@
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const KEYS = { "[": "left", "]": "right", "+": "larger", "=": "larger", "-": "smaller", 0: "fit" };
 let held = -1; // the joint that arrow keys move; else they go to the next joint
-let nudged = null; // the pose before a run of nudges, which is one step of the history
+let nudged = false; // in a run of nudges, which is one step of the history
 
 function nudge(index, [dx, dy], far) {
   const step = far ? 10 : 1,
@@ -13,7 +13,7 @@ function nudge(index, [dx, dy], far) {
       ? moved(joints, group, step * dx, step * dy, canvas)
       : movedJoint(joints, index, joints[index][0] + step * dx, joints[index][1] + step * dy);
   if (!next || samePose(next, joints)) return;
-  nudged ??= joints;
+  nudged = true;
   joints = next;
   reveal(index);
   publish("drag");
@@ -37,9 +37,8 @@ function go(index, [dx, dy]) {
 function flushNudge() {
   clearTimeout(settling);
   if (!nudged) return;
-  const before = nudged;
-  nudged = null;
-  if (remember(before) || moving) publish("release"); // also there and back again: the preview must not stay
+  nudged = false;
+  if (remember() || moving) publish("release"); // also there and back again: the preview must not stay
   drawBar();
 }
 
@@ -66,12 +65,3 @@ function onKey(event, index) {
   else return;
   event.preventDefault();
 }
-
-element.addEventListener("keydown", (event) => {
-  if (!(event.ctrlKey || event.metaKey) || event.altKey || event.target.matches("input, textarea")) return;
-  const key = event.key.toLowerCase();
-  if (key === "z") event.shiftKey ? actions.redo() : actions.undo();
-  else if (key === "y") actions.redo();
-  else return;
-  event.preventDefault();
-});

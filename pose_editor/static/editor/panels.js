@@ -211,23 +211,26 @@ function adopt() {
   count(Math.max(edit, props.value.edit ?? 0));
   moving = false;
   clearTimeout(due);
-  done = samePose(joints, rest) ? [] : [copyPose(rest)];
-  undone = [];
-  nudged = drag = null;
+  nudged = false;
+  drag = null;
+  rememberAnswer();
   selected = new Set();
   near = -1;
   view = { zoom: 1, x: 0, y: 0 };
   say("");
   resize();
   draw();
-  if (props.own) home.dispatchEvent(new Event("own-photo"));
 }
 
-// The run bar gathers what it keeps from the parts of the page.
-home.addEventListener("keeping", ({ detail }) => {
-  Object.assign(detail, { photo: props.own?.photo, fit: props.own?.fit, photo_pose: props.known?.joints ?? null });
+// One answer of Python's sets several of them, one after the other.
+let adopting = false;
+watch(["value", "photo", "person", "rest", "canvas"], () => {
+  if (!adopting)
+    queueMicrotask(() => {
+      adopting = false;
+      adopt();
+    });
+  adopting = true;
 });
-
-watch(["value", "photo", "rest", "canvas"], adopt);
 new ResizeObserver(() => nodes && resize()).observe(svg);
 adopt();

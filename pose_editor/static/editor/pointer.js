@@ -40,7 +40,7 @@ svg.addEventListener("pointerdown", (event) => {
   if (!begun) return select([]);
   event.preventDefault();
   flushNudge();
-  drag = { ...begun, pointer: event.pointerId, from: toCanvas(event), before: joints };
+  drag = { ...begun, touch: event.pointerType === "touch", pointer: event.pointerId, from: toCanvas(event), before: joints };
   svg.setPointerCapture(event.pointerId);
   stage.classList.add("pe-dragging");
   if (drag.kind === "joint") hold(drag.joint, event.shiftKey);
@@ -157,7 +157,7 @@ function drop(keep) {
   if (svg.hasPointerCapture(pointer)) svg.releasePointerCapture(pointer);
   stage.classList.remove("pe-dragging");
   const changed = !samePose(before, joints);
-  if (keep) remember(before);
+  if (keep) remember();
   else {
     joints = before;
     held = -1;

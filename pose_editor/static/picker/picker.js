@@ -58,11 +58,25 @@ root.addEventListener("keydown", (event) => {
   choose(next.dataset.name);
 });
 
+// The history of what is chosen, see the editor: a moment with somebody who is not here any more, or shown otherwise, is gone.
+home.addEventListener("moment-recalling", (event) => {
+  const { person, photo } = event.detail;
+  if (!props.choices.some(({ name, picture }) => name === person && picture === photo)) event.preventDefault();
+});
+home.addEventListener("moment-recalled", ({ detail }) => {
+  if (detail.person !== chosen) choose(detail.person);
+});
+
 build();
 mark();
+// The run bar gathers what the browser keeps from the parts of the page: a visitor's own photos are here.
+const ownPhotos = () => props.choices.filter(({ own }) => own).map(({ name, own }) => ({ name, ...own }));
+home.addEventListener("keeping", ({ detail }) => (detail.photos = ownPhotos()));
+
 watch("choices", () => {
   build();
   mark();
+  if (ownPhotos().length) home.dispatchEvent(new Event("own-photo", { bubbles: true }));
 });
 watch("value", () => {
   chosen = props.value;

@@ -1,5 +1,6 @@
 // Seed, saving, and remembering: what a visitor did comes back after a reload, and a link brings it to somebody else.
 // The value is { seed, save: { kind, step, frames } } when something is to be saved, { seed, restore: {...} } when it comes back.
+// The browser keeps { tab, photos, pose: {...}, garments: {...} }, of which every bar writes the part of its own tab.
 
 const seed = element.querySelector(".rb-seed input");
 const save = element.querySelector(".rb-save");
@@ -7,6 +8,7 @@ const film = element.querySelector(".rb-film");
 const frames = element.querySelector(".rb-frames");
 const note = element.querySelector(".rb-note");
 const KEPT = "nted-step";
+const MOST_KEPT = 3500000; // characters of own photos; browsers have room for 5 million in all
 let noteTimer = 0;
 let touched = false;
 let filmKind = "";
@@ -25,6 +27,14 @@ function reseed() {
   props.value = { seed: seed.valueAsNumber };
   home.dispatchEvent(new Event("pose-again"));
 }
+
+home.addEventListener("moment", ({ detail }) => (detail.seed = seed.valueAsNumber || 0));
+home.addEventListener("moment-recalled", ({ detail }) => {
+  if (detail.seed === undefined || detail.seed === seed.valueAsNumber) return;
+  seed.value = detail.seed;
+  props.value = { seed: detail.seed };
+});
+home.dispatchEvent(new Event("moment-joined"));
 
 seed.addEventListener("change", reseed);
 element.querySelector(".rb-dice").addEventListener("click", () => {
@@ -79,21 +89,37 @@ function state() {
     const dot = joint.querySelector(".pe-dot");
     return [+dot.getAttribute("cx"), +dot.getAttribute("cy"), !joint.classList.contains("pe-hidden")];
   });
-  const person = chosen && !chosen.startsWith("@") ? chosen : null; // own photos have no name elsewhere
-  return { person, joints, seed: seed.valueAsNumber || 0, step: +(viewer?.dataset.step ?? 20) };
+  return { person: chosen ?? null, joints, seed: seed.valueAsNumber || 0, step: +(viewer?.dataset.step ?? 20) };
+}
+
+function readKept() {
+  try {
+    return JSON.parse(localStorage.getItem(KEPT)) ?? {};
+  } catch {
+    return {}; // a private window, or somebody else's data
+  }
 }
 
 function keep() {
-  if (!touched || !props.keeps) return;
-  const now = state();
-  if (!now.person) {
-    home.dispatchEvent(new CustomEvent("keeping", { detail: now })); // the editor adds the photo, its fit, and its pose where it is known
-  }
+  if (!props.keeps || !element.isConnected) return;
+  const kept = readKept(),
+    now = state(),
+    more = {}; // photos, from whoever shows the people; garments
+  home.dispatchEvent(new CustomEvent("keeping", { detail: more }));
+  if (element.offsetParent) Object.assign(kept, { tab: props.keeps, photos: fitting(more.photos ?? [], now.person) });
+  if (touched) kept[props.keeps] = { ...now, garments: more.garments };
   try {
-    localStorage.setItem(KEPT, JSON.stringify(now));
+    localStorage.setItem(KEPT, JSON.stringify(kept));
   } catch {
-    /* private window or no room: then nothing is kept */
+    /* no room: then nothing is kept */
   }
+}
+
+/** As many photos as there is room for, and that of the person shown before all others. */
+function fitting(photos, person) {
+  let room = MOST_KEPT;
+  const first = [...photos.filter(({ name }) => name === person), ...photos.filter(({ name }) => name !== person)];
+  return first.filter(({ photo }) => (room -= photo.length) >= 0);
 }
 
 const toLink = ({ person, joints, seed, step }) => {
@@ -113,7 +139,7 @@ function fromLink(hash) {
 
 async function copyLink() {
   const now = state();
-  if (!now.person) return say("Links work for the example people; your own photo stays private.");
+  if (!now.person || now.person.startsWith("@")) return say("Links work for the example people; your own photo stays private.");
   const link = location.href.split("#")[0] + toLink(now);
   history.replaceState(null, "", link);
   try {
@@ -124,34 +150,65 @@ async function copyLink() {
   }
 }
 
-function readKept() {
-  try {
-    return fromLink(location.hash) ?? JSON.parse(localStorage.getItem(KEPT));
-  } catch {
-    return null;
-  }
+/** The visitor has changed something: it is to be kept, and no longer what the link in the address bar says. */
+function touch() {
+  touched = true;
+  if (props.keeps === "pose" && fromLink(location.hash)) history.replaceState(null, "", location.href.split("#")[0]);
 }
 
-for (const event of ["pose-release", "own-photo"])
-  home.addEventListener(event, () => {
-    touched = true;
-  });
+// Whatever is done in any tab is kept with the pose tab, where a visit begins.
+const ground = props.keeps === "pose" ? document : home;
+for (const event of ["pose-release", "own-photo"]) ground.addEventListener(event, touch);
+ground.addEventListener("click", (event) => {
+  if (event.target.closest?.(".pp-item")) touch();
+});
 window.addEventListener("pagehide", keep);
 document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "hidden") keep();
-});
-home.addEventListener("click", (event) => {
-  if (event.target.closest?.(".pp-item")) touched = true;
 });
 
 watch("value", () => {
   if (props.value?.seed !== undefined) seed.value = props.value.seed;
 });
-if (!props.keeps) for (const kind of ["film-gif", "film-mp4", "link"]) save.querySelector(`[value="${kind}"]`).remove();
-const kept = props.keeps && readKept();
-if (kept) {
-  touched = true;
-  props.value = { seed: kept.seed || 0, restore: kept };
-  seed.value = kept.seed || 0;
-  trigger("restore");
+save.disabled = home.querySelector(".sv-root")?.dataset.ready === "false"; // the viewer enables it with the first result
+for (const option of [...save.options]) if (option.value && !props.saves.includes(option.value)) option.remove();
+
+/** Ask Python for what was kept, or what a link says. */
+function restore() {
+  const all = readKept(),
+    { garments, ...kept } = (props.keeps === "pose" && fromLink(location.hash)) || all[props.keeps] || {};
+  if (garments) home.dispatchEvent(new CustomEvent("garments-kept", { detail: garments }));
+  if (props.keeps === "pose" && all.photos?.length) kept.photos = all.photos;
+  if (kept.joints) {
+    touched = true;
+    home.dispatchEvent(new Event("moment-restoring"));
+    home.dispatchEvent(new CustomEvent("step-kept", { detail: kept.step ?? 20 }));
+    const { person, photos, joints } = kept;
+    seed.value = kept.seed || 0;
+    props.value = { seed: kept.seed || 0, restore: { person, photos: photos ?? [], joints } };
+  }
+  if (kept.joints || props.keeps !== "pose") trigger("restore"); // the pose tab has its first result already
+  if (props.keeps === "pose" && !fromLink(location.hash)) openTab(all.tab);
 }
+
+/** The tab that was open before the reload. */
+function openTab(name) {
+  const tab = /^[a-z]+$/.test(name) && document.querySelector(`[role="tab"][data-tab-id="${name}"]`);
+  if (tab && tab.getAttribute("aria-selected") === "false") tab.click();
+}
+
+/** The other tabs begin when they are seen. */
+function begin() {
+  if (props.keeps === "pose") return restore();
+  const seen = new IntersectionObserver(([{ isIntersecting }]) => {
+    if (!isIntersecting) return;
+    seen.disconnect();
+    restore();
+  });
+  seen.observe(element);
+}
+
+home.addEventListener("moment-restored", () => {
+  props.value = { seed: seed.valueAsNumber || 0 }; // else every later event would take the kept photos along
+});
+if (props.keeps) begin();

@@ -1,5 +1,5 @@
 // The step viewer: one picture out of a run, a slider over all its steps, a filmstrip, and play.
-// The value is { edit, kind: "steps" | "preview", frames: [url, ...], at }, frames from step 0 on, or { edit, kind:
+// The value is { edit, kind: "steps" | "preview", frames: [url, ...] }, frames from step 0 on, or { edit, kind:
 // "refused", says }. A running sampler sends a growing list. Moving through the steps never asks the server. viewer_tools.js stands below it.
 
 const PACE = 95; // ms per step when played
@@ -57,6 +57,7 @@ function draw() {
   root.dataset.state = preview ? "preview" : fresh > last ? "done" : stopped ? "stopped" : "running";
   root.dataset.edit = edit;
   drawPlay();
+  drawReady();
   drawInset();
   const pictured = `${step} ${edit}`;
   if (traced && (pictured !== tracedFrame || preview)) showTrace(null); // it was about another picture
@@ -92,6 +93,18 @@ function drawPlay() {
   play.setAttribute("aria-label", name);
   play.title = name;
 }
+
+/** What can do nothing without a result is off until there is one. */
+function drawReady() {
+  root.dataset.ready = fresh > 0;
+  for (const control of [play, slider, ...home.querySelectorAll(".rb-save, .needs-result")]) control.disabled = !fresh;
+}
+
+// The step that the visitor had chosen before a reload, or that a link names.
+home.addEventListener("step-kept", ({ detail }) => {
+  stop();
+  wanted = Math.min(detail, last);
+});
 
 function start() {
   stop();

@@ -193,7 +193,6 @@ function adopt() {
     if (value.edit !== edit) {
       halfway();
       stopped = false;
-      if (value.at !== undefined) wanted = value.at;
     }
     edit = value.edit;
     preview = null;

@@ -195,7 +195,7 @@ def test_a_preview_never_reaches_the_lender(lent_carrying, stand, asked, monkeyp
     monkeypatch.setattr(lent_carrying, "run", lambda *_: pytest.fail("a GPU was asked for"))
     previewed = PoseEvents(studio).preview(formats.to_value(stand, 1), "brown-coat", session, {"seed": 0})
     assert previewed["kind"] == "preview" and previewed["step"] >= 1
-    assert len([*SaveEvents(studio).film(studio.examples["brown-coat"].person, stand, stand, 2, 0)]) == 2
+    assert len([*SaveEvents(studio).film(studio.examples["brown-coat"].person, stand, stand, 2, 0, 1)]) == 2
     monkeypatch.setattr(lent_carrying, "run", lambda *arguments: lending.append(1) or run(*arguments))
     *_, shown = PoseEvents(studio).render(formats.to_value(stand, 2), "brown-coat", session, {"seed": 0})
     assert lending == [1] and len(shown["frames"]) == 5

@@ -88,7 +88,7 @@ def test_settled_joints_carry_the_photo(studio: Studio, own: PhotoUpload, sessio
     assert session.upload.person.pose is None and off(session.last.run.images[-1], photo) > 40, "nobody said what the photo shows"
     first, *_ = answers = list(own.settle(formats.to_value(POSE, session.edit), None, session, SETTINGS))
     opened = answers[1][0]
-    assert "drag a joint" in said(answers[1]) and opened.props["known"] == opened.props["rest"] == formats.to_value(POSE)
+    assert "drag a joint" in said(answers[1]) and opened.props["rest"] == formats.to_value(POSE)
     assert session.upload.pose == session.upload.person.pose == POSE and off(session.last.run.images[-1], photo) < 12
     assert first[0] == gr.skip(), "Gradio empties what an event does not say"
 
@@ -106,7 +106,7 @@ def test_another_window_of_the_photo_keeps_its_pose(own: PhotoUpload, session: S
     answers = list(own.crop((0.03, 0.03, 0.94), session, SETTINGS))
     expected = (POSE.xy / (SIZE[1], SIZE[0]) - 0.03) / 0.94 * (SIZE[1], SIZE[0])
     assert session.upload.person.pose == session.upload.pose and session.upload.pose.xy == pytest.approx(expected, abs=0.1)
-    assert answers[1][0].props["known"] == formats.to_value(session.upload.pose)
+    assert answers[1][1].props["choices"][-1]["own"]["pose"] == formats.to_value(session.upload.pose)["joints"]
 
 
 def test_what_was_kept_brings_the_photos_pose_back(studio: Studio, session: Session, photo: str) -> None:
@@ -115,7 +115,8 @@ def test_what_was_kept_brings_the_photos_pose_back(studio: Studio, session: Sess
     joints = formats.to_value(POSE)["joints"]
     joints[7][0] += 5.0  # the pose that stands there is another one
     for known in (None, formats.to_value(POSE)["joints"]):
-        bar = run_bar.check({"seed": 0, "restore": {"person": None, "photo": url, "photo_pose": known, "joints": joints, "step": 3}})
+        own = {"name": "@2", "photo": url, "fit": "auto", "pose": known}
+        bar = run_bar.check({"seed": 0, "restore": {"person": "@2", "photos": [own], "joints": joints}})
         again = Session()
         answers = list(PoseEvents(studio).restore(bar, again))
         assert (again.upload.person.pose is None) == (known is None) and ("Joints fit" in said(answers[0])) == (known is None)
@@ -129,9 +130,9 @@ def test_what_was_kept_brings_the_photos_pose_back(studio: Studio, session: Sess
 def test_the_crop_is_remembered(studio: Studio, own: PhotoUpload, session: Session) -> None:
     list(own.settle(formats.to_value(POSE), None, session, SETTINGS))
     window = (0.03, 0.05, 0.9)
-    editor = list(own.crop(window, session, SETTINGS))[1][0]
-    joints = editor.value["joints"]
-    kept = {"person": None, **editor.props["own"], "photo_pose": editor.props["known"]["joints"], "joints": joints, "step": 4}
+    editor, picker, *_ = list(own.crop(window, session, SETTINGS))[1]
+    photos = [{"name": each["name"], **each["own"]} for each in picker.props["choices"] if "own" in each]
+    kept = {"person": "@1", "photos": photos, "joints": editor.value["joints"]}
     again = Session()
     list(PoseEvents(studio).restore(run_bar.check({"seed": 0, "restore": json.loads(json.dumps(kept))}), again))
     subject = again.upload
@@ -144,7 +145,8 @@ def test_the_crop_is_remembered(studio: Studio, own: PhotoUpload, session: Sessi
 
 @pytest.mark.parametrize("fit", ["none", [0, 0], [0, 0, 9], {"a": 1}, ["0", 0, 1]])
 def test_a_crop_that_is_none_is_refused(fit: object) -> None:
-    kept = {"person": None, "photo": None, "joints": formats.to_value(POSE)["joints"], "step": 3, "fit": fit}
+    photo = {"name": "@1", "photo": "data:,", "pose": None, "fit": fit}
+    kept = {"person": "@1", "photos": [photo], "joints": formats.to_value(POSE)["joints"]}
     with pytest.raises(ValueError, match=r"fit|window"):
         run_bar.check({"seed": 0, "restore": kept})
 

@@ -93,7 +93,7 @@ def test_there_and_back_again_computes_no_textures(pipeline: NTEDStepPipeline, e
     def show(name: str | None = None, example: str | None = None) -> None:
         if name:
             session.upload = studio.upload(str(tmp_path / name), name, session.cache)
-        list(PoseEvents(studio).open(studio.subject(example, session), example, "", session))
+        list(PoseEvents(studio).open(studio.subject(example, session), example, example, "", session))
 
     encoded.clear()
     show("a.png")

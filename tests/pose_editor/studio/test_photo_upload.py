@@ -98,7 +98,7 @@ class Events:
     def changes(self, message: str | None = None) -> tuple[str | None]:
         return (message,)
 
-    def open(self, subject: Subject, picked: str, message: str, session: Session, seed: int):
+    def open(self, subject: Subject, name: str, picked: str, message: str, session: Session, seed: int):
         yield (message,)
 
 
