@@ -49,7 +49,12 @@ class DressedPerson:
     """The wearer with garments on: an :class:`nted_step.person.Appearance`, for ``pipeline.generate``."""
 
     def __init__(self, wearer: Person, layers: Sequence[GarmentLayer]):
+        """``layers``: in the order in which they are put on."""
         self.source, self._wearer, self._layers = wearer.source, wearer, tuple(layers)
+
+    def over(self, worn: Appearance | None) -> DressedPerson:
+        """The same garments over those that the wearer has on already; ``worn`` is the wearer as dressed before, or None."""
+        return DressedPerson(self._wearer, [*worn._layers, *self._layers]) if isinstance(worn, DressedPerson) else self
 
     def textures(self, t: int) -> Textures:
         """The textures of step t; where two garments claim the same texture, the later one gets it."""

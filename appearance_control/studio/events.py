@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from appearance_control.studio.request import PlannedSwap, SwapRequest
 from appearance_control.studio.session import SwapSession
 from appearance_control.studio.wardrobe import GarmentChoice, Wardrobe, WardrobeValue
 from appearance_control.swap import SwapPlanner
-from nted_step.image import ImageError, to_pil, to_tensor
+from nted_step.image import ImageError, to_pil
 from nted_step.person import Appearance
 from nted_step.pose import Pose, PoseError
 from pose_editor import formats
@@ -172,14 +173,14 @@ class GarmentEvents:
         if session.last is None:
             yield (*PoseEvents.changes(), gr.skip(), notice("There is no result yet.", "error"))
             return
-        run, studio = session.last.run, self.studio
-        person = pose_session.cache.encode(studio.pipeline, to_tensor(run.images[-1]), run.pose)
-        dressed = Subject("Dressed", data_url(run.images[-1]), run.pose, person, studio.pipeline, run.crop)
+        run, wearer, appearance = session.last.run, session.last.subject, session.last.appearance
+        worn = None if appearance is wearer.person else appearance
+        dressed = replace(wearer, title="Dressed", picture=data_url(run.images[-1]), given=None, whole_pose=None, dressed=worn)
         pose_session.shown = pose_session.add_photo(dressed)
         picker = self.people.picked(pose_session.shown, pose_session)
-        message = notice("This is the result from the garment tab, as a photo to be posed.")
+        message = notice("This is the person from the garments tab, with the garments on.")
         tabs = gr.Tabs(selected="pose")
-        for outputs in self.people.open(dressed, pose_session.shown, picker, message, pose_session, seed=settings["seed"]):
+        for outputs in self.people.open(dressed, pose_session.shown, picker, message, pose_session, run.pose, settings["seed"]):
             yield (*outputs, tabs, gr.skip())
             tabs = gr.skip()
 
@@ -219,7 +220,7 @@ class GarmentEvents:
         try:
             subject, pose, seed = self.studio.subject(wearer, session), formats.from_value(value), settings["seed"]
             dressed = session.planned.dressed(subject, wardrobe.garments, seed) if session.planned else None
-            return self.studio.preview_value(dressed or subject.person, pose, session, value["edit"], seed, in_photo=subject.in_photo)
+            return self.studio.preview_value(dressed or subject.appearance, pose, session, value["edit"], seed, in_photo=subject.in_photo)
         except (PoseError, gr.Error):
             return gr.skip()
 
@@ -257,7 +258,7 @@ class GarmentEvents:
         """The wearer as is, and why."""
         session.planned = None
         yield self.outputs(message=message and notice(message, kind), **(recognised or {}))
-        yield from self._steps(request.wearer.person, request, session)
+        yield from self._steps(request.wearer.appearance, request, session)
         if session.last and session.run == request.run:
             yield self.outputs(viewer=StepViewer(source=data_url(session.last.run.images[-1])))
 
@@ -276,7 +277,7 @@ class GarmentEvents:
             return
         session.planned = planned
         if not early or not previous.plan.same_coefficients(planned.plan):
-            yield from self._steps(planned.plan.dressed(), request, session, every_step=not early)
+            yield from self._steps(planned.put_on(), request, session, every_step=not early)
         notes = " ".join([message, *(sentence(ValueError(note)) for note in planned.plan.notes)]).strip()
         undressed = StepViewer(source=data_url(to_pil(planned.plan.rendering.image)))
         yield self.outputs(viewer=undressed, message=notice(notes) if notes else "", **self._recognised(request))

@@ -69,7 +69,11 @@ class PlannedSwap:
             return None
         if not all(choice.same_garment(planned) for choice, planned in zip(choices, request.choices, strict=True)):
             return None
-        return self.plan.dressed([choice.strength for choice in choices])
+        return self.put_on([choice.strength for choice in choices])
+
+    def put_on(self, strengths: Sequence[float] | None = None) -> DressedPerson:
+        """The wearer in the planned garments, over what the wearer came with; at other ``strengths`` than planned if given."""
+        return self.plan.dressed(strengths).over(self.request.wearer.dressed)
 
     def serves(self, request: SwapRequest) -> bool:
         """Whether the planner can plan another request, too."""

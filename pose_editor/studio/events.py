@@ -39,7 +39,7 @@ class PoseEvents:
         """While a joint is dragged: the furthest step that there is time for. Never raises, because that would end the drag."""
         try:
             subject, pose = self.studio.subject(chosen, session), formats.from_value(value)
-            return self.studio.preview_value(subject.person, pose, session, value["edit"], settings["seed"], in_photo=subject.in_photo)
+            return self.studio.preview_value(subject.appearance, pose, session, value["edit"], settings["seed"], in_photo=subject.in_photo)
         except (PoseError, gr.Error):
             return gr.skip()  # the release that follows says what is wrong
 

@@ -65,7 +65,7 @@ class SaveEvents:
         images: list[Image.Image] = []
         poses = subject.pose, formats.from_value(value)
         kind = settings["save"]["kind"].removeprefix("film-")
-        for image in self.film(subject.person, *poses, frames, settings["seed"], FILM_SCALES[kind], in_photo=subject.in_photo):
+        for image in self.film(subject.appearance, *poses, frames, settings["seed"], FILM_SCALES[kind], in_photo=subject.in_photo):
             images.append(image)
             yield {"said": f"Making the film: {len(images)} of {frames} poses…"}
         made = self.studio.run_settings(subject, value["joints"], settings["seed"]) | {"film_poses": frames}

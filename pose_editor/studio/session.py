@@ -60,6 +60,7 @@ class Subject:
         given: of a visitor's photo, what it was made of, to fit it another way.
         fit: how it is fitted.
         whole_pose: the pose in it on the canvas of the whole photo, see :class:`PhotoPeople`; None where it is not known.
+        dressed: ``person`` in the garments of other people; None for somebody in their own clothes.
     """
 
     title: str
@@ -73,6 +74,12 @@ class Subject:
     given: PhotoPeople | None = None
     fit: Fit = "auto"
     whole_pose: Pose | None = None
+    dressed: Appearance | None = None
+
+    @property
+    def appearance(self) -> Appearance:
+        """What a run renders."""
+        return self.dressed or self.person
 
 
 @dataclass(frozen=True)

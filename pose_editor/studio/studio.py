@@ -136,7 +136,8 @@ class Studio:
             cache.use(self.pipeline, subject.person)
             return subject
         old = subject.person
-        return replace(subject, person=cache.encode(self.pipeline, old.source[0].cpu(), old.pose, old.large), pipeline=self.pipeline)
+        person = cache.encode(self.pipeline, old.source[0].cpu(), old.pose, old.large)
+        return replace(subject, person=person, pipeline=self.pipeline, dressed=None)  # garments were planned with the other weights
 
     # --- runs -------------------------------------------------------------------------------------------------------
 
@@ -175,10 +176,10 @@ class Studio:
         """The viewer's values of a run: a growing list of frames. The newest step becomes the visitor's newest result."""
         settings = self.run_settings(subject, formats.to_value(pose)["joints"], seed)
         frames = RunFrames(edit, self.pipeline.config.steps, pose, subject.crop, settings)
-        for output in self.steps(subject.person, pose, session, self.runner.claim(session, edit), seed, in_photo=subject.in_photo):
+        for output in self.steps(subject.appearance, pose, session, self.runner.claim(session, edit), seed, in_photo=subject.in_photo):
             frames.add(output)
             if output.step:
-                session.last = Result(frames.run, subject, subject.person, output, edit)
+                session.last = Result(frames.run, subject, subject.appearance, output, edit)
             if frames.is_due():
                 yield frames.value()
 

@@ -71,6 +71,8 @@ class TraceEvents:
 
     def _place(self, result: Result, at: tuple[float, float]) -> tuple[float, float] | None:
         """(x, y) in the photo, in canvas pixels, that a pixel of a result is from; None where it is rendered or filled in."""
+        if result.subject.dressed is not None:
+            return None  # it may be from another photo than the one beside the result
         carried, places = result.appearance.carried(result.run.pose), result.subject.person.places(result.run.pose)
         if carried is None or places is None:
             return None

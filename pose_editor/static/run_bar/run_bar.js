@@ -106,8 +106,10 @@ function keep() {
     now = state(),
     more = {}; // photos, from whoever shows the people; garments
   home.dispatchEvent(new CustomEvent("keeping", { detail: more }));
-  if (element.offsetParent) Object.assign(kept, { tab: props.keeps, photos: fitting(more.photos ?? [], now.person) });
-  if (touched) kept[props.keeps] = { ...now, garments: more.garments };
+  const photos = fitting(more.photos ?? [], now.person);
+  if (element.offsetParent) Object.assign(kept, { tab: props.keeps, photos });
+  if (now.person?.startsWith("@") && !photos.some(({ name }) => name === now.person)) delete kept[props.keeps]; // cannot be made again
+  else if (touched) kept[props.keeps] = { ...now, garments: more.garments };
   try {
     localStorage.setItem(KEPT, JSON.stringify(kept));
   } catch {

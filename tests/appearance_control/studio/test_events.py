@@ -147,11 +147,25 @@ def test_the_result_goes_to_the_other_tab_and_back(events, session, standing):
     assert "no result" in next(events.send(session, pose_session, {"seed": 0}))[-1] and pose_session.upload is None
     run(events, session, moved(standing, 2), painted())
     first, *_ = events.send(session, pose_session, {"seed": 0})
-    assert len(first) == 6 and pose_session.upload.pose == moved(standing, 2) and pose_session.upload.given is None
+    sent = pose_session.upload
+    assert len(first) == 6 and sent.given is None and sent.appearance is session.last.appearance, "the person, not a picture of it"
+    assert first[0].value["joints"] == formats.to_value(moved(standing, 2))["joints"]
     opened = by_output(events.fetch(formats.to_value(standing, 5), None, pose_session, wardrobe(), {"seed": 0}, session))
-    assert session.photos["@1"].picture == pose_session.upload.picture and results(opened)
+    assert session.photos["@1"] is sent and results(opened)
     fetched = by_output(events.fetch(formats.to_value(standing, 5), "bob", pose_session, wardrobe(), {"seed": 0}, session))["picker"]
     assert [picker.value for picker in fetched] == ["bob"]
+
+
+def test_a_dressed_person_looks_the_same_in_the_other_tab_and_is_dressed_on(events, session, standing):
+    pose_session = Session()
+    run(events, session, standing, painted())
+    dressed = session.last.run.images[-1]
+    list(events.send(session, pose_session, {"seed": 0}))
+    assert pose_session.last.run.images[-1].tobytes() == dressed.tobytes()
+    list(events.fetch(formats.to_value(standing, 5), None, pose_session, wardrobe(), {"seed": 0}, session))
+    assert session.last.run.images[-1].tobytes() == dressed.tobytes(), "and back"
+    run(events, session, standing, painted(person="ann"), wearer="@1", edit=session.edit + 1)
+    assert [len(layers) for layers in (session.last.appearance._layers, pose_session.upload.dressed._layers)] == [2, 1]
 
 
 def test_photos_are_bounded_and_wrong_ones_refused(events, session, studio, tmp_path):
