@@ -15,7 +15,8 @@ class PhotoPicker(Widget):
     class ``photos``, as if it had been chosen there.
 
     Events: ``select`` when a person chooses; ``too_large`` when a photo file of more than ``most`` bytes is given to an upload button
-    of the same part of the page, with its ``name`` and ``size`` in the event's data.
+    of the same part of the page, with its ``name`` and ``size`` in the event's data; ``forget`` when a visitor removes one of their own
+    photos, whose names begin with "@", with its ``name``.
 
     Args:
         choices: dicts of ``name``, ``title`` and ``picture`` (a URL); of a visitor's own photo also ``own``, whatever the browser is to

@@ -24,6 +24,7 @@ from nted_step.person import Appearance
 from nted_step.pose import Pose, PoseError
 from pose_editor import formats
 from pose_editor.editor import PoseEditor
+from pose_editor.gradio_workarounds import event_payload
 from pose_editor.picker import PhotoPicker
 from pose_editor.studio.events import PoseEvents
 from pose_editor.studio.photo_reader import PhotoReader
@@ -109,6 +110,12 @@ class GarmentEvents:
         )
         yield from self.wear(name, wardrobe, settings, session, pose)
 
+    def forget(self, event: gr.EventData, session: SwapSession) -> tuple[Any, ...]:
+        """The visitor removes one of their photos; a row with a garment of it is empty then."""
+        session.remove_photo(str(event_payload(event)["name"]))
+        session.planned = None
+        return self._everybody(session)
+
     def photo_of_garment(self, path: str | None, wardrobe: WardrobeValue, session: SwapSession) -> tuple[Any, ...]:
         """A photo for the row that asked for one. The page answers by sending its pose again."""
         try:
@@ -189,7 +196,11 @@ class GarmentEvents:
     def enter(self, pose_session: Session, session: SwapSession) -> tuple[Any, ...]:
         """The tab is opened: the photos given in the other one are here, too."""
         session.share_photos(pose_session)
-        return self.outputs(picker=PhotoPicker(choices=self.studio.choices(session)), wardrobe=Wardrobe(people=self.studio.people(session)))
+        return self._everybody(session)
+
+    def _everybody(self, session: SwapSession) -> tuple[Any, ...]:
+        people, choices = self.studio.people(session), self.studio.choices(session)
+        return self.outputs(picker=PhotoPicker(choices=choices), wardrobe=Wardrobe(people=people))
 
     def begin(
         self,

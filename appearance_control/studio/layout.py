@@ -121,6 +121,7 @@ def _wire(events: GarmentEvents, tab: GarmentComponents, tabs: gr.Tabs, shown: g
     tab.picker.select(events.choosing, [tab.session], None, **AT_ONCE)
     tab.picker.select(events.choose_wearer, [tab.picker, tab.editor, *state], outputs, **RUN)
     tab.picker.too_large(own.too_large, None, tab.message, **AT_ONCE)
+    forgotten = tab.picker.forget(events.forget, [tab.session], outputs, **AT_ONCE)
     wearer_given = tab.wearer_photo.upload(events.photo_of_wearer, [tab.wearer_photo, *state], outputs, **RUN)
     garment_given = tab.garment_photo.upload(events.photo_of_garment, [tab.garment_photo, tab.wardrobe, tab.session], outputs, **RUN)
     chosen = tab.chooser.choose(events.chosen_person, [tab.chooser, *state], outputs, **RUN)
@@ -134,4 +135,4 @@ def _wire(events: GarmentEvents, tab: GarmentComponents, tabs: gr.Tabs, shown: g
     opened: list[Any] = [pose.editor, pose.picker, pose.message, pose.viewer]
     sent = tab.to_pose.click(events.send, [tab.session, pose.session, pose.bar], [*opened, tabs, tab.message], **RUN)
     sent.then(own.tools, [pose.picker, pose.session], [pose.fit, pose.crop, pose.find, pose.settle], **AT_ONCE)
-    return [wearer_given, garment_given, chosen, fetched, sent, released]
+    return [wearer_given, garment_given, chosen, fetched, sent, released, forgotten]

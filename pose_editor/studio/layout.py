@@ -154,9 +154,10 @@ def _wire_upload(upload: PhotoUpload, on: Parts, opened: list[Any], uploaded: An
     for asking in (openings[0], openings[4]):
         asking.then(upload.ask, [on.session], on.chooser, **AT_ONCE)
     on.picker.too_large(upload.too_large, None, on.message, **AT_ONCE)
+    forgotten = on.picker.forget(upload.forget, [on.session], on.picker, **AT_ONCE)
     on.picker.select(**tools)
     on.crop.click(upload.choose_window, [on.session], on.cropper, **WINDOW)
-    return openings[:4]
+    return [*openings[:4], forgotten]
 
 
 def update_kept_photos(notice: gr.HTML, states: list[gr.State], events: list[Any]) -> None:

@@ -56,6 +56,13 @@ class PersonCache:
             self._shrink()
             return list(self._people.values())
 
+    def drop(self, person: Person) -> None:
+        """Drop one, with the textures."""
+        with self._lock:
+            for key in [key for key, each in self._people.items() if each is person]:
+                del self._people[key]
+        person.forget()
+
     def clear(self) -> None:
         """Drop everybody, with their textures."""
         with self._lock:

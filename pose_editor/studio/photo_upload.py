@@ -68,6 +68,11 @@ class PhotoUpload:
         """After a photo came: whom of several people it is about."""
         return PersonChooser.asking(session.asked) if session.asked else gr.skip()
 
+    def forget(self, event: gr.EventData, session: Session) -> Any:
+        """The visitor removes one of their photos."""
+        session.remove_photo(str(event_payload(event)["name"]))
+        return self.events.show_photos(session)
+
     def choose(self, person: int, session: Session, settings: dict[str, Any]) -> Iterator[Outputs]:
         """The visitor said whom."""
         yield self.events.changes()

@@ -134,6 +134,17 @@ class Session:
         self.photos.move_to_end(name)
         return name
 
+    def remove_photo(self, name: str) -> None:
+        """Forget one of the visitor's photos, and the result of it."""
+        subject = self.photos.pop(name, None)
+        if subject is None:
+            return
+        self.cache.drop(subject.person)
+        if self.last and self.last.subject.person is subject.person:
+            self.last = None
+        if self.shown == name:
+            self.shown = None
+
     def share_photos(self, other: Session) -> None:
         """From now on this tab and another have the same photos."""
         if other.photos:

@@ -205,3 +205,25 @@ def test_garments_start_with_the_wearer_and_wait_for_what_is_recognised(open_pag
     awaited = [each for each in drawn if each[3] == "awaited"]
     assert awaited and all(each[4] for each in awaited), "a mask that is still looked for cannot be painted over"
     assert page.locator("#garments .rb-save").is_enabled() and page.locator("#to-pose").is_enabled()
+
+
+def test_an_own_photo_is_removed(open_quick, nobody) -> None:
+    page = open_quick()
+    first = person(page)
+    page.set_input_files("#people input[type=file]", ROOT / "assets" / "examples" / "green-dress.png")
+    wait_person(page, "@1")
+    wait_done(page, after=0)
+    page.wait_for_selector('#kept :text("photos in memory: 1 (")')
+    before = edit(page)
+    page.click("#people .pp-forget")
+    wait_person(page, first)
+    page.wait_for_selector('#people .pp-item[data-name="@1"]', state="detached")
+    page.wait_for_selector('#kept :text("photos in memory: none")')
+    wait_done(page, after=before)
+    page.keyboard.press("Control+z")  # there is nothing of it to go back to
+    page.wait_for_timeout(300)
+    assert person(page) == first
+    page.wait_for_timeout(500)
+    page.reload()
+    wait_drawn(page)
+    assert page.locator('.pp-item[data-name="@1"]').count() == 0

@@ -7,6 +7,8 @@ let chosen = props.value;
 let sent = -PACE; // when the last one was sent
 let due = 0; // timer of one that waits
 
+const people = () => [...root.querySelectorAll(".pp-item")];
+
 function build() {
   root.replaceChildren(
     ...props.choices.map((choice) => {
@@ -19,13 +21,28 @@ function build() {
       Object.assign(picture, { src: choice.picture, alt: "", draggable: false });
       item.append(picture);
       item.addEventListener("click", () => choose(choice.name));
-      return item;
+      return choice.name.startsWith("@") ? ownPhoto(item, choice) : item;
     }),
   );
 }
 
+/** A photo of the visitor's own can be taken away again. */
+function ownPhoto(item, choice) {
+  const own = Object.assign(document.createElement("span"), { className: "pp-own" }),
+    remove = Object.assign(document.createElement("button"), { type: "button", className: "pp-forget", textContent: "×" });
+  remove.title = "Remove this photo";
+  remove.setAttribute("aria-label", `Remove ${choice.title}`);
+  remove.addEventListener("click", () => {
+    if (chosen === choice.name) choose(props.choices[0].name);
+    trigger("forget", { name: choice.name });
+    people()[0].focus();
+  });
+  own.append(item, remove);
+  return own;
+}
+
 function mark() {
-  const items = [...root.children],
+  const items = people(),
     place = items.findIndex((item) => item.dataset.name === chosen);
   items.forEach((item, index) => {
     item.setAttribute("aria-checked", index === place);
@@ -49,10 +66,10 @@ function send() {
 
 root.addEventListener("keydown", (event) => {
   const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-  if (!step) return;
-  event.preventDefault();
-  const items = [...root.children],
+  const items = people(),
     at = items.indexOf(event.target);
+  if (!step || at < 0) return;
+  event.preventDefault();
   const next = items[(at + step + items.length) % items.length];
   next.focus();
   choose(next.dataset.name);

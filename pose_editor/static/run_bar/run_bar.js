@@ -108,7 +108,8 @@ function keep() {
   home.dispatchEvent(new CustomEvent("keeping", { detail: more }));
   const photos = fitting(more.photos ?? [], now.person);
   if (element.offsetParent) Object.assign(kept, { tab: props.keeps, photos });
-  if (now.person?.startsWith("@") && !photos.some(({ name }) => name === now.person)) delete kept[props.keeps]; // cannot be made again
+  if (now.person?.startsWith("@") && !photos.some(({ name }) => name === now.person))
+    delete kept[props.keeps]; // cannot be made again
   else if (touched) kept[props.keeps] = { ...now, garments: more.garments };
   try {
     localStorage.setItem(KEPT, JSON.stringify(kept));
@@ -207,7 +208,7 @@ function begin() {
     seen.disconnect();
     restore();
   });
-  seen.observe(element);
+  seen.observe(element.closest(".desk") ?? element); // of which the bar itself may be below the end of the screen
 }
 
 home.addEventListener("moment-restored", () => {

@@ -68,6 +68,7 @@ function draw() {
     picture.hidden = !frames[index];
     cell.classList.toggle("sv-stale", !!preview || index >= fresh);
     cell.classList.toggle("sv-on", index === step);
+    cell.classList.toggle("sv-near", index === 4 * Math.round(step / 4)); // the one that stands for it in a short strip
   });
 }
 
@@ -132,9 +133,11 @@ slider.addEventListener("input", () => {
 });
 
 function scrub(event) {
-  const box = strip.getBoundingClientRect();
+  const box = strip.getBoundingClientRect(),
+    there = cells.filter((cell) => cell.offsetParent),
+    place = Math.floor(((event.clientX - box.left) / box.width) * there.length);
   stop();
-  go(Math.floor(((event.clientX - box.left) / box.width) * sizes.length));
+  go(cells.indexOf(there[Math.min(Math.max(place, 0), there.length - 1)]));
 }
 
 strip.addEventListener("pointerdown", (event) => {
