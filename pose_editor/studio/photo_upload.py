@@ -168,7 +168,7 @@ class PhotoUpload:
             return
         session.upload = settled = self.reader.settled(subject, pose)
         hint = notice("The photo’s pose is set. Now drag a joint, and the photo follows." + events.limits_text())
-        yield from events.open(settled, name, gr.skip(), hint, session, seed=settings["seed"])
+        yield from events.open(settled, name, events.picked(name, session), hint, session, seed=settings["seed"])
 
     def take_pose(self, path: str | None) -> Any:
         """A photo came whose pose the person shown shall take; the editor fits it to their body."""

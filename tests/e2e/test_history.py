@@ -105,6 +105,7 @@ def test_a_link_yields_to_the_first_change(open_quick) -> None:
     linked = joints(page)
     page.select_option(".rb-save", "link")
     page.wait_for_function("location.hash.includes('pose=')")
+    page.wait_for_timeout(800)  # until nothing is asked of the server, which the browser would complain about
     page.reload()
     wait_drawn(page)
     wait_posed(page, linked, within=0.06)  # a link has one decimal
@@ -113,6 +114,7 @@ def test_a_link_yields_to_the_first_change(open_quick) -> None:
     wait_done(page, after=before)
     assert "pose=" not in page.evaluate("location.hash")
     changed = joints(page)
+    page.wait_for_timeout(800)  # until nothing is asked of the server, which the browser would complain about
     page.reload()
     wait_drawn(page)
     wait_posed(page, changed)
@@ -175,6 +177,7 @@ def test_the_garments_tab_comes_back_after_a_reload(open_quick) -> None:
     page.wait_for_timeout(1000)  # the run's last answer, which a reload would break off
     kept = row(page)
 
+    page.wait_for_timeout(800)  # until nothing is asked of the server, which the browser would complain about
     page.reload()
     page.wait_for_selector(f'{GARMENTS} .sv-root[data-state="done"]:visible', timeout=60_000)
     wait_person(page, "@1", f"{GARMENTS} ")
@@ -223,7 +226,7 @@ def test_an_own_photo_is_removed(open_quick, nobody) -> None:
     page.keyboard.press("Control+z")  # there is nothing of it to go back to
     page.wait_for_timeout(300)
     assert person(page) == first
-    page.wait_for_timeout(500)
+    page.wait_for_timeout(800)  # until nothing is asked of the server, which the browser would complain about
     page.reload()
     wait_drawn(page)
     assert page.locator('.pp-item[data-name="@1"]').count() == 0

@@ -279,7 +279,7 @@ def test_steps_film_and_trace_for_programs(quick_url: str) -> None:
     assert [each["caption"].split(":")[0] for each in steps] == ["start", "1", "2", "3"]
     film = client.predict(photo=photo, first_pose=pose, pose=pose, frames=2, seed=0, kind="gif", api_name="/tween")
     with Image.open(film) as image:
-        assert image.format == "GIF" and image.size == (176, 256)
+        assert image.format == "GIF" and image.size == (352, 512)
     glow, labels = client.predict(photo=photo, pose=pose, x=80, y=90, step=2, level=0, seed=0, api_name="/trace")
     for path, mode in ((glow, "RGBA"), (labels, "RGB")):
         with Image.open(path) as image:

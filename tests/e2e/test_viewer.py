@@ -180,7 +180,7 @@ def test_a_film_from_the_photo_to_the_pose(open_quick) -> None:
         page.keyboard.press("Enter")
         page.wait_for_selector(".rb-note >> text=of 3 poses")
     with Image.open(download.value.path()) as film:
-        assert (film.format, film.n_frames, film.size) == ("GIF", 4, (176, 256)), "there and back"
+        assert (film.format, film.n_frames, film.size) == ("GIF", 4, (352, 512)), "there and back"
         seen = []
         for number in range(4):
             film.seek(number)
@@ -197,9 +197,11 @@ def test_reload_and_link_bring_it_back(open_quick) -> None:
     wait_done(page, after=before)
     scrub(page, 9)
     posed = joints(page)
+    page.wait_for_timeout(800)  # until nothing is asked of the server, which the browser would complain about
     page.reload()
     at_nine = (
-        "() => document.querySelector('.sv-root')?.dataset.step === '9' && document.querySelector('.sv-root').dataset.state === 'done'"
+        "() => { const viewer = document.querySelector('.sv-root')?.dataset ?? {};"
+        " return viewer.step === '9' && viewer.state === 'done' && viewer.edit !== '0'; }"
     )
     page.wait_for_function(at_nine, timeout=60_000)
     assert joints(page) == posed

@@ -51,7 +51,7 @@ save.addEventListener("change", () => {
 });
 
 function ask(wanted) {
-  props.value = { seed: seed.valueAsNumber, save: { ...wanted, step: state().step } };
+  props.value = { seed: seed.valueAsNumber, save: { ...wanted, step: +(home.querySelector(".sv-root")?.dataset.step ?? 20) } };
   if (wanted.kind.startsWith("film")) trigger("film");
   else trigger("save");
 }
@@ -89,7 +89,7 @@ function state() {
     const dot = joint.querySelector(".pe-dot");
     return [+dot.getAttribute("cx"), +dot.getAttribute("cy"), !joint.classList.contains("pe-hidden")];
   });
-  return { person: chosen ?? null, joints, seed: seed.valueAsNumber || 0, step: +(viewer?.dataset.step ?? 20) };
+  return { person: chosen ?? null, joints, seed: seed.valueAsNumber || 0, step: +(viewer?.dataset.wanted ?? 20) };
 }
 
 function readKept() {

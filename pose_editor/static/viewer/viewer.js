@@ -54,6 +54,7 @@ function draw() {
   slider.value = wanted < last && !stopped ? wanted : step; // where a person put it, though the sampler may still be on its way there
   slider.setAttribute("aria-valuetext", stepName(Number(slider.value)));
   root.dataset.step = step;
+  root.dataset.wanted = wanted;
   root.dataset.state = preview ? "preview" : fresh > last ? "done" : stopped ? "stopped" : "running";
   root.dataset.edit = edit;
   drawPlay();
