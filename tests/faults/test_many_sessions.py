@@ -1,4 +1,4 @@
-"""400 sessions with a run each: memory levels off, and temporary files stay under their cap."""
+"""340 sessions with a run each: memory levels off, and temporary files stay under their cap."""
 
 import contextlib
 import os
@@ -10,9 +10,9 @@ from pose_editor.serving import temporary_files
 from tests.faults.conftest import photo
 from tests.running import Server, Visitor
 
-SESSIONS = 400
+SESSIONS = 340
 LEVEL = 280  # sessions; the states of the newest 256 are kept
-MOST_GROWTH = 40 * 2**20  # bytes from there to the last session
+MOST_GROWTH = 20 * 2**20  # bytes from there to the last session
 MOST_FILES = 2**20  # bytes; the photos of all visitors have more than twice as much
 
 
