@@ -195,7 +195,7 @@ def test_garments_start_with_the_wearer_and_wait_for_what_is_recognised(open_pag
             if (desk?.offsetParent) seen.push([image?.getAttribute('src') ? 'picture' : 'empty',
                 desk.querySelector('.rb-save')?.disabled, document.querySelector('#to-pose')?.disabled,
                 desk.querySelector('.wa-look')?.dataset.mask, desk.querySelector('.wa-look')?.disabled,
-                desk.querySelector('.sv-root')?.dataset.state]);
+                desk.querySelector('.sv-root')?.dataset.state, !!desk.querySelector('.sv-waiting')]);
             requestAnimationFrame(look); }; look(); return seen; })()"""
     )
     open_garments(page)
@@ -204,6 +204,7 @@ def test_garments_start_with_the_wearer_and_wait_for_what_is_recognised(open_pag
     drawn = [each for each in shown if each[5]]
     assert all(each[0] == "picture" for each in drawn)
     before = [each for each in drawn if each[5] == "preview"]
+    assert any(each[6] for each in before) and not shown[-1][6], "something is under way until there is a result"
     assert before and all(each[1] and each[2] for each in before), "nothing can be saved or sent before there is a result"
     awaited = [each for each in drawn if each[3] == "awaited"]
     assert awaited and all(each[4] for each in awaited), "a mask that is still looked for cannot be painted over"

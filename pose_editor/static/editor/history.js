@@ -55,6 +55,7 @@ function travel(from, to) {
 
 /** Python shows another photo or another pose: an answer to what the visitor did, an answer to a recall, or the state to start from. */
 function rememberAnswer() {
+  if (present) tell("result-awaited");
   if (!present || restoring) forgetHistory();
   else if (recalled !== null && recalled === props.person) {
     const asked = samePose(joints, present.joints);

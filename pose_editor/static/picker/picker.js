@@ -61,6 +61,7 @@ function choose(name) {
 function send() {
   sent = performance.now();
   props.value = chosen;
+  home.dispatchEvent(new Event("result-awaited"));
   trigger("select");
 }
 

@@ -190,7 +190,10 @@ function restore() {
     seed.value = kept.seed || 0;
     props.value = { seed: kept.seed || 0, restore: { person, photos: photos ?? [], joints } };
   }
-  if (kept.joints || props.keeps !== "pose") trigger("restore"); // the pose tab has its first result already
+  if (kept.joints || props.keeps !== "pose") {
+    home.dispatchEvent(new Event("result-awaited"));
+    trigger("restore"); // the pose tab has its first result already
+  }
   if (props.keeps === "pose" && !fromLink(location.hash)) openTab(all.tab);
 }
 

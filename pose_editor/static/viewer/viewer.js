@@ -102,6 +102,23 @@ function drawReady() {
   for (const control of [play, slider, ...home.querySelectorAll(".rb-save, .needs-result")]) control.disabled = !fresh;
 }
 
+// A result takes a second or two, and the picture is the one before until then: a line runs along its top.
+const MOST_WAITING = 20000; // ms; whatever was awaited does not come any more
+let waiting = 0;
+
+function wait() {
+  clearTimeout(waiting);
+  waiting = setTimeout(arrived, MOST_WAITING);
+  root.classList.add("sv-waiting");
+}
+
+function arrived() {
+  clearTimeout(waiting);
+  root.classList.remove("sv-waiting");
+}
+
+for (const event of ["pose-release", "result-awaited"]) home.addEventListener(event, wait);
+
 // The step that the visitor had chosen before a reload, or that a link names.
 home.addEventListener("step-kept", ({ detail }) => {
   stop();

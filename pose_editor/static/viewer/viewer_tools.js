@@ -182,6 +182,7 @@ function refuse(value) {
 /** Take over what Python sent. Anything made for an older edit than the one on screen is late, and ignored. */
 function adopt() {
   const value = props.value;
+  if (value?.edit >= edit && value.kind !== "preview") arrived();
   if (value?.kind === "refused") return refuse(value);
   if (!value || !value.frames?.length || value.edit < edit) return;
   if (value.kind === "preview") {
