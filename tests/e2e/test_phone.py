@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.e2e.visitor import LEFT_WRIST, PHONE, centre, edit, joints, step, wait_done
+import pytest
+
+from tests.e2e.visitor import LEFT_WRIST, PHONE, RIGHT_EYE, centre, edit, joints, step, wait_done
 
 
 def width(page) -> int:
@@ -27,6 +29,35 @@ def test_drag_by_finger(open_quick) -> None:
     wait_done(page, after=0)
     page.tap('[data-do="undo"]')
     assert joints(page) == before
+
+
+def test_a_loupe_shows_what_the_finger_covers(open_quick) -> None:
+    page = open_quick(**PHONE)
+    x, y = centre(page, RIGHT_EYE)
+    finger, loupe = page.context.new_cdp_session(page), page.locator(".pe-loupe").first
+    assert not loupe.is_visible()
+    finger.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]})
+    for k in range(1, 5):
+        finger.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [{"x": x + k, "y": y + 2 * k}]})
+        page.wait_for_timeout(30)
+    page.wait_for_timeout(100)
+    box, held = loupe.bounding_box(), joints(page)[RIGHT_EYE]
+    left, top, width, height = map(float, loupe.get_attribute("viewBox").split())
+    assert (left + width / 2, top + height / 2) == pytest.approx(held, abs=0.01), "the joint is in its middle"
+    assert box["width"] / width > 2 * page.locator(".pe-stage").first.bounding_box()["width"] / 176, "and more than twice as large"
+    assert not box["x"] <= x <= box["x"] + box["width"] or not box["y"] <= y <= box["y"] + box["height"], "beside the finger"
+    finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    assert not loupe.is_visible()
+
+
+def test_a_short_strip_shows_every_fourth_step(open_quick) -> None:
+    page = open_quick(**PHONE)
+    cells = page.locator(".sv-cell:visible")
+    assert cells.count() == 6 and cells.first.bounding_box()["width"] > 40
+    for number in range(6):
+        box = cells.nth(number).bounding_box()
+        page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + 10)
+        page.wait_for_selector(f'.sv-root[data-step="{4 * number}"]')
 
 
 def test_a_box_by_finger(open_quick) -> None:

@@ -60,6 +60,9 @@ def test_what_opens_opens_beside_the_picture(open_quick) -> None:
         page.click(f'[data-open="{name}"]')
         panel = page.locator(f'[data-panel="{name}"]').bounding_box()
         assert page.locator(".pe-stage").bounding_box() == before and panel["x"] >= before["x"] + before["width"]
+        page.keyboard.press("Escape")
+        assert not page.locator(f'[data-panel="{name}"]').is_visible()
+        assert page.evaluate("document.activeElement.dataset.open") == name
 
 
 def test_the_result_is_as_large_as_the_joints_over_it(open_quick) -> None:

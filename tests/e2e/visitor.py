@@ -7,7 +7,7 @@ DESKTOP = {"viewport": {"width": 1280, "height": 800}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
 
 NECK, RIGHT_WRIST, LEFT_SHOULDER, LEFT_ELBOW, LEFT_WRIST, RIGHT_ANKLE = 1, 4, 5, 6, 7, 10
-LEFT_HIP, LEFT_KNEE, LEFT_ANKLE = 11, 12, 13
+LEFT_HIP, LEFT_KNEE, LEFT_ANKLE, RIGHT_EYE = 11, 12, 13, 14
 
 
 def wait_drawn(page) -> None:

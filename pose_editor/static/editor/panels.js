@@ -18,6 +18,13 @@ for (const each of element.querySelectorAll("[data-open]")) {
   each.addEventListener("click", () => open(each.getAttribute("aria-expanded") === "true" ? null : each.dataset.open));
 }
 
+document.addEventListener("keydown", (event) => {
+  const shown = panels.find((each) => !each.hidden);
+  if (event.key !== "Escape" || !shown?.offsetParent || document.querySelector("dialog[open]")) return;
+  open(null);
+  element.querySelector(`[data-open="${shown.dataset.panel}"]`)?.focus();
+});
+
 /** One line below the buttons; it goes away with the next change. */
 function say(text, wrong = false) {
   message.textContent = text;
