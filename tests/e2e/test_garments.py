@@ -130,7 +130,7 @@ def test_paint_save_and_pose_on(open_quick) -> None:
     worn = picture(page)
     page.click("#to-pose")
     page.wait_for_selector('#tabs [role="tab"][aria-selected="true"]:has-text("Pose")')
-    page.wait_for_selector('.notice:has-text("from the garment tab")', timeout=SECONDS_30)
+    page.wait_for_selector('.notice:has-text("from the garments tab")', timeout=SECONDS_30)
     page.wait_for_selector('#people .pp-item[aria-checked="true"][title="Dressed"]', timeout=SECONDS_30)
     wait_photo(page, "#source", worn)
     open_tab(page)
