@@ -109,6 +109,10 @@ class PhotoFeatures:
     mask: Tensor
     joints: Tensor
 
+    def tensors(self) -> list[Tensor]:
+        """Everything that is held."""
+        return [self.image, *self.features, *self.decoded, self.mask, self.joints]
+
 
 def conv_block(in_channels: int, out_channels: int, stride: int = 1) -> nn.Sequential:
     """3x3 convolution, group normalisation, SiLU."""

@@ -200,7 +200,7 @@ class Person:
         tensors = [self.source, *(value for textures in known for value in textures.values)]
         tensors += [each for each in (self.large, self._background) if each is not None]
         tensors += [value for one in places for value in vars(one).values()]
-        tensors += [] if read is None else [*read.features, read.image, read.mask]
+        tensors += [] if read is None else read.tensors()
         return sum(tensor.numel() * tensor.element_size() for tensor in {id(each): each for each in tensors}.values())
 
     def _input(self) -> Tensor:

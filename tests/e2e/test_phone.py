@@ -93,8 +93,8 @@ def test_everything_has_room(open_quick) -> None:
 
     page.set_viewport_size({"width": 360, "height": 640})
     assert width(page) <= 360
-    page.tap(".sv-cell >> nth=6")
-    assert step(page) == 6 and edit(page) == 0
+    page.tap(".sv-cell >> nth=8")
+    assert step(page) == 8 and edit(page) == 0
     page.tap('[data-see="wipe"]')
     page.tap(".sv-wipe", position={"x": 20, "y": 60})
     assert int(page.locator(".sv-wipe").input_value()) < 20

@@ -7,9 +7,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from nted_step.carrier import Carrier, CarrierConfig, Places, carry, hold_still, mix_places
+from nted_step.carrier import Carrier, CarrierConfig, PhotoFeatures, Places, carry, hold_still, mix_places
 from nted_step.carrying import Carried, at_level, carry_person, enlarge
-from nted_step.generator import Generator
+from nted_step.generator import Generator, Textures
 from nted_step.limbs import SEGMENTS, cell_centres, limb_places
 from nted_step.pipeline import NTEDStepPipeline
 from nted_step.pose import Pose, joint_tensor
@@ -188,6 +188,24 @@ def test_the_same_person_on_another_pipeline(pipeline, weights, standing, photo)
     person, far = pipeline.encode(photo, standing), NTEDStepPipeline(weights.build(), device="cpu", dtype="float32", weights=weights)
     ours, theirs = (list(each.generate(one, standing, seed=0))[-1].image for each, one in ((pipeline, person), (far, person.on(far))))
     assert torch.equal(ours, theirs)
+
+
+def held(thing) -> dict[int, torch.Tensor]:
+    """Every tensor that an object keeps, by its identity."""
+    if isinstance(thing, torch.Tensor):
+        return {id(thing): thing}
+    inner = thing.values() if isinstance(thing, dict) else thing if isinstance(thing, (list, tuple)) else vars(thing).values()
+    kept = [each for each in inner if isinstance(each, (torch.Tensor, list, tuple, dict, Textures, Places, PhotoFeatures))]
+    return {key: tensor for each in kept for key, tensor in held(each).items()}
+
+
+def test_all_that_a_person_holds_is_counted(pipeline, standing, photo):
+    """A server bounds its visitors by this number."""
+    person = pipeline.encode(photo, standing, ((photo + 1) * 127.5).to(torch.uint8))
+    *_, last = pipeline.generate(person, standing)
+    pipeline.in_photo(person, standing, last)
+    tensors = held(person).values()
+    assert len(tensors) > 20 and person.nbytes == sum(each.numel() * each.element_size() for each in tensors)
 
 
 def test_a_carriers_weights_survive_the_disk(carrier, tmp_path):
