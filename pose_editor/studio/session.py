@@ -98,6 +98,12 @@ class Result:
     output: StepOutput
     edit: int = 0
 
+    def nbytes(self) -> int:
+        """Bytes of pictures and tensors; Pillow keeps four for a pixel of three colours."""
+        tensors = [each for each in (self.output.image, self.output.rendered) if each is not None]
+        pixels = sum(picture.width * picture.height for picture in self.run.images)
+        return 4 * pixels + sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
 
 @dataclass
 class Session:
@@ -155,11 +161,9 @@ class Session:
     def nbytes(self) -> int:
         """Bytes of photos and results."""
         people = {id(person): person for person in self.people()}
-        pictures = self.last.run.images if self.last else ()
-        remembered = sum(len(subject.given.picture) for subject in list(self.photos.values()) if subject.given)
-        return (
-            remembered + sum(person.nbytes for person in people.values()) + sum(3 * picture.width * picture.height for picture in pictures)
-        )
+        photos = list(self.photos.values())
+        remembered = sum(len(subject.picture) + (len(subject.given.picture) if subject.given else 0) for subject in photos)
+        return remembered + sum(person.nbytes for person in people.values()) + (self.last.nbytes() if self.last else 0)
 
     def people(self) -> list[Person]:
         """Everybody in this visitor's photos."""

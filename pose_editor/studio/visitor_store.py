@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pose_editor.studio import memory
 from pose_editor.studio.session import Session
 
-MOST_BYTES = 512 * 2**20  # of all visitors' photos and results: eighty photos of the bundled weights
+MOST_BYTES = 512 * 2**20  # of all visitors' photos and results: about forty photos with their results, of the bundled weights
 MOST_VISITORS = 192
 KEPT_SECONDS = 3600  # after a visitor's last run
 

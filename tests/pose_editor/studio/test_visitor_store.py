@@ -69,7 +69,7 @@ def test_whoever_holds_nothing_is_not_counted_and_nobody_is_kept_alive() -> None
 
 def test_everything_is_dropped() -> None:
     session = SwapSession(planned=object(), asked=object(), kept=True)
-    session.upload = SimpleNamespace(person=SimpleNamespace(nbytes=5), given=SimpleNamespace(picture="data:"))
+    session.upload = SimpleNamespace(person=SimpleNamespace(nbytes=5), picture="data:", given=SimpleNamespace(picture="data:"))
     assert session.nbytes() > 5
     session.forget()
     assert session.nbytes() == 0 and not session.kept and session.upload is session.asked is None
