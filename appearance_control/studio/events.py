@@ -132,6 +132,7 @@ class GarmentEvents:
 
     def _read(self, path: str | None, session: SwapSession, row: int | None) -> Subject | None:
         """Who is in a photo; None when there are several, of whom the visitor is asked. Raises ImageError."""
+        session.asked = None
         given = self.reader.read(PhotoFile(path or b"", Path(path or "the photo").name))
         if len(given.people) < 2:
             return self.reader.subject(given, session.cache)

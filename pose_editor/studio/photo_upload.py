@@ -52,6 +52,7 @@ class PhotoUpload:
             return gr.skip()
 
     def _read(self, file: PhotoFile, session: Session, settings: dict[str, Any]) -> Iterator[Outputs]:
+        session.asked = None  # of a photo before, whose people the visitor did not choose from
         try:
             given = self.reader.read(file)
         except ImageError as error:
@@ -135,7 +136,7 @@ class PhotoUpload:
         yield self.events.changes(message=notice(LOOKING) if own else None)
         if not own:
             return
-        subject = self.studio.subject(chosen, session)
+        subject, session.asked = self.studio.subject(chosen, session), None
         try:
             given = self.reader.read(subject.given.file) if subject.given else None
         except ImageError as error:

@@ -156,6 +156,15 @@ def test_of_several_people_it_is_asked_whom(wide: str) -> None:
     assert list(own.choose(1, session, *ASK)) == [(None,)] and own.ask(session) == gr.skip(), "once"
 
 
+def test_a_question_that_was_left_open_is_not_asked_again(wide: str) -> None:
+    people = [standing_in(20 + 200 * k, 20, 160 + 200 * k, 340) for k in range(3)]
+    found = [people, people[:1]]
+    own, session = someone(lambda photo: found.pop(0))
+    list(own.given(wide, session, *ASK))
+    list(own.given(wide, session, *ASK))  # the visitor closed the question, and gave another photo
+    assert own.ask(session) == gr.skip() and session.upload is not None
+
+
 @pytest.mark.parametrize("value", [None, {}, {"person": "1"}, {"person": -1}, {"person": True}])
 def test_whom_is_a_number(value: object) -> None:
     assert PersonChooser().preprocess({"person": 2, "n": 1.5}) == 2
