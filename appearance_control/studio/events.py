@@ -65,6 +65,20 @@ class GarmentEvents:
         """The outputs of this tab's events; whatever is not given stays as it is."""
         return tuple(gr.skip() if value is None else value for value in (editor, picker, wardrobe, viewer, message, recognised))
 
+    def _everybody(
+        self,
+        session: SwapSession,
+        picker: dict[str, Any] | None = None,
+        wardrobe: dict[str, Any] | None = None,
+        message: str | None = None,
+    ) -> tuple[Any, ...]:
+        """Outputs: everybody who can be chosen now, in both places; ``picker`` and ``wardrobe`` say what else changes there."""
+        return self.outputs(
+            picker=PhotoPicker(choices=self.studio.choices(session), **(picker or {})),
+            wardrobe=Wardrobe(people=self.studio.people(session), **(wardrobe or {})),
+            message=message,
+        )
+
     # --- people -----------------------------------------------------------------------------------------------------
 
     def choose_wearer(
@@ -103,11 +117,8 @@ class GarmentEvents:
         self, subject: Subject, wardrobe: WardrobeValue, settings: dict[str, Any], session: SwapSession, pose: Pose | None = None
     ) -> Iterator:
         name = session.add_photo(subject)
-        people = self.studio.people(session)
         message = notice(subject.given.problem) if subject.given and subject.given.problem else ""
-        yield self.outputs(
-            picker=PhotoPicker(choices=self.studio.choices(session), value=name), wardrobe=Wardrobe(people=people), message=message
-        )
+        yield self._everybody(session, {"value": name}, message=message)
         yield from self.wear(name, wardrobe, settings, session, pose)
 
     def forget(self, event: gr.EventData, session: SwapSession) -> tuple[Any, ...]:
@@ -126,9 +137,7 @@ class GarmentEvents:
 
     def _put(self, subject: Subject, row: int, session: SwapSession) -> tuple[Any, ...]:
         name = session.add_photo(subject)
-        people = self.studio.people(session)
-        put = {"into": row, "person": name, "n": session.photo_count}
-        return self.outputs(picker=PhotoPicker(choices=self.studio.choices(session)), wardrobe=Wardrobe(people=people, put=put))
+        return self._everybody(session, wardrobe={"put": {"into": row, "person": name, "n": session.photo_count}})
 
     def _read(self, path: str | None, session: SwapSession, row: int | None) -> Subject | None:
         """Who is in a photo; None when there are several, of whom the visitor is asked. Raises ImageError."""
@@ -172,8 +181,7 @@ class GarmentEvents:
         pose = formats.from_value(value)
         session.share_photos(pose_session)
         name = chosen or pose_session.shown
-        people = self.studio.people(session)
-        yield self.outputs(picker=PhotoPicker(choices=self.studio.choices(session), value=name), wardrobe=Wardrobe(people=people))
+        yield self._everybody(session, {"value": name})
         yield from self.wear(name, wardrobe, settings, session, pose)
 
     def send(self, session: SwapSession, pose_session: Session, settings: dict[str, Any]) -> Iterator:
@@ -198,10 +206,6 @@ class GarmentEvents:
         """The tab is opened: the photos given in the other one are here, too."""
         session.share_photos(pose_session)
         return self._everybody(session)
-
-    def _everybody(self, session: SwapSession) -> tuple[Any, ...]:
-        people, choices = self.studio.people(session), self.studio.choices(session)
-        return self.outputs(picker=PhotoPicker(choices=choices), wardrobe=Wardrobe(people=people))
 
     def begin(
         self,

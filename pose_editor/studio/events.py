@@ -73,9 +73,8 @@ class PoseEvents:
             session.shown = chosen
         hint = self.unknown_pose_notice() if subject.person.pose is None else ""
         pose = self.pose_made(value, chosen, session)
-        yield from self.open(
-            subject, chosen, gr.skip(), hint, session, pose, settings["seed"]
-        )  # the picker shows it already, or another by now
+        picker = gr.skip()  # it shows whom already, or another by now
+        yield from self.open(subject, chosen, picker, hint, session, pose, settings["seed"])
 
     def pose_made(self, value: dict[str, Any], chosen: str, session: Session) -> Pose | None:
         """The editor's pose as it is, if it was made for whom is ``chosen``; else for that body, unless it is just the pose that

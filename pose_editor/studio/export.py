@@ -88,7 +88,7 @@ def film(images: Sequence[Image.Image], kind: str, settings: Mapping[str, Any]) 
 
 
 def mp4(images: Sequence[Image.Image], settings: Mapping[str, Any]) -> bytes:
-    """An MP4 in H.264, which every browser plays, that ends with a rest. The settings are its comment.
+    """An MP4 in H.264 that ends with a rest. The settings are its comment.
 
     Colours are stored for every second pixel, so an odd last row or column is left out.
     """
